@@ -1,0 +1,55 @@
+# The commands a newcomer needs; `make` alone lists them. Everything runs from .venv, which the first command makes.
+PYTHON ?= python3.11
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS ?= tests
+.DEFAULT_GOAL := help
+
+.PHONY: help demo demo-reset test check bench audit lock format
+help:  ## this list
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv: $(STAMP)  ## the virtual environment, from the locked requirements
+
+$(STAMP): requirements/development.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed ($(PYTHON) was not found; set PYTHON=…)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## everything in one command on PORT (8000), the sandbox beside it
+	@exec $(BIN)/python -m sandbox.up --port $(PORT)
+
+demo-reset: $(STAMP)  ## wipe what the demo on PORT keeps
+	@$(BIN)/python -m sandbox.up --port $(PORT) --reset
+
+test: $(STAMP)  ## every test, on real PostgreSQL
+	$(BIN)/python -m pytest $(TESTS)
+
+format: $(STAMP)  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+
+check: $(STAMP)  ## what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m sandbox.migrations
+	$(BIN)/python -m pytest $(TESTS)
+
+bench: $(STAMP)  ## the benchmark table; writes var/bench.json
+	$(BIN)/python -m tests.bench
+
+audit: $(STAMP)  ## known vulnerabilities of what is locked, and an SBOM in var/
+	@PYTHON=$(PYTHON) $(BIN)/python -m sandbox.audit
+
+lock:  ## resolve the requirements again (needs uv); the locks name no registry
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  -o requirements/production.txt
+	uv pip compile -q pyproject.toml --extra sandbox --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate -c requirements/production.txt -o requirements/development.txt
+	uv pip compile -q --group audit --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate -o requirements/audit.txt
