@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class EnrollmentConfig(AppConfig):
+    name = "enrollment"
+    verbose_name = "Programs and enrolments"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,192 @@
+"""What can be asked of the enrolment services, as frozen values without wire names.
+
+Doors build these from their own grammar; services and the pure rules read nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class OrderRef:
+    """Which order of which BAP, and where its answers go (decision 9: found by order id, never by transaction)."""
+
+    bap_id: str
+    order_id: str
+    bap_uri: str = ""
+    transaction_id: str = ""
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class MeterRef:
+    umid: str
+    utility_id: str = ""
+    utility_customer_id: str = ""
+
+
+@dataclass(frozen=True)
+class DerRef:
+    der_id: str
+    type: str = ""
+    capacity_value: float | None = None
+    capacity_unit: str = ""
+
+    @property
+    def declared_kw(self) -> float | None:
+        return self.capacity_value if self.capacity_unit.lower() == "kw" else None
+
+    @property
+    def declared_kwh(self) -> float | None:
+        return self.capacity_value if self.capacity_unit.lower() == "kwh" else None
+
+
+@dataclass(frozen=True)
+class PresentedCredential:
+    """A credential as it came: `data` is the signed bytes; `position` its place in the message, for error paths."""
+
+    credential_id: str
+    type: str
+    format: str
+    data: str
+    der_id: str = ""
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class Assistance:
+    """Which enrolment agency acts, through whom and under which mandate (decision 48)."""
+
+    agency_id: str
+    operator_id: str = ""
+    mandate_id: str = ""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """What the sender has shown about the subject (decision 56).
+
+    `asserts_utilities`: utilities for which this participant may name a subject without that subject's own proof
+    (`*` for all). `proven_subject`: the subject's identifier where its own token or code was proven.
+    """
+
+    participant_id: str
+    asserts_utilities: tuple[str, ...] = ()
+    proven_subject: str = ""
+    proven_utility: str = ""
+    acr: str = ""
+    refusal_code: str = ""
+    refusal_sentence: str = ""
+
+    @property
+    def is_proven(self) -> bool:
+        return self.proven_subject != ""
+
+    def may_assert(self, utility_id: str) -> bool:
+        return "*" in self.asserts_utilities or utility_id in self.asserts_utilities
+
+
+@dataclass(frozen=True)
+class ConsentGrant:
+    """One entry of `consents[]` in a confirm or CONSENT_GRANT (decision 34)."""
+
+    type: str
+    granted: bool
+    granted_at: str = ""
+    text_version: str = ""
+    text_digest: str = ""
+    locale: str = ""
+    meters: tuple[str, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchPrograms:
+    text: str = ""
+    kind: str = ""
+    provider_id: str = ""
+    utility_id: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True)
+class SelectProgram:
+    order: OrderRef
+    program_id: str
+    provider_id: str = ""
+
+
+@dataclass(frozen=True)
+class PrepareEnrollment:
+    """An `init`: who wants which program for which meters and DERs, and what proves it."""
+
+    order: OrderRef
+    program_id: str
+    provider_id: str
+    fulfillment_id: str
+    subject_did: str
+    meters: tuple[MeterRef, ...]
+    ders: tuple[DerRef, ...] = ()
+    credentials: tuple[PresentedCredential, ...] = ()
+    existing: tuple[PresentedCredential, ...] = ()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    end_as_given: str = ""
+    person: Mapping[str, str] = field(default_factory=dict)
+    locale: str = ""
+    assisted_by: Assistance | None = None
+    channel: str = "PORTAL"
+
+
+@dataclass(frozen=True)
+class ConfirmEnrollment:
+    """A `confirm`. `meters is None`: the message names no meters and means those of its init."""
+
+    order: OrderRef
+    subject_did: str = ""
+    meters: tuple[str, ...] | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    end_as_given: str = ""
+    consents: tuple[ConsentGrant, ...] = ()
+    assisted_by: Assistance | None = None
+
+
+@dataclass(frozen=True)
+class WithdrawConsent:
+    """An `update` CONSENT_REVOCATION. `claimed_at` is the client's own time: kept, not believed (decision 62)."""
+
+    order: OrderRef
+    consent_reference: str = ""
+    consent_type: str = ""
+    reason: str = ""
+    claimed_at: str = ""
+    effective_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class GrantConsents:
+    """An `update` CONSENT_GRANT (decision 35)."""
+
+    order: OrderRef
+    consents: tuple[ConsentGrant, ...]
+
+
+@dataclass(frozen=True)
+class EndEnrollment:
+    """An `update` UNENROLLMENT or a `cancel` after confirm."""
+
+    order: OrderRef
+    enrollment_id: str = ""
+    reason: str = ""
+    effective_at: datetime | None = None
+    revoke_all_consents: bool = True
+
+
+@dataclass(frozen=True)
+class AskStatus:
+    order: OrderRef

@@ -1,0 +1,21 @@
+from enrollment.models.cases import CaseCheck, EnrollmentCase
+from enrollment.models.claims import Claim, ConflictPair
+from enrollment.models.consents import Consent, ConsentEvent
+from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
+from enrollment.models.programs import CapCounter, ConsentText, Program, ProgramVersion
+
+__all__ = [
+    "CapCounter",
+    "CaseCheck",
+    "Claim",
+    "ConflictPair",
+    "Consent",
+    "ConsentEvent",
+    "ConsentText",
+    "Enrollment",
+    "EnrollmentCase",
+    "EnrollmentDer",
+    "EnrollmentMeter",
+    "Program",
+    "ProgramVersion",
+]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from enrollment.states import ConsentCapture, Control, OnConsentRevoked, Partial, VersionState
+
+
+def choices(states: type) -> list[tuple[str, str]]:
+    return [(state.value, state.value) for state in states]  # type: ignore[attr-defined]
+
+
+class Program(models.Model):
+    """A digital energy program: the name that the network knows. What it asks for is in its versions.
+
+    Source: onboarding guide 4 and 9. pii: none
+    """
+
+    program_id = models.CharField(max_length=200, unique=True)
+    provider_id = models.CharField(max_length=200)
+    kind = models.CharField(max_length=40, help_text=_("For example DEMAND_FLEX, P2P, V2G."))
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "programs"
+
+    def __str__(self) -> str:
+        return self.program_id
+
+
+class ProgramVersionQuerySet(models.QuerySet["ProgramVersion"]):
+    def published(self) -> ProgramVersionQuerySet:
+        return self.filter(state=VersionState.PUBLISHED)
+
+    def open_at(self, instant: datetime) -> ProgramVersionQuerySet:
+        return self.published().filter(
+            Q(opens_at=None) | Q(opens_at__lte=instant), Q(closes_at=None) | Q(closes_at__gt=instant)
+        )
+
+
+class ProgramVersion(models.Model):
+    """What a program asks for and gives, as published: an enrolment keeps the version it joined under.
+
+    `criteria` is a list of `{kind, parameters, text}` (kinds: enrollment.eligibility.CRITERIA);
+    `required_credentials` of `{type, description, derTypes?}`; `required_consents` of
+    `{type, description, purposes[], data[], grantee, frequency, mode, validity, textVersion, outlivesEnrollment?}`;
+    `documents` of `{documentId, kind, formats[], maxBytes}`. A published version is immutable (a trigger keeps it).
+
+    Source: spec domain 1, decisions 34, 35, 54. pii: none
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.RESTRICT, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=choices(VersionState), default=VersionState.DRAFT)
+    published_at = models.DateTimeField(null=True, blank=True)
+
+    name = models.CharField(max_length=200)
+    short_description = models.CharField(max_length=500, blank=True)
+    long_description = models.TextField(blank=True)
+    personas = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    utilities = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    regions = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    opens_at = models.DateTimeField(null=True, blank=True)
+    closes_at = models.DateTimeField(null=True, blank=True)
+
+    payment_type = models.CharField(max_length=20, default="NONE")
+    notification = models.CharField(max_length=20, default="NONE")
+    control = models.CharField(max_length=10, choices=choices(Control), default=Control.NONE)
+    direction = models.CharField(max_length=10, default="BOTH")
+    conflict_group = models.CharField(max_length=40)
+    partial = models.CharField(max_length=20, choices=choices(Partial), default=Partial.PER_METER)
+
+    default_term_days = models.PositiveIntegerField(default=365)
+    max_term_days = models.PositiveIntegerField(null=True, blank=True)
+    max_meters = models.PositiveIntegerField(null=True, blank=True, help_text=_("Cap over all enrolments."))
+    hold_minutes = models.PositiveIntegerField(default=30)
+    case_days = models.PositiveIntegerField(default=30, help_text=_("How long an open case waits for its confirm."))
+
+    criteria = models.JSONField(default=list, blank=True)
+    required_credentials = models.JSONField(default=list, blank=True)
+    required_consents = models.JSONField(default=list, blank=True)
+    documents = models.JSONField(default=list, blank=True)
+    consent_capture = models.CharField(
+        max_length=20, choices=choices(ConsentCapture), default=ConsentCapture.EXPLICIT
+    )
+    on_required_consent_revoked = models.CharField(
+        max_length=10, choices=choices(OnConsentRevoked), default=OnConsentRevoked.SUSPEND
+    )
+    support = models.JSONField(default=dict, blank=True, help_text=_("name, phone, email, url, hours of the owner."))
+
+    objects: ClassVar[models.Manager[ProgramVersion]] = ProgramVersionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "program_versions"
+        constraints = [
+            models.UniqueConstraint(fields=["program", "number"], name="program_version_number_is_unique"),
+            models.UniqueConstraint(
+                fields=["program"],
+                condition=Q(state="PUBLISHED"),
+                name="one_published_version_per_program",
+                violation_error_message=_("A program has one published version; retire the old one first."),
+            ),
+            models.CheckConstraint(
+                name="published_version_has_its_moment",
+                condition=Q(state="DRAFT", published_at=None) | (~Q(state="DRAFT") & Q(published_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="program_closes_after_it_opens",
+                condition=Q(opens_at=None) | Q(closes_at=None) | Q(closes_at__gt=F("opens_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.program} v{self.number}"
+
+
+class ConsentText(models.Model):
+    """The exact words a person is shown before consenting; a grant echoes the digest of these bytes (decision 34).
+
+    `body` is served as it is; `digest` is `sha256:<hex>` of its UTF-8 bytes. Insert-only. pii: none
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.RESTRICT, related_name="consent_texts")
+    consent_type = models.CharField(max_length=60)
+    version = models.CharField(max_length=40)
+    locale = models.CharField(max_length=35)
+    body = models.TextField()
+    digest = models.CharField(max_length=80)
+
+    class Meta:
+        db_table = "consent_texts"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program", "consent_type", "version", "locale"], name="one_consent_text_per_version_and_locale"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.program} {self.consent_type} {self.version} {self.locale}"
+
+
+class CapCounter(models.Model):
+    """How many meters a capped program has enrolled: guarded, so that a cap is never passed (decision 45). pii: none"""
+
+    program = models.OneToOneField(Program, on_delete=models.RESTRICT, primary_key=True, related_name="cap_counter")
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "cap_counters"
+        constraints = [models.CheckConstraint(name="cap_counter_is_not_negative", condition=Q(used__gte=0))]
+
+    def __str__(self) -> str:
+        return f"{self.program}: {self.used}"

@@ -1,0 +1,265 @@
+"""What the enrolment services answer: values without wire names, which each profile writes in its own grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from enrollment.codes import Refusal
+from enrollment.conflicts import Conflict
+from enrollment.eligibility import Finding, MissingCredential
+from enrollment.states import CaseState, EnrollmentState
+
+
+class Stage(StrEnum):
+    """How far a check got: decides which blocks an answer has (decision 41)."""
+
+    DOOR = "DOOR"
+    PROOFS = "PROOFS"
+    RULES = "RULES"
+    CONFLICTS = "CONFLICTS"
+    DONE = "DONE"
+
+
+class MeterState(StrEnum):
+    ENROLLED = "ENROLLED"
+    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
+    PENDING = "PENDING"
+
+
+@dataclass(frozen=True)
+class MeterLine:
+    umid: str
+    is_proven: bool = False
+    state: MeterState | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class DerLine:
+    der_id: str
+    type: str
+    is_proven: bool = False
+
+
+@dataclass(frozen=True)
+class CredentialLine:
+    """The verdict on one presented credential."""
+
+    credential_id: str
+    type: str
+    is_verified: bool
+    reason: str = ""
+    checked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class IssuedLine:
+    """A credential of ours as the person gets it; `access_url` carries the link's token only when it was just issued."""
+
+    credential_id: str
+    url: str
+    access_url: str
+    verification_url: str
+    jwt_ref: str
+    issued_at: datetime
+    status_list_url: str
+    status_list_index: str
+    is_revoked: bool = False
+    revoked_at: datetime | None = None
+    is_suspended: bool = False
+
+
+@dataclass(frozen=True)
+class ConsentLine:
+    consent_id: str
+    type: str
+    state: str
+    granted_at: datetime
+    credential: IssuedLine
+    revoked_at: datetime | None = None
+    revoke_scheduled_for: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EnrollmentLine:
+    enrollment_id: str
+    order_number: str
+    state: EnrollmentState
+    starts_at: datetime
+    ends_at: datetime | None
+    end_as_given: str
+    enrolled_at: datetime
+    log_reference: str
+    credential: IssuedLine
+    consents: tuple[ConsentLine, ...] = ()
+    end_scheduled_for: datetime | None = None
+    cancelled_at: datetime | None = None
+    end_log_reference: str = ""
+    suspended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order as it stands."""
+
+    bap_id: str
+    order_id: str
+    transaction_id: str
+    provider_id: str
+    program_id: str
+    fulfillment_id: str = ""
+    subject_did: str = ""
+    case_state: CaseState | None = None
+    waiting_utility: str = ""
+    meters: tuple[MeterLine, ...] = ()
+    ders: tuple[DerLine, ...] = ()
+    enrollment: EnrollmentLine | None = None
+
+    def with_enrollment(self, line: EnrollmentLine) -> Order:
+        return replace(self, enrollment=line)
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a program asks for, with how much of it the case already shows."""
+
+    criteria: tuple[Mapping[str, Any], ...] = ()
+    credentials: tuple[Mapping[str, Any], ...] = ()
+    consents: tuple[Mapping[str, Any], ...] = ()
+    documents: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The application is READY, or NEEDS_INPUT with what is `missing`."""
+
+    order: Order
+    checked_at: datetime
+    credentials: tuple[CredentialLine, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[MissingCredential, ...] = ()
+    warnings: tuple[str, ...] = ()
+    requirements: Requirements = field(default_factory=Requirements)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A utility does not answer: nothing is refused, the check goes on by itself (decision 40)."""
+
+    order: Order
+    checked_at: datetime
+    utility_id: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A refusal with everything that was found before it. `order.case_state` says whether the case ended."""
+
+    refusal: Refusal
+    order: Order
+    checked_at: datetime
+    stage: Stage
+    credentials: tuple[CredentialLine, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """`refused` names the meters of the order that could not be enrolled (decision 44)."""
+
+    order: Order
+    checked_at: datetime
+    refused: tuple[MeterLine, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The order as it stands now: answers `status`, and every message nobody asked for."""
+
+    order: Order
+    checked_at: datetime
+    reason: str = ""
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class ConsentWithdrawn:
+    order: Order
+    consent: ConsentLine
+    checked_at: datetime
+    is_pending: bool = False
+
+
+@dataclass(frozen=True)
+class ConsentsGranted:
+    order: Order
+    granted: tuple[ConsentLine, ...]
+    checked_at: datetime
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An unenrolment: done, or scheduled (`is_pending`) for `order.enrollment.end_scheduled_for`."""
+
+    order: Order
+    consents: tuple[ConsentLine, ...]
+    checked_at: datetime
+    log_reference: str
+    is_pending: bool = False
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """The application was taken back before it was confirmed."""
+
+    order: Order
+    checked_at: datetime
+    log_reference: str
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    program_id: str
+    provider_id: str
+    kind: str
+    name: str
+    short_description: str
+    long_description: str
+    personas: tuple[str, ...]
+    utilities: tuple[str, ...]
+    opens_at: datetime | None
+    closes_at: datetime | None
+    requirements: Requirements
+
+
+@dataclass(frozen=True)
+class Catalog:
+    entries: tuple[CatalogEntry, ...]
+
+
+@dataclass(frozen=True)
+class Selected:
+    order_id: str
+    entry: CatalogEntry
+
+
+Result = (
+    Prepared
+    | Waiting
+    | Refused
+    | Confirmed
+    | Snapshot
+    | ConsentWithdrawn
+    | ConsentsGranted
+    | Ended
+    | Withdrawn
+    | Catalog
+    | Selected
+)
