@@ -1,0 +1,114 @@
+"""Answers kept in this process by their Cache-Control, one fetch at a time per address."""
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from outbound.client import Response
+
+ENTRIES = 512
+_MAX_AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_DO_NOT_KEEP = re.compile(r"(?:^|,)\s*(?:no-store|no-cache)\b", re.IGNORECASE)
+
+
+@dataclass
+class _Kept:
+    """One address's last good answer; `lock` lets only one caller fetch while the others wait for its answer."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    response: "Response | None" = None
+    good_until: float = 0.0
+    asked_at: float = 0.0
+
+
+class Cache:
+    """At most ENTRIES answers, the least used go first. `clock` is monotonic seconds."""
+
+    def __init__(self, *, entries: int = ENTRIES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size = entries
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(
+        self,
+        url: str,
+        *,
+        accept: str,
+        max_age_default: float,
+        max_age_cap: float,
+        fresh: bool,
+        fetch: Callable[[Mapping[str, str]], "Response"],
+    ) -> "Response":
+        kept = self._entry(url, accept)
+        arrived = self._clock()
+        if not fresh and kept.response is not None and arrived < kept.good_until:
+            return kept.response
+        with kept.lock:
+            # Somebody may have fetched while we waited for the lock: that answer is as fresh as ours would be.
+            now = self._clock()
+            if kept.response is not None and now < kept.good_until and (not fresh or kept.asked_at >= arrived):
+                return kept.response
+            return self._fetch(kept, accept, max_age_default, max_age_cap, fetch)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+    def _entry(self, url: str, accept: str) -> _Kept:
+        key = (url, accept)
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None:
+                kept = self._kept[key] = _Kept()
+                if len(self._kept) > self._size:
+                    self._kept.popitem(last=False)
+            else:
+                self._kept.move_to_end(key)
+            return kept
+
+    def _fetch(
+        self,
+        kept: _Kept,
+        accept: str,
+        max_age_default: float,
+        max_age_cap: float,
+        fetch: Callable[[Mapping[str, str]], "Response"],
+    ) -> "Response":
+        headers = {"Accept": accept}
+        if kept.response is not None and "etag" in kept.response.headers:
+            headers["If-None-Match"] = kept.response.headers["etag"]
+        asked_at = self._clock()
+        response = fetch(headers)
+        if response.status == 304 and kept.response is not None:
+            lifetime = seconds_good(response.headers, max_age_default, max_age_cap)
+            kept.asked_at, kept.good_until = asked_at, asked_at + lifetime
+            return kept.response
+        if response.status == 200:
+            lifetime = seconds_good(response.headers, max_age_default, max_age_cap)
+            kept.response, kept.asked_at, kept.good_until = response, asked_at, asked_at + lifetime
+        return response
+
+
+def seconds_good(headers: Mapping[str, str], default: float, cap: float) -> float:
+    """How long an answer may be used: what Cache-Control says, at most `cap`; `default` where it says nothing."""
+    control = headers.get("cache-control", "")
+    if _DO_NOT_KEEP.search(control):
+        return 0.0
+    found = _MAX_AGE.search(control)
+    seconds = float(found.group(1)) if found else default
+    age = headers.get("age", "")
+    if found and age.isdigit():
+        seconds -= float(age)
+    return max(0.0, min(seconds, cap))
+
+
+@lru_cache(maxsize=1)
+def default_cache() -> Cache:
+    return Cache()

@@ -1,0 +1,384 @@
+"""The one HTTP client for every address that came from outside.
+
+Each call is judged by `outbound.guard`, goes to the address that was judged, ends at its deadline and reads no more
+than its limit. Errors say what happened and never what was sent. Source: spec/credentials.md 4.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import transaction
+
+from outbound.cache import default_cache
+from outbound.connections import PinnedConnection, Pool
+from outbound.guard import Forbidden, OutboundError, Policy, Target, as_address, read_url
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "MAX_BYTES",
+    "READ_TIMEOUT",
+    "Client",
+    "Forbidden",
+    "OutboundError",
+    "Response",
+    "TooLarge",
+    "Unreachable",
+    "default_client",
+    "get",
+    "get_cached",
+    "post",
+]
+
+CONNECT_TIMEOUT = 3.0  # seconds
+READ_TIMEOUT = 5.0  # seconds from the connection to the last byte, not between two bytes
+MAX_BYTES = 1 << 20
+RESOLVED_SECONDS = 60.0  # how long a judged address is used before its name is asked again
+REDIRECTS = 3
+USER_AGENT = "energy-credential-provider"
+
+Resolver = Callable[[str, int], Sequence[str]]
+
+
+class Unreachable(OutboundError):
+    """No answer: name, connection, TLS or time. Asking again later may help. `connected`: the request may have left."""
+
+    def __init__(self, reason: str, *, connected: bool) -> None:
+        super().__init__(reason)
+        self.connected = connected
+
+
+class TooLarge(OutboundError):
+    """The answer is longer than the caller takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Any status is an answer. `headers` have lower-case names; repeated ones are joined by a comma."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError when it is none."""
+        return orjson.loads(self.body)
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The host's addresses, as the system's resolver gives them. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+class Client:
+    """A guarded client with its own pools; thread-safe. Tests hand in their policy, resolver and TLS context."""
+
+    def __init__(self, policy: Policy, *, resolver: Resolver = resolve, tls: ssl.SSLContext | None = None) -> None:
+        self._policy = policy
+        self._resolver = resolver
+        self._tls = tls or _tls()
+        self._pools: OrderedDict[tuple[str, str, int], Pool] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+        max_bytes: int = MAX_BYTES,
+        idempotent: bool | None = None,
+    ) -> Response:
+        """One answer. Only GET follows redirects, and only within its origin.
+
+        `idempotent` (default: GET is) allows a second try on a fresh connection when a kept one turns out dead.
+        Raises Forbidden, Unreachable, TooLarge.
+        """
+        target = read_url(url)
+        again = method == "GET" if idempotent is None else idempotent
+        for _ in range(REDIRECTS + 1):
+            asked = _headers(target, headers, body)
+            response = self._once(target, method, body, asked, connect_timeout, read_timeout, max_bytes, again)
+            if method != "GET" or response.status not in (301, 302, 303, 307, 308):
+                return response
+            target = _redirected(target, response.headers.get("location", ""))
+        raise Unreachable("too many redirects", connected=True)
+
+    def close(self) -> None:
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), OrderedDict()
+        for pool in pools:
+            pool.close()
+
+    def _once(
+        self,
+        target: Target,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        connect_timeout: float,
+        read_timeout: float,
+        max_bytes: int,
+        again: bool,
+    ) -> Response:
+        pool = self._pool(target)
+        kept = pool.idle()
+        if kept is not None:
+            try:
+                return _exchange(pool, kept, target, method, body, headers, read_timeout, max_bytes)
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
+                # The peer closed the kept connection while our request was on its way.
+                if not again:
+                    raise Unreachable("the connection was closed", connected=True) from error
+            except (OSError, http.client.HTTPException, zlib.error) as error:
+                raise Unreachable(_words(error), connected=True) from error
+        fresh = pool.fresh()
+        try:
+            fresh.open(connect_timeout)
+        except OSError as error:
+            raise Unreachable(_words(error), connected=False) from error
+        try:
+            return _exchange(pool, fresh, target, method, body, headers, read_timeout, max_bytes)
+        except (OSError, http.client.HTTPException, zlib.error) as error:
+            raise Unreachable(_words(error), connected=True) from error
+
+    def _pool(self, target: Target) -> Pool:
+        """The pool of the target's origin, judged anew once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            pool = self._pools.get(target.origin)
+        if pool is not None and now - pool.judged_at < RESOLVED_SECONDS:
+            return pool
+        address = self._judge(target)
+        if pool is not None and pool.address == address:
+            pool.judged_at = now
+            return pool
+        made = Pool(target, address, self._tls if target.scheme == "https" else None, now)
+        with self._lock:
+            self._pools[target.origin] = made
+            surplus = self._pools.popitem(last=False)[1] if len(self._pools) > 256 else None
+        if pool is not None:
+            pool.close()
+        if surplus is not None:
+            surplus.close()
+        return made
+
+    def _judge(self, target: Target) -> str:
+        if as_address(target.host) is not None:
+            return str(self._policy.judge(target, [target.host]))
+        try:
+            addresses = self._resolver(target.host, target.port)
+        except (OSError, UnicodeError) as error:
+            raise Unreachable("the host's name is not known", connected=False) from error
+        return str(self._policy.judge(target, addresses))
+
+
+def _exchange(
+    pool: Pool,
+    connection: PinnedConnection,
+    target: Target,
+    method: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    read_timeout: float,
+    max_bytes: int,
+) -> Response:
+    """One request on one connection, which goes back to the pool only after a complete answer."""
+    connection.deadline = time.monotonic() + read_timeout
+    whole = False
+    try:
+        answer = connection.exchange(method, target.path, body, headers)
+        content = _read(answer, max_bytes)
+        whole = answer.isclosed() and not answer.will_close
+        names = {name.lower(): value for name, value in answer.headers.items()}
+        if len(names) != len(answer.headers):
+            names = _joined(answer.headers.items())
+        return Response(answer.status, names, content)
+    finally:
+        if whole:
+            pool.keep(connection)
+        else:
+            connection.close()
+
+
+def _read(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
+    if answer.length is not None and answer.length > max_bytes:
+        raise TooLarge(f"the answer is longer than {max_bytes} bytes")
+    content = answer.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise TooLarge(f"the answer is longer than {max_bytes} bytes")
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+    if not answer.isclosed():
+        answer.read()  # the end of a chunked answer, so that the connection can be kept
+    coding = answer.headers.get("content-encoding", "identity").strip().lower()
+    return content if coding == "identity" or not content else _decoded(content, coding, max_bytes)
+
+
+def _decoded(content: bytes, coding: str, max_bytes: int) -> bytes:
+    """Undo a compression we did not ask for, without ever holding more than the limit."""
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise Unreachable("the answer's content encoding is not known", connected=True)
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    plain = decoder.decompress(content, max_bytes + 1)
+    if len(plain) > max_bytes:
+        raise TooLarge(f"the answer is longer than {max_bytes} bytes")
+    if not decoder.eof:
+        raise zlib.error("incomplete")
+    return plain
+
+
+def _joined(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        name = name.lower()
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def _headers(target: Target, given: Mapping[str, str] | None, body: bytes | None) -> dict[str, str]:
+    headers = {"Host": target.host_header, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    if body is not None:
+        headers["Content-Length"] = str(len(body))
+    if given:
+        headers.update(given)
+    return headers
+
+
+def _redirected(target: Target, location: str) -> Target:
+    """Where the redirect leads. Raises Forbidden when that is another origin."""
+    if location.startswith("/") and not location.startswith("//"):
+        location = f"{target.scheme}://{target.host_header}{location}"
+    there = read_url(location)
+    if there.origin != target.origin:
+        raise Forbidden("the answer redirects to another host")
+    return there
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, from its kind alone: messages of the library may repeat what was sent."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "the certificate is not trusted"
+    if isinstance(error, ssl.SSLError):
+        return "the TLS handshake failed"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer ended too early"
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionError):
+        return "the connection was closed"
+    if isinstance(error, http.client.HTTPException | zlib.error | ValueError):
+        return "the answer is not valid HTTP"
+    return "the host cannot be reached"
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@lru_cache(maxsize=8)
+def _client(policy: Policy) -> Client:
+    return Client(policy)
+
+
+def default_client() -> Client:
+    """The process's client under the deployment's policy."""
+    return _client(Policy(settings.DEPLOYMENT == "sandbox", tuple(settings.ALLOWED_OUTBOUND)))
+
+
+def get(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+    max_bytes: int = MAX_BYTES,
+) -> Response:
+    """Fetch. Raises Forbidden, Unreachable, TooLarge; RuntimeError inside a transaction."""
+    _refuse_in_transaction()
+    return default_client().request(
+        "GET",
+        url,
+        headers=headers,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_bytes=max_bytes,
+    )
+
+
+def post(
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+    max_bytes: int = MAX_BYTES,
+    idempotent: bool = False,
+) -> Response:
+    """Send exactly these bytes. `idempotent`: the receiver knows a repetition, so a dead kept connection is replaced.
+
+    Raises Forbidden, Unreachable, TooLarge; RuntimeError inside a transaction.
+    """
+    _refuse_in_transaction()
+    return default_client().request(
+        "POST",
+        url,
+        body=body,
+        headers=headers,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_bytes=max_bytes,
+        idempotent=idempotent,
+    )
+
+
+def get_cached(
+    url: str,
+    *,
+    accept: str = "*/*",
+    max_age_default: float = 60.0,
+    max_age_cap: float = 300.0,
+    fresh: bool = False,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+    max_bytes: int = MAX_BYTES,
+) -> Response:
+    """Fetch, or give this process's copy while its Cache-Control says it is good. Only answers of 200 are kept.
+
+    `fresh` asks again even so (with If-None-Match), for a key that a kept document does not know.
+    """
+    return default_cache().get(
+        url,
+        accept=accept,
+        max_age_default=max_age_default,
+        max_age_cap=max_age_cap,
+        fresh=fresh,
+        fetch=lambda headers: get(
+            url, headers=headers, connect_timeout=connect_timeout, read_timeout=read_timeout, max_bytes=max_bytes
+        ),
+    )
+
+
+def _refuse_in_transaction() -> None:
+    if transaction.get_connection().in_atomic_block and not getattr(settings, "TESTS_WRAP_IN_TRANSACTIONS", False):
+        raise RuntimeError("network inside a transaction")

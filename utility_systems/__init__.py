@@ -1,0 +1,1 @@
+"""The utilities' own systems (accounts, meters, DERs) as we see them."""
