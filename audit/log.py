@@ -1,0 +1,186 @@
+"""Writing the journal: `record` one line, or `record_all` of them in one INSERT.
+
+Both belong inside the transaction of the act they tell of. Details hold ids, codes and counts; never a name, number,
+address, token or code of a person, and never a DID: the journal is kept longer than personal data may be.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from audit import chain
+from audit.models import Event
+
+
+class ActorKind(StrEnum):
+    PARTICIPANT = "PARTICIPANT"
+    AGENCY = "AGENCY"
+    PERSON = "PERSON"
+    STAFF = "STAFF"
+    SYSTEM = "SYSTEM"
+
+
+class Channel(StrEnum):
+    PORTAL = "PORTAL"
+    EA = "EA"
+    SDK = "SDK"
+    CSR = "CSR"
+    BULK = "BULK"
+    SYSTEM = "SYSTEM"
+    CONSOLE = "CONSOLE"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a subscriber id, an agency id, a Subject or User pk, or a part of the system; never a DID or a name.
+
+    `on_behalf_of` is whom the actor speaks for (a Subject pk or an agency id), empty where it is itself.
+    """
+
+    kind: ActorKind
+    id: str
+    channel: Channel = Channel.SYSTEM
+    on_behalf_of: str = ""
+
+
+SYSTEM = Actor(ActorKind.SYSTEM, "system", Channel.SYSTEM)
+
+
+class Action(StrEnum):
+    """What can be written in the journal: object, dot, what happened to it (spec/domain.md 5)."""
+
+    MESSAGE_REFUSED = "message.refused"
+    MESSAGE_STUCK = "message.stuck"
+    MESSAGE_RETRIED = "message.retried"
+    CALLBACK_REFUSED = "callback.refused"
+
+    CASE_SUBMITTED = "case.submitted"
+    CASE_READY = "case.ready"
+    CASE_REFUSED = "case.refused"
+    CASE_WAITING = "case.waiting"
+    CASE_EXPIRED = "case.expired"
+    CASE_WITHDRAWN = "case.withdrawn"
+
+    METER_RESOLVED = "meter.resolved"
+    DER_RESOLVED = "der.resolved"
+    PRESENTED_CHECKED = "presented.checked"
+    CONFLICT_CHECKED = "conflict.checked"
+    HOLD_PLACED = "hold.placed"
+    HOLD_RELEASED = "hold.released"
+
+    ENROLLMENT_CONFIRMED = "enrollment.confirmed"
+    ENROLLMENT_REFUSED = "enrollment.refused"
+    ENROLLMENT_ACTIVATED = "enrollment.activated"
+    ENROLLMENT_SUSPENDED = "enrollment.suspended"
+    ENROLLMENT_RESUMED = "enrollment.resumed"
+    ENROLLMENT_END_SCHEDULED = "enrollment.end_scheduled"
+    ENROLLMENT_CANCELLED = "enrollment.cancelled"
+    ENROLLMENT_EXPIRED = "enrollment.expired"
+
+    CONSENT_REQUESTED = "consent.requested"
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_REVOKED = "consent.revoked"
+    CONSENT_EXPIRED = "consent.expired"
+
+    CREDENTIAL_ISSUED = "credential.issued"
+    CREDENTIAL_SUSPENDED = "credential.suspended"
+    CREDENTIAL_RESUMED = "credential.resumed"
+    CREDENTIAL_REVOKED = "credential.revoked"
+    CREDENTIAL_RESIGNED = "credential.resigned"
+    LIST_CREATED = "list.created"
+    LIST_PUBLISHED = "list.published"
+
+    KEY_CREATED = "key.created"
+    KEY_ANNOUNCED = "key.announced"
+    KEY_ACTIVATED = "key.activated"
+    KEY_RETIRED = "key.retired"
+    KEY_REVOKED = "key.revoked"
+    FIELDS_ROTATED = "fields.rotated"
+
+    TRUST_ADDED = "trust.added"
+    TRUST_CHANGED = "trust.changed"
+    TRUST_REMOVED = "trust.removed"
+    PARTICIPANT_ADDED = "participant.added"
+    PARTICIPANT_CHANGED = "participant.changed"
+    PARTICIPANT_SUSPENDED = "participant.suspended"
+    PARTICIPANT_RESUMED = "participant.resumed"
+    AGENCY_ADDED = "agency.added"
+    AGENCY_CHANGED = "agency.changed"
+    AGENCY_SUSPENDED = "agency.suspended"
+    AGENCY_RESUMED = "agency.resumed"
+    PROGRAM_PUBLISHED = "program.published"
+    PROGRAM_CLOSED = "program.closed"
+    RULE_CHANGED = "rule.changed"
+
+    SUBJECT_LINKED = "subject.linked"
+    SUBJECT_MERGED = "subject.merged"
+    TOKEN_ACCEPTED = "token.accepted"
+    TOKEN_REFUSED = "token.refused"
+    LOGIN = "login"
+    READ_PII = "pii.read"
+    EXPORT = "export"
+    DOCUMENT_UPLOADED = "document.uploaded"
+    RETENTION_APPLIED = "retention.applied"
+    SANDBOX_LOADED = "sandbox.loaded"
+    SANDBOX_RESET = "sandbox.reset"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line to be written. `subject` is a Subject pk as text; `before` and `after` are kept as digests only."""
+
+    action: Action
+    actor: Actor
+    at: datetime
+    subject: str = ""
+    object_type: str = ""
+    object_id: str = ""
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
+
+
+def record(
+    action: Action,
+    *,
+    actor: Actor,
+    at: datetime,
+    subject: str = "",
+    object_type: str = "",
+    object_id: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Event:
+    """Write one line and return it; `Event.reference` is the wire's `logReference`."""
+    line = Line(action, actor, at, subject, object_type, object_id, before, after, details)
+    return record_all([line])[0]
+
+
+def record_all(lines: Sequence[Line]) -> list[Event]:
+    """Write all lines with one INSERT, in the order given; raise ValueError for an instant without a time zone."""
+    return Event.objects.bulk_create([_event(line) for line in lines])
+
+
+def _event(line: Line) -> Event:
+    if line.at.tzinfo is None:
+        raise ValueError("the journal takes aware instants only")
+    actor = line.actor
+    return Event(
+        public_id=uuid.uuid4(),
+        at=line.at.astimezone(UTC),
+        action=str(line.action),
+        actor_kind=str(actor.kind),
+        actor_id=chain.storable(str(actor.id))[:255],
+        channel=str(actor.channel),
+        on_behalf_of=chain.storable(str(actor.on_behalf_of))[:255],
+        subject=str(line.subject),
+        object_type=line.object_type,
+        object_id=chain.storable(str(line.object_id))[:255],
+        before_digest=chain.digest(line.before),
+        after_digest=chain.digest(line.after),
+        details=None if line.details is None else chain.storable(line.details),
+    )

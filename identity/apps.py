@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class IdentityConfig(AppConfig):
+    name = "identity"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = "people and agencies"
+
+    def ready(self) -> None:
+        from identity import encryption
+
+        encryption.check_keys()  # wrong keys are found at the start, not at the first write
