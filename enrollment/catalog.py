@@ -1,0 +1,148 @@
+"""What programs there are and what they ask for: search and select. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+
+from enrollment.codes import Code, Refusal
+from enrollment.commands import SearchPrograms, SelectProgram
+from enrollment.eligibility import Terms
+from enrollment.models import ConsentText, ProgramVersion
+from enrollment.results import Catalog, CatalogEntry, Order, Refused, Requirements, Selected, Stage
+from enrollment.states import Partial
+
+MAX_RESULTS = 100
+
+
+def search(command: SearchPrograms, *, now: datetime) -> Catalog:
+    """Programs open at `now` that match every part of the question; none is an empty catalogue, not an error."""
+    versions = ProgramVersion.objects.open_at(now).select_related("program")  # type: ignore[attr-defined]
+    if command.kind:
+        versions = versions.filter(program__kind__iexact=command.kind)
+    if command.provider_id:
+        versions = versions.filter(program__provider_id=command.provider_id)
+    if command.utility_id:
+        versions = versions.filter(Q(utilities=[]) | Q(utilities__contains=[command.utility_id]))
+    if command.region:
+        versions = versions.filter(Q(regions=[]) | Q(regions__contains=[command.region]))
+    for word in command.text.split()[:10]:
+        versions = versions.filter(
+            Q(name__icontains=word)
+            | Q(short_description__icontains=word)
+            | Q(long_description__icontains=word)
+            | Q(program__kind__icontains=word)
+            | Q(program__program_id__icontains=word)
+        )
+    return Catalog(tuple(entry(v) for v in versions.order_by("program__program_id")[:MAX_RESULTS]))
+
+
+def select(command: SelectProgram, *, now: datetime) -> Selected | Refused:
+    """What the program asks for: criteria, credentials, consents with their texts, documents."""
+    version = open_version(command.program_id, now, provider_id=command.provider_id)
+    if version is None:
+        order = Order(
+            bap_id=command.order.bap_id,
+            order_id=command.order.order_id,
+            transaction_id=command.order.transaction_id,
+            provider_id=command.provider_id,
+            program_id=command.program_id,
+        )
+        return Refused(program_not_available(command.program_id), order, now, Stage.DOOR)
+    return Selected(command.order.order_id, entry(version))
+
+
+def open_version(program_id: str, now: datetime, *, provider_id: str = "") -> ProgramVersion | None:
+    """The published version that takes applications at `now`, or None; a wrong provider is a wrong program."""
+    versions = ProgramVersion.objects.open_at(now).select_related("program")  # type: ignore[attr-defined]
+    if provider_id:
+        versions = versions.filter(program__provider_id=provider_id)
+    return versions.filter(program__program_id=program_id).first()
+
+
+def program_not_available(program_id: str, reason: str = "It is unknown, closed or not offered here") -> Refusal:
+    return Refusal(
+        Code.PROGRAM_NOT_AVAILABLE,
+        f"The program {program_id} cannot be joined now. {reason}; search shows the programs that are open.",
+        field="program",
+        details={"program_id": program_id, "reason": reason},
+    )
+
+
+def terms(version: ProgramVersion) -> Terms:
+    """The version as the pure rules read it."""
+    return Terms(
+        program_id=version.program.program_id,
+        criteria=tuple(version.criteria) + _implied_criteria(version),
+        required_credentials=tuple(version.required_credentials),
+        is_all_or_nothing=version.partial == Partial.ALL_OR_NOTHING,
+    )
+
+
+def _implied_criteria(version: ProgramVersion) -> tuple[Mapping[str, Any], ...]:
+    """`utilities` and `regions` bind as criteria do, unless a criterion already says it."""
+    kinds = {c["kind"] for c in version.criteria}
+    implied: list[Mapping[str, Any]] = []
+    if version.utilities and "UTILITY" not in kinds:
+        implied.append({"kind": "UTILITY", "parameters": {"anyOf": list(version.utilities)}, "text": ""})
+    if version.regions and "REGION" not in kinds:
+        implied.append({"kind": "REGION", "parameters": {"anyOf": list(version.regions)}, "text": ""})
+    return tuple(implied)
+
+
+def entry(version: ProgramVersion) -> CatalogEntry:
+    program = version.program
+    return CatalogEntry(
+        program_id=program.program_id,
+        provider_id=program.provider_id,
+        kind=program.kind,
+        name=version.name,
+        short_description=version.short_description,
+        long_description=version.long_description,
+        personas=tuple(version.personas),
+        utilities=tuple(version.utilities),
+        opens_at=version.opens_at,
+        closes_at=version.closes_at,
+        requirements=requirements(version),
+    )
+
+
+def requirements(version: ProgramVersion) -> Requirements:
+    return Requirements(
+        criteria=tuple(version.criteria),
+        credentials=tuple(version.required_credentials),
+        consents=tuple(_with_texts(version)),
+        documents=tuple(version.documents),
+    )
+
+
+def _with_texts(version: ProgramVersion) -> Iterable[Mapping[str, Any]]:
+    for consent in version.required_consents:
+        shown = consent_texts(version.program_id, consent["type"], consent.get("textVersion", ""))
+        path = f"{version.program.program_id}/{consent['type']}/{consent.get('textVersion', '')}"
+        yield {
+            **consent,
+            "texts": [
+                {"locale": locale, "url": f"{settings.PUBLIC_URL}/consent-texts/{path}/{locale}", "digest": digest}
+                for locale, digest in shown
+            ],
+        }
+
+
+def consent_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str], ...]:
+    """(locale, digest) of each language of a consent text. The texts are insert-only, so a found answer stays true."""
+    found = _cached_texts(program_pk, consent_type, version)
+    if not found:
+        _cached_texts.cache_clear()  # it may have been loaded a moment later
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _cached_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str], ...]:
+    texts = ConsentText.objects.filter(program_id=program_pk, consent_type=consent_type, version=version)
+    return tuple(texts.order_by("locale").values_list("locale", "digest"))

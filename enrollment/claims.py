@@ -1,0 +1,196 @@
+"""Holding and claiming meters and DERs: the only place that reads or writes the claims table.
+
+Every function here wants an open transaction, and `lock` called first: plain concurrent INSERTs into an exclusion
+constraint deadlock, with waits of seconds (measured). Source: spec conflicts, concurrency; decisions 31, 45.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import F, Func, Q, Value
+
+from enrollment.conflicts import Incumbent, Wanted
+from enrollment.models import Claim, ConflictPair, Enrollment, EnrollmentCase
+from enrollment.states import ClaimState
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """Who wants the resources. `case_id` None: nobody yet (a question without a hold)."""
+
+    case_id: int | None
+    subject_id: UUID
+    program_pk: int
+
+
+def lock(wanted: Iterable[Wanted]) -> None:
+    """Take the resources' advisory locks until the transaction ends, in sorted order so that nobody deadlocks."""
+    keys = sorted({w.resource for w in wanted})
+    if keys:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", [keys])
+
+
+def release_what_may_be_released(wanted: Sequence[Wanted], claimant: Claimant, now: datetime) -> None:
+    """Drop holds that stand in nobody's way any more (decision 31).
+
+    These are expired holds, the case's own, and holds of the same subject for the same program under another order.
+    A hold is a courtesy: the case it belonged to stays READY and is checked again at its confirm.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM claims WHERE state = 'HELD' AND (case_id = %(case)s OR (resource = ANY(%(resources)s) AND (
+                hold_expires_at <= %(now)s OR (subject_id = %(subject)s AND program_id = %(program)s))))
+            """,
+            {
+                "case": claimant.case_id,
+                "resources": [w.resource for w in wanted],
+                "now": now,
+                "subject": claimant.subject_id,
+                "program": claimant.program_pk,
+            },
+        )
+
+
+INCUMBENTS_SQL = """
+    SELECT c.kind, c.reference, c.group_name, lower(c.period), upper(c.period), c.state = 'HELD',
+           c.subject_id = %(subject)s, p.program_id, coalesce(e.enrollment_id, '')
+      FROM claims c JOIN programs p ON p.id = c.program_id LEFT JOIN program_enrollments e ON e.id = c.enrollment_id
+     WHERE c.resource = ANY(%(resources)s) AND c.state IN ('HELD', 'CLAIMED')
+       AND c.period && tstzrange(%(start)s, %(end)s)
+       AND NOT (c.state = 'HELD' AND (c.hold_expires_at <= %(now)s OR c.case_id IS NOT DISTINCT FROM %(case)s))
+     ORDER BY c.id
+"""
+
+
+def incumbents(
+    wanted: Sequence[Wanted],
+    claimant: Claimant,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    *,
+    zone: ZoneInfo,
+    now: datetime,
+) -> list[Incumbent]:
+    """Live claims on the wanted resources that overlap [starts_at, ends_at), with dates in the utility's zone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            INCUMBENTS_SQL,
+            {
+                "subject": claimant.subject_id,
+                "resources": [w.resource for w in wanted],
+                "start": starts_at,
+                "end": ends_at,
+                "now": now,
+                "case": claimant.case_id,
+            },
+        )
+        return [_incumbent(row, zone) for row in cursor.fetchall()]
+
+
+def _incumbent(row: tuple[Any, ...], zone: ZoneInfo) -> Incumbent:
+    kind, reference, group, start, end, is_hold, is_same_subject, program_id, enrollment_id = row
+    return Incumbent(
+        kind=kind,
+        reference=reference,
+        group=group,
+        starts_at=start.astimezone(zone),
+        ends_at=end.astimezone(zone) if end else None,
+        is_hold=is_hold,
+        is_same_subject=is_same_subject,
+        program_id=program_id,
+        enrollment_id=enrollment_id,
+    )
+
+
+def denied_groups(group: str) -> frozenset[str]:
+    """Conflict groups that may not meet `group` on one resource (rule R3); read under the lock."""
+    pairs = ConflictPair.objects.filter(Q(group_a=group) | Q(group_b=group), verdict="DENY")
+    return frozenset(b if a == group else a for a, b in pairs.values_list("group_a", "group_b"))
+
+
+def hold(
+    wanted: Sequence[Wanted], case: EnrollmentCase, starts_at: datetime, ends_at: datetime | None, until: datetime
+) -> None:
+    """Reserve the resources for the case until `until`."""
+    _insert(wanted, case, starts_at, ends_at, state=ClaimState.HELD, hold_expires_at=until)
+
+
+def claim(
+    wanted: Sequence[Wanted], enrollment: Enrollment, case: EnrollmentCase, starts_at: datetime, ends_at: datetime | None
+) -> None:
+    """Take the resources for the enrolment's period; raises IntegrityError where somebody has them."""
+    _insert(wanted, case, starts_at, ends_at, state=ClaimState.CLAIMED, enrollment=enrollment)
+
+
+def _insert(
+    wanted: Sequence[Wanted],
+    case: EnrollmentCase,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    *,
+    state: ClaimState,
+    enrollment: Enrollment | None = None,
+    hold_expires_at: datetime | None = None,
+) -> None:
+    assert case.program_version is not None
+    Claim.objects.bulk_create(
+        Claim(
+            resource=w.resource,
+            conflict_group=w.group_key,
+            kind=w.kind,
+            reference=w.reference,
+            group_name=w.group,
+            direction=case.program_version.direction,
+            period=DateTimeTZRange(starts_at, ends_at, "[)"),
+            state=state,
+            hold_expires_at=hold_expires_at,
+            case=case,
+            enrollment=enrollment,
+            subject_id=case.subject_id,
+            program_id=case.program_version.program_id,
+        )
+        for w in sorted(wanted, key=lambda w: w.resource)
+    )
+
+
+def drop_holds(case: EnrollmentCase) -> int:
+    return Claim.objects.filter(case=case, state=ClaimState.HELD).delete()[0]
+
+
+def prolong_holds(case: EnrollmentCase, until: datetime) -> None:
+    Claim.objects.filter(case=case, state=ClaimState.HELD).update(hold_expires_at=until)
+
+
+def end_claims(enrollment: Enrollment, at: datetime) -> None:
+    """Free the resources from `at` on: claims that began before are cut there, later ones are released.
+
+    A cut claim stays CLAIMED for the time it covered; an end before the start releases it whole (decision 52).
+    """
+    mine = Claim.objects.filter(enrollment=enrollment, state=ClaimState.CLAIMED)
+    mine.filter(period__startswith__gte=at).update(state=ClaimState.RELEASED)
+    mine.filter(Q(period__endswith__gt=at) | Q(period__upper_inf=True), period__startswith__lt=at).update(
+        period=Func(
+            Func(F("period"), function="lower"), Value(at), Value("[)"), function="tstzrange",
+            output_field=Claim._meta.get_field("period"),
+        )
+    )
+
+
+def restore_claims(enrollment: Enrollment, upper: datetime | None) -> None:
+    """Undo `end_claims` for an end that was withdrawn; raises IntegrityError where somebody took the time since."""
+    Claim.objects.filter(enrollment=enrollment, state=ClaimState.CLAIMED).update(
+        period=Func(
+            Func(F("period"), function="lower"), Value(upper), Value("[)"), function="tstzrange",
+            output_field=Claim._meta.get_field("period"),
+        )
+    )

@@ -1,0 +1,133 @@
+"""Asking the outside what is true: utilities and issuers. No transaction is open here, and nothing is written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from credentials import verification
+from enrollment.commands import DerRef, MeterRef, PresentedCredential
+from enrollment.eligibility import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts, certified_capacity
+from utility_systems import registry
+from utility_systems.ports import Certificate, DerFacts, MeterFacts, der_type
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What came back: facts for the rules, and the verdicts as the credentials package gave them (same order)."""
+
+    facts: Facts
+    verdicts: tuple[verification.Verdict, ...] = ()
+
+
+def gather(
+    meters: Sequence[MeterRef],
+    ders: Sequence[DerRef],
+    credentials: Sequence[PresentedCredential],
+    *,
+    utilities: Sequence[str],
+    subject_did: str,
+    now: datetime,
+) -> Gathered:
+    """Check the presented credentials, then ask the utilities for the meters and DERs.
+
+    `utilities` are those of the program: asked for meters whose utility the applicant did not name.
+    A credential that fails ends the matter, so the utilities are not asked then.
+    Raises UtilityUnavailable; an unknown utility simply knows no meter.
+    """
+    verdicts = verification.verify_presented(
+        [verification.Presented(c.credential_id, c.type, c.format, c.data, c.der_id) for c in credentials],
+        subject_did=subject_did,
+        now=now,
+    )
+    evidence = tuple(as_evidence(verdict, asked) for verdict, asked in zip(verdicts, credentials, strict=True))
+    if any(not e.is_verified for e in evidence):
+        return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts))
+    return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts))
+
+
+def ask_utilities(
+    meters: Sequence[MeterRef],
+    ders: Sequence[DerRef],
+    evidence: tuple[Evidence, ...],
+    *,
+    utilities: Sequence[str],
+    now: datetime,
+) -> Facts:
+    """Meters and DERs as their utilities know them. Raises UtilityUnavailable."""
+    known_meters: dict[str, MeterFacts] = {}
+    for utility_id, umids in _by_utility(meters, utilities).items():
+        for meter in registry.adapter_for(utility_id).meters(umids):
+            known_meters.setdefault(meter.umid, meter)
+    known_ders: dict[str, DerFacts] = {}
+    if ders:
+        for utility_id in _der_utilities(meters, known_meters, utilities):
+            for der in registry.adapter_for(utility_id).ders([d.der_id for d in ders]):
+                known_ders.setdefault(der.der_id, der)
+    return Facts(meters=known_meters, ders=_with_declared(known_ders, ders, evidence, now), evidence=evidence)
+
+
+def _by_utility(meters: Sequence[MeterRef], utilities: Sequence[str]) -> Mapping[str, list[str]]:
+    configured = registry.utility_ids()
+    asked: dict[str, list[str]] = defaultdict(list)
+    for meter in meters:
+        for utility_id in [meter.utility_id] if meter.utility_id else (utilities or configured):
+            if utility_id in configured and meter.umid not in asked[utility_id]:
+                asked[utility_id].append(meter.umid)
+    return {utility_id: umids for utility_id, umids in asked.items() if umids}
+
+
+def _der_utilities(
+    meters: Sequence[MeterRef], known: Mapping[str, MeterFacts], utilities: Sequence[str]
+) -> Iterable[str]:
+    of_meters = {m.utility_id for m in known.values()} or {m.utility_id for m in meters if m.utility_id}
+    configured = registry.utility_ids()
+    return [u for u in (sorted(of_meters) or utilities) if u in configured]
+
+
+def _with_declared(
+    known: Mapping[str, DerFacts], ders: Sequence[DerRef], evidence: Sequence[Evidence], now: datetime
+) -> dict[str, DerFacts]:
+    """The register's DERs with what certificates add (kW of a battery, decision 61), and those only declared."""
+    result: dict[str, DerFacts] = {}
+    for ref in ders:
+        claims = next(
+            (e.claims for e in evidence if e.type == DER_CERTIFICATION and e.claims.get("derId") == ref.der_id), {}
+        )
+        kw, kwh = certified_capacity(claims)
+        der = known.get(ref.der_id) or DerFacts(
+            der_id=ref.der_id,
+            type=der_type(ref.type or "UNKNOWN"),
+            rated_kw=ref.declared_kw,
+            energy_kwh=ref.declared_kwh,
+            manufacturer="",
+            model="",
+            serial_digest="",
+            commissioned_on=None,
+            umid="",
+            bidirectional=False,
+            owner_did="",
+            certificates=tuple[Certificate](),
+            as_of=now,
+        )
+        result[ref.der_id] = replace(
+            der,
+            rated_kw=der.rated_kw if der.rated_kw is not None else kw,
+            energy_kwh=der.energy_kwh if der.energy_kwh is not None else kwh,
+        )
+    return result
+
+
+def as_evidence(verdict: verification.Verdict, asked: PresentedCredential) -> Evidence:
+    claims: Mapping[str, Any] = verdict.claims or {}
+    return Evidence(
+        credential_id=verdict.credential_id,
+        type=verdict.type,
+        reason=verdict.reason,
+        claims={key: claims[key] for key in KEPT_CLAIMS if key in claims},
+        der_id=asked.der_id,
+        position=asked.position,
+    )
