@@ -19,16 +19,8 @@ def utility_ids() -> tuple[str, ...]:
 
 
 def adapter_for(utility_id: str) -> UtilityAdapter:
-    utility = _configured(utility_id)
-    timeouts = getattr(utility, "timeouts", None)
-    return _adapter(
-        utility.id,
-        utility.time_zone,
-        str(utility.url),
-        _secret(utility.token),
-        float(getattr(timeouts, "connect", None) or 3.0),
-        float(getattr(timeouts, "read", None) or 5.0),
-    )
+    """The utility's systems. Raises UnknownUtility."""
+    return _adapter(_configured(utility_id))
 
 
 def zone(utility_id: str) -> ZoneInfo:
@@ -43,11 +35,14 @@ def _configured(utility_id: str) -> Any:
     raise UnknownUtility(utility_id)
 
 
-def _secret(value: Any) -> str:
-    return value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-
-
 @lru_cache(maxsize=64)
-def _adapter(utility_id: str, time_zone: str, url: str, token: str, connect: float, read: float) -> RestAdapter:
+def _adapter(utility: Any) -> RestAdapter:
     # Kept per configuration, so that a process has one circuit per utility.
-    return RestAdapter(utility_id, ZoneInfo(time_zone), url, token, connect_timeout=connect, read_timeout=read)
+    return RestAdapter(
+        utility.id,
+        ZoneInfo(utility.time_zone),
+        utility.url,
+        utility.token,
+        connect_timeout=utility.connect_timeout,
+        read_timeout=utility.read_timeout,
+    )
