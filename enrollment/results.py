@@ -141,6 +141,7 @@ class Prepared:
     order: Order
     checked_at: datetime
     credentials: tuple[CredentialLine, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     findings: tuple[Finding, ...] = ()
     missing: tuple[MissingCredential, ...] = ()
     warnings: tuple[str, ...] = ()

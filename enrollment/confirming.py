@@ -1,0 +1,595 @@
+"""The confirm: check again, claim, record the consents, issue the credentials; all in one transaction.
+
+One of the writers behind enrollment.services. Source: onboarding guide 9 and 18.3-18.4, spec domain 3,
+decisions 6, 7, 31, 34, 35, 38, 40, 44, 49, 52.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import F
+
+from audit import log
+from audit.log import Action, Actor
+from credentials import services as credentials
+from credentials import verification
+from enrollment import catalog, claims, conflicts, orders, remembering
+from enrollment.codes import Code, Refusal
+from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
+from enrollment.consents import RecordedConsent, agreed_consents, consent_claims
+from enrollment.dates import Period, agree
+from enrollment.eligibility import Decision, Evidence, Facts, credential_refusal, evaluate, meter_not_found
+from enrollment.gathering import ask_utilities
+from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase, EnrollmentDer, EnrollmentMeter
+from enrollment.models import ProgramVersion
+from enrollment.preparing import (
+    AlsoWrite,
+    find_conflicts,
+    meter_refs,
+    refused_agency,
+    start_waiting,
+    stop_waiting,
+    subject_mismatch,
+    wanted_of,
+)
+from enrollment.results import Confirmed, ConsentLine, MeterLine, MeterState, Order, Refused, Result, Stage, Waiting
+from enrollment.states import CaseState, ConsentState, EnrollmentState
+from utility_systems import records, registry
+from utility_systems.ports import UtilityUnavailable
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """All that a confirm found out, on the way to being written."""
+
+    command: ConfirmEnrollment
+    init: PrepareEnrollment
+    version: ProgramVersion
+    period: Period
+    consents: tuple[RecordedConsent, ...]
+    facts: Facts
+    decision: Decision
+    now: datetime
+
+
+def confirm(
+    command: ConfirmEnrollment, *, authority: Authority, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Result:
+    """Enrol the chosen meters and issue the credentials, or say why not.
+
+    Asks the utilities again with no transaction open; then decides; then writes everything at once. A refusal is
+    returned, not raised, so that its journal line survives. The second confirm of an order answers the first's
+    enrolment. Source: onboarding guide 9 and 18.3.
+    """
+    case = find_case(command.order.bap_id, command.order.order_id)
+    if case is None:
+        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    if case.state == CaseState.CONFIRMED:
+        return _confirmed_before(case, command, actor, now, also_write)
+    refusal, ready = _readied(case, command, authority, now)
+    if refusal is not None or ready is None:
+        assert refusal is not None
+        return _refuse(case, refusal, actor, now, also_write)
+    try:
+        checked = _gathered(case, ready, command, authority, now)
+    except UtilityUnavailable as outage:
+        return _wait(case, command, outage, actor, now, also_write)
+    if isinstance(checked, Refusal):
+        return _refuse(case, checked, actor, now, also_write)
+    if checked.decision.refusal is not None:
+        return _refuse(case, checked.decision.refusal, actor, now, also_write)
+    return _commit(case, checked, actor, also_write)
+
+
+def find_case(bap_id: str, order_id: str) -> EnrollmentCase | None:
+    return (
+        EnrollmentCase.objects.select_related("subject", "program_version__program")
+        .filter(bap_id=bap_id, order_id=order_id)
+        .first()
+    )
+
+
+# --- what can be said before anybody is asked ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ready:
+    init: PrepareEnrollment
+    version: ProgramVersion
+    period: Period
+    umids: tuple[str, ...]
+    consents: tuple[RecordedConsent, ...]
+    evidence: tuple[Evidence, ...]
+    status_entries: tuple[Mapping[str, Any] | None, ...]
+
+
+def _readied(
+    case: EnrollmentCase, command: ConfirmEnrollment, authority: Authority, now: datetime
+) -> tuple[Refusal | None, _Ready | None]:
+    if case.state != CaseState.READY or case.payload is None:
+        return not_possible_now(case), None
+    subject, version = case.subject, case.program_version
+    assert subject is not None and version is not None
+    named = authority.proven_subject or command.subject_did
+    if named and named != subject.did:
+        return subject_mismatch(), None
+    if catalog.open_version(case.program_id, now) is None:
+        return catalog.program_not_available(case.program_id), None
+    agency = refused_agency(command, authority, version.utilities, case.program_id, now)
+    if agency is not None:
+        return agency, None
+    init = remembering.init_command(case.payload)
+    umids, refusal = _chosen_meters(case, command)
+    if refusal is not None:
+        return refusal, None
+    period = agree(
+        command.starts_at or init.starts_at,
+        command.ends_at or init.ends_at,
+        command.end_as_given or init.end_as_given,
+        default_term_days=version.default_term_days,
+        max_term_days=version.max_term_days,
+        closes_at=version.closes_at,
+        now=now,
+    )
+    if isinstance(period, Refusal):
+        return period, None
+    consents = agreed_consents(version, command.consents, umids, case.ders, now=now)
+    if isinstance(consents, Refusal):
+        return consents, None
+    kept = case.payload
+    return None, _Ready(
+        init, version, period, umids, consents, remembering.evidence(kept), tuple(kept["status_entries"])
+    )
+
+
+def not_possible_now(case: EnrollmentCase) -> Refusal:
+    remedy = {
+        CaseState.NEEDS_INPUT: "Send what on_init asked for with a new init first",
+        CaseState.SUBMITTED: "Its checks are still running; wait for on_status",
+    }.get(CaseState(case.state), "Send a new init")
+    return Refusal(
+        Code.NOT_POSSIBLE_NOW,
+        f"The order is {case.state} and cannot be confirmed now. {remedy}.",
+        field="order",
+        details={"state": case.state},
+    )
+
+
+def _chosen_meters(case: EnrollmentCase, command: ConfirmEnrollment) -> tuple[tuple[str, ...], Refusal | None]:
+    umids = tuple(dict.fromkeys(command.meters)) if command.meters is not None else tuple(case.meters)
+    if not umids:
+        details = {"available_meters": list(case.meters)}
+        return (), Refusal(Code.NO_METER, "Select at least one meter.", field="meters", details=details)
+    unknown = next((umid for umid in umids if umid not in case.meters), None)
+    return umids, meter_not_found(unknown) if unknown else None
+
+
+def _gathered(
+    case: EnrollmentCase, ready: _Ready, command: ConfirmEnrollment, authority: Authority, now: datetime
+) -> _Checked | Refusal:
+    """Ask again what may have changed since the init: credential status, meters, DERs; then the rules."""
+    reasons = verification.recheck_status(ready.status_entries, now=now)
+    evidence = tuple(replace(e, reason=reason) for e, reason in zip(ready.evidence, reasons, strict=True))
+    failed = next((e for e in evidence if not e.is_verified), None)
+    if failed is not None:
+        return credential_refusal(failed)
+    assert case.payload is not None and case.subject is not None
+    meters = meter_refs(case.payload, ready.umids)
+    facts = ask_utilities(meters, ready.init.ders, evidence, utilities=ready.version.utilities, now=now)
+    # What was proven at init stays proven: the subject's own sign-in need not be repeated (spec domain 3).
+    proof = authority if authority.is_proven else remembering.authority(case.payload)
+    decision = _evaluate_chosen(case, ready, facts, proof, now)
+    if decision.refusal is None and decision.missing:
+        return not_possible_now(case)
+    return _Checked(command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now)
+
+
+def _evaluate_chosen(
+    case: EnrollmentCase, ready: _Ready, facts: Facts, proof: Authority, now: datetime
+) -> Decision:
+    """The rules for the chosen meters: evidence about others of the init is left aside, not held against them."""
+    assert case.payload is not None and case.subject is not None
+    chosen = set(ready.umids)
+    evidence = tuple(e for e in facts.evidence if e.claims.get("meterId", ready.umids[0]) in chosen)
+    return evaluate(
+        catalog.terms(ready.version),
+        replace(facts, evidence=evidence),
+        meter_refs(case.payload, ready.umids),
+        ready.init.ders,
+        subject_did=case.subject.did or "",
+        authority=proof,
+        now=now,
+    )
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _commit(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+    now, version = checked.now, checked.version
+    try:
+        with transaction.atomic():
+            case = _locked(case)
+            if case.state != CaseState.READY:
+                return _overtaken(case, checked, actor, also_write)
+            umids, found = _claimable(case, checked)
+            is_stopped = bool(found) and (
+                not umids or version.partial == "ALL_OR_NOTHING" or any(c.kind == "DER" for c in found)
+            )
+            if is_stopped:
+                return _write_refusal(case, conflicts.refusal(found), actor, now, also_write, found)
+            if not _take_places(version, len(umids)):
+                return _write_refusal(case, _capacity_full(), actor, now, also_write)
+            result = _enrol(case, checked, umids, found, actor)
+            also_write(result)
+            return result
+    except IntegrityError as error:
+        # Every writer takes the locks first, so this is a claim that came another way (an operator's, a restore).
+        if "a_resource_is_claimed_once" not in str(error):
+            raise
+        return _refuse(case, _taken_meanwhile(checked), actor, now, also_write)
+
+
+def _locked(case: EnrollmentCase) -> EnrollmentCase:
+    return (
+        EnrollmentCase.objects.select_for_update(of=("self",))
+        .select_related("subject", "program_version__program")
+        .get(pk=case.pk)
+    )
+
+
+def _overtaken(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+    """Another message of the same order was faster: a confirm (same answer), or something that closed the case."""
+    if case.state == CaseState.CONFIRMED:
+        result = Confirmed(orders.of_case(case, transaction_id=checked.command.order.transaction_id), checked.now)
+        also_write(result)
+        return result
+    return _write_refusal(case, not_possible_now(case), actor, checked.now, also_write)
+
+
+def _claimable(case: EnrollmentCase, checked: _Checked) -> tuple[tuple[str, ...], tuple[conflicts.Conflict, ...]]:
+    """Under the locks: which meters are free, and what stands on the others."""
+    version, period = checked.version, checked.period
+    wanted = wanted_of(version, checked.decision.enrolled, [d.der_id for d in checked.init.ders])
+    claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
+    claims.lock(wanted)
+    claims.release_what_may_be_released(wanted, claimant, checked.now)
+    zone = registry.zone(next(iter(checked.facts.meters.values())).utility_id)
+    there = claims.incumbents(wanted, claimant, period.starts_at, period.ends_at, zone=zone, now=checked.now)
+    found = find_conflicts(version, wanted, there)
+    blocked = {c.reference for c in found if c.kind == "METER"}
+    return tuple(u for u in checked.decision.enrolled if u not in blocked), found
+
+
+def _take_places(version: ProgramVersion, count: int) -> bool:
+    """Count the meters against the program's cap; False when it would be passed (a guarded row, decision 45)."""
+    if version.max_meters is None:
+        return True
+    CapCounter.objects.get_or_create(program_id=version.program_id)
+    return (
+        CapCounter.objects.filter(program_id=version.program_id, used__lte=version.max_meters - count).update(
+            used=F("used") + count
+        )
+        == 1
+    )
+
+
+def _capacity_full() -> Refusal:
+    return Refusal(
+        Code.CAPACITY_FULL, "The program has no free place now.", field="program", details={"waitlist": False}
+    )
+
+
+def _taken_meanwhile(checked: _Checked) -> Refusal:
+    umid = checked.decision.enrolled[0]
+    return conflicts.refusal([conflicts.Conflict(conflicts.Rule.R1, umid, "METER", "It was enrolled a moment ago")])
+
+
+def _enrol(
+    case: EnrollmentCase,
+    checked: _Checked,
+    umids: tuple[str, ...],
+    found: tuple[conflicts.Conflict, ...],
+    actor: Actor,
+) -> Confirmed:
+    """Write the enrolment, its claims, consents and credentials. The locks are held and the meters are free."""
+    now, version, period = checked.now, checked.version, checked.period
+    subject = case.subject
+    assert subject is not None
+    meters, ders = records.remember(
+        [checked.facts.meters[umid] for umid in umids],
+        list(checked.facts.ders.values()),
+        subject=subject,
+        source="UTILITY_API",
+        now=now,
+    )
+    enrollment = Enrollment(
+        enrollment_id=f"enrollment-{uuid.uuid4()}",
+        order_number=next_order_number(now),
+        case=case,
+        subject=subject,
+        program_version=version,
+        state=EnrollmentState.SCHEDULED if period.starts_at > now else EnrollmentState.ACTIVE,
+        period=DateTimeTZRange(period.starts_at, period.ends_at, "[)"),
+        end_as_given=period.end_as_given,
+        enrolled_at=now,
+    )
+    der_types = {d.der_id: d.type for d in checked.facts.ders.values()}
+    issued = credentials.issue(
+        [_enrollment_credential(enrollment, checked, umids, der_types), *_consent_credentials(enrollment, checked)],
+        now=now,
+    )
+    enrollment.credential_id = issued[0].id
+    event = log.record(
+        Action.ENROLLMENT_CONFIRMED,
+        actor=actor,
+        at=now,
+        subject=str(subject.pk),
+        object_type="enrollment",
+        object_id=enrollment.enrollment_id,
+        before={"case": case.state},
+        after={"state": enrollment.state, "meters": sorted(umids), "ders": sorted(der_types)},
+        details={
+            "order_number": enrollment.order_number,
+            "program": case.program_id,
+            "version": version.number,
+            "credentials": [str(i.id) for i in issued],
+            "consents": [c.type for c in checked.consents],
+            "refused_meters": len(checked.decision.refused) + len({c.reference for c in found}),
+        },
+    )
+    enrollment.log_reference = event.reference
+    enrollment.save(force_insert=True)
+    EnrollmentMeter.objects.bulk_create(EnrollmentMeter(enrollment=enrollment, meter=meters[u], umid=u) for u in umids)
+    if ders:
+        EnrollmentDer.objects.bulk_create(
+            EnrollmentDer(enrollment=enrollment, der=ders[d.der_id], der_ref=d.der_id) for d in checked.init.ders
+        )
+    claims.claim(
+        wanted_of(version, umids, [d.der_id for d in checked.init.ders]),
+        enrollment,
+        case,
+        period.starts_at,
+        period.ends_at,
+    )
+    consent_lines = write_consents(enrollment, checked.consents, issued[1:], actor, now)
+    case.state, case.updated_at, case.payload = CaseState.CONFIRMED, now, None
+    stop_waiting(case)
+    case.save()
+    return _confirmed(case, enrollment, checked, umids, found, issued[0], consent_lines)
+
+
+def _confirmed(
+    case: EnrollmentCase,
+    enrollment: Enrollment,
+    checked: _Checked,
+    umids: tuple[str, ...],
+    found: tuple[conflicts.Conflict, ...],
+    credential: credentials.Issued,
+    consent_lines: Sequence[ConsentLine],
+) -> Confirmed:
+    refused = [MeterLine(r.umid, True, MeterState.REJECTED, r.refusal) for r in checked.decision.refused]
+    refused += [
+        MeterLine(c.reference, True, MeterState.REJECTED, conflicts.refusal([c])) for c in found if c.kind == "METER"
+    ]
+    order = orders.bare(
+        case,
+        transaction_id=checked.command.order.transaction_id,
+        meters=[*(MeterLine(u, True, MeterState.ENROLLED) for u in umids), *refused],
+    ).with_enrollment(
+        orders.enrollment_line(enrollment, credential=orders.just_issued(credential), consents=consent_lines)
+    )
+    return Confirmed(order, checked.now, tuple(refused), found)
+
+
+_ROLES = {"V2G_EV": "v2g-participant"}
+_GENERATING = {"SOLAR_PV", "WIND", "BATTERY_STORAGE", "V2G_EV"}
+
+
+def _enrollment_credential(
+    enrollment: Enrollment, checked: _Checked, umids: Sequence[str], der_types: Mapping[str, str]
+) -> credentials.NewCredential:
+    """The ProgramEnrollmentCredential's claims: no name, address, mobile, account or national number (credentials 1)."""
+    roles = ["consumer"]
+    if any(t in _GENERATING for t in der_types.values()):
+        roles.append("prosumer")
+    roles += sorted({_ROLES[t] for t in der_types.values() if t in _ROLES})
+    subject = enrollment.subject
+    return credentials.NewCredential(
+        kind="ENROLLMENT",
+        subject_did=subject.did or str(subject.pk),
+        claims={
+            "enrollmentId": enrollment.enrollment_id,
+            "programId": checked.version.program.program_id,
+            "programName": checked.version.name,
+            "meters": list(umids),
+            "ders": sorted(der_types),
+            "roles": roles,
+            "constraints": {},
+            "status": "ACTIVE",
+            "startDate": wire_instant(checked.period.starts_at),
+            "endDate": checked.period.end_as_given or wire_instant(checked.period.ends_at),
+        },
+        valid_from=checked.period.starts_at,
+        valid_until=checked.period.ends_at,
+        wire_valid_until=checked.period.end_as_given or None,
+    )
+
+
+def _consent_credentials(enrollment: Enrollment, checked: _Checked) -> list[credentials.NewCredential]:
+    return [
+        credentials.NewCredential(
+            kind="CONSENT",
+            subject_did=enrollment.subject.did or str(enrollment.subject.pk),
+            claims=consent_claims(consent, valid_from=checked.now, valid_until=checked.period.ends_at),
+            valid_from=checked.now,
+            valid_until=checked.period.ends_at,
+            wire_valid_until=checked.period.end_as_given or None,
+        )
+        for consent in checked.consents
+    ]
+
+
+def write_consents(
+    enrollment: Enrollment,
+    recorded: Sequence[RecordedConsent],
+    issued: Sequence[credentials.Issued],
+    actor: Actor,
+    now: datetime,
+) -> list[ConsentLine]:
+    """Insert granted consents with their credentials and their first event. Caller's transaction."""
+    rows = [
+        Consent(
+            consent_id=c.consent_id,
+            enrollment=enrollment,
+            consent_type=c.type,
+            grantor_id=enrollment.subject_id,
+            state=ConsentState.GRANTED,
+            is_required=c.is_required,
+            outlives_enrollment=c.outlives_enrollment,
+            basis=c.basis,
+            terms=dict(c.terms),
+            meters=list(c.meters),
+            ders=list(c.ders),
+            text_version=c.text_version,
+            text_digest=c.text_digest,
+            locale=c.locale,
+            granted_at=now,
+            valid_until=enrollment.period.upper,
+            credential_id=i.id,
+        )
+        for c, i in zip(recorded, issued, strict=True)
+    ]
+    if rows:
+        Consent.objects.bulk_create(rows)
+        ConsentEvent.objects.bulk_create(
+            ConsentEvent(
+                consent=row, event="GRANTED", at=now, actor_kind=actor.kind, actor_id=actor.id,
+                detail={"basis": row.basis, "textDigest": row.text_digest},
+            )
+            for row in rows
+        )
+    return [orders.consent_line(row, orders.just_issued(i)) for row, i in zip(rows, issued, strict=True)]
+
+
+def wire_instant(instant: datetime | None) -> str | None:
+    """`2024-11-01T00:00:00Z`; None stays None."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
+
+
+_known_years: set[int] = set()
+
+
+def next_order_number(now: datetime) -> str:
+    """`ENR-<year>-<six or more digits>` from that year's sequence, made when the year's first order comes (decision 19)."""
+    sequence = f"enrollment_numbers_{now.year:d}"
+    with connection.cursor() as cursor:
+        if now.year not in _known_years:
+            # IF NOT EXISTS alone races: two creators can both pass it and one then fails on the catalogue.
+            cursor.execute("SELECT to_regclass(%s)", [sequence])
+            if cursor.fetchone() == (None,):
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [sequence])
+                cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {sequence}")
+            else:
+                _known_years.add(now.year)
+        cursor.execute("SELECT nextval(%s::regclass)", [sequence])
+        (number,) = cursor.fetchone()
+    return f"ENR-{now.year}-{number:06d}"
+
+
+# --- refusing and waiting --------------------------------------------------------------------------------------------
+
+
+def refuse_unknown(bap_id: str, order_id: str, actor: Actor, now: datetime, also_write: AlsoWrite) -> Refused:
+    """ORDER_NOT_FOUND: the order is unknown, or somebody else's; the answer must not tell which (decision 10)."""
+    refusal = Refusal(Code.ORDER_NOT_FOUND, "There is no such order of this participant.", field="order")
+    result = Refused(refusal, Order(bap_id, order_id, "", "", ""), now, Stage.DOOR)
+    with transaction.atomic():
+        log.record(
+            Action.ENROLLMENT_REFUSED,
+            actor=actor,
+            at=now,
+            object_type="order",
+            object_id=order_id,
+            details={"code": refusal.code.value},
+        )
+        also_write(result)
+    return result
+
+
+def _confirmed_before(
+    case: EnrollmentCase, command: ConfirmEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Result:
+    subject_did = case.subject.did if case.subject else ""
+    if command.subject_did and command.subject_did != subject_did:
+        with transaction.atomic():
+            return _write_refusal(_locked(case), subject_mismatch(), actor, now, also_write)
+    with transaction.atomic():
+        result = Confirmed(orders.of_case(case, transaction_id=command.order.transaction_id), now)
+        also_write(result)
+    return result
+
+
+def _refuse(case: EnrollmentCase, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
+    with transaction.atomic():
+        case = _locked(case)
+        if case.state == CaseState.CONFIRMED:
+            # A twin of this confirm won while we were asking: what it enrolled is the answer.
+            result = Confirmed(orders.of_case(case), now)
+            also_write(result)
+            return result
+        return _write_refusal(case, refusal, actor, now, also_write)
+
+
+def _write_refusal(
+    case: EnrollmentCase,
+    refusal: Refusal,
+    actor: Actor,
+    now: datetime,
+    also_write: AlsoWrite,
+    found: tuple[conflicts.Conflict, ...] = (),
+) -> Refused:
+    """Journal and answer a refusal on the locked case; a final one ends it (decision 38)."""
+    if refusal.ends_a_confirm and case.state == CaseState.READY:
+        case.state, case.refusal_code, case.updated_at, case.payload = CaseState.REJECTED, refusal.code.value, now, None
+        stop_waiting(case)
+        case.save()
+        claims.drop_holds(case)
+    log.record(
+        Action.ENROLLMENT_REFUSED,
+        actor=actor,
+        at=now,
+        subject=str(case.subject_id or ""),
+        object_type="case",
+        object_id=str(case.pk),
+        details={"code": refusal.code.value, "state": case.state},
+    )
+    stage = Stage.CONFLICTS if found else Stage.RULES
+    result = Refused(refusal, orders.of_case(case), now, stage, conflicts=found)
+    also_write(result)
+    return result
+
+
+def _wait(
+    case: EnrollmentCase,
+    command: ConfirmEnrollment,
+    outage: UtilityUnavailable,
+    actor: Actor,
+    now: datetime,
+    also_write: AlsoWrite,
+) -> Result:
+    with transaction.atomic():
+        case = _locked(case)
+        if case.state != CaseState.READY or case.payload is None:
+            return _write_refusal(case, not_possible_now(case), actor, now, also_write)
+        case.payload = remembering.with_confirm(case.payload, command)
+        result: Waiting = start_waiting(case, "confirm", outage, actor, now)
+        also_write(result)
+    return result

@@ -1,0 +1,417 @@
+"""Leaving: unenrolment, withdrawal of an application, withdrawal and grant of consents, suspension.
+
+Writers behind enrollment.services. Every act is idempotent: the first moment stays. Source: onboarding guide 17.6 and
+17.7, spec domain 2 and 3, decisions 8, 10, 11, 33, 35, 52, 62.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+
+from audit import log
+from audit.log import Action, Actor
+from credentials import services as credentials
+from enrollment import claims, orders
+from enrollment.codes import Code, Refusal
+from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, WithdrawConsent
+from enrollment.confirming import find_case, refuse_unknown, write_consents
+from enrollment.consents import agreed_consents, consent_claims
+from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
+from enrollment.preparing import AlsoWrite, stop_waiting
+from enrollment.results import ConsentsGranted, ConsentWithdrawn, Ended, Refused, Result, Snapshot, Stage, Withdrawn
+from enrollment.states import (
+    LIVE_ENROLLMENT_STATES,
+    OPEN_CASE_STATES,
+    CaseState,
+    ConsentState,
+    EnrollmentState,
+    OnConsentRevoked,
+)
+
+CONSENT_SUSPENSION = "REQUIRED_CONSENT_REVOKED"
+
+
+# --- finding, with the rows locked -----------------------------------------------------------------------------------
+
+
+def locked_enrollment(case: EnrollmentCase) -> tuple[EnrollmentCase, Enrollment | None]:
+    """The case and its enrolment, locked in this order by everyone. Caller's transaction."""
+    locked = (
+        EnrollmentCase.objects.select_for_update(of=("self",))
+        .select_related("subject", "program_version__program")
+        .get(pk=case.pk)
+    )
+    enrollment = (
+        Enrollment.objects.select_for_update(of=("self",))
+        .select_related("subject", "program_version__program", "credential")
+        .filter(case=locked)
+        .first()
+    )
+    return locked, enrollment
+
+
+def _refused(
+    case: EnrollmentCase, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite, transaction_id: str = ""
+) -> Refused:
+    log.record(
+        Action.ENROLLMENT_REFUSED,
+        actor=actor,
+        at=now,
+        subject=str(case.subject_id or ""),
+        object_type="case",
+        object_id=str(case.pk),
+        details={"code": refusal.code.value, "state": case.state},
+    )
+    result = Refused(refusal, orders.of_case(case, transaction_id=transaction_id), now, Stage.RULES)
+    also_write(result)
+    return result
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def status(command: AskStatus, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
+    """The order as it stands. Only to the BAP of record; to anybody else it does not exist (decision 10)."""
+    case = find_case(command.order.bap_id, command.order.order_id)
+    if case is None:
+        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    with transaction.atomic():
+        result = Snapshot(orders.of_case(case, transaction_id=command.order.transaction_id), now)
+        also_write(result)
+    return result
+
+
+# --- unenrolment and withdrawal --------------------------------------------------------------------------------------
+
+
+def end(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
+    """Unenrol now or at a moment to come: enrolment credential and consents are revoked in the same transaction.
+
+    A past `effective_at` means now; a future one frees the meters from then on and can be withdrawn until then.
+    Asking again answers the same, with the first moment kept. Source: onboarding guide 17.7.
+    """
+    case = find_case(command.order.bap_id, command.order.order_id)
+    if case is None or (command.enrollment_id and not _is_of(case, command.enrollment_id)):
+        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    with transaction.atomic():
+        case, enrollment = locked_enrollment(case)
+        if enrollment is None:
+            return _refused(case, _not_enrolled(case), actor, now, also_write, command.order.transaction_id)
+        if enrollment.state in LIVE_ENROLLMENT_STATES:
+            at = command.effective_at
+            upper = enrollment.period.upper
+            if at is not None and at > now and (upper is None or at < upper):
+                _schedule_end(enrollment, at, command, actor, now)
+            elif at is None or at <= now:
+                end_now(enrollment, command.reason, actor, now, keep_outliving=not command.revoke_all_consents)
+            else:
+                return _refused(case, _ends_before(enrollment), actor, now, also_write, command.order.transaction_id)
+        result = ended(case, enrollment, now, command.order.transaction_id)
+        also_write(result)
+    return result
+
+
+def _is_of(case: EnrollmentCase, enrollment_id: str) -> bool:
+    return Enrollment.objects.filter(case=case, enrollment_id=enrollment_id).exists()
+
+
+def _not_enrolled(case: EnrollmentCase) -> Refusal:
+    return Refusal(
+        Code.NOT_POSSIBLE_NOW,
+        f"The order is {case.state}: there is no enrolment to end. Use cancel to withdraw the application.",
+        field="order",
+        details={"state": case.state},
+    )
+
+
+def _ends_before(enrollment: Enrollment) -> Refusal:
+    return Refusal(
+        Code.DATES_INVALID,
+        "The enrolment ends before that moment anyway.",
+        field="dates",
+        details={"latest": enrollment.period.upper},
+    )
+
+
+def _schedule_end(
+    enrollment: Enrollment, at: datetime, command: EndEnrollment, actor: Actor, now: datetime
+) -> None:
+    claims.restore_claims(enrollment, enrollment.period.upper)
+    claims.end_claims(enrollment, at)
+    enrollment.end_scheduled_for, enrollment.end_reason = at, command.reason[:60]
+    enrollment.end_keeps_outliving_consents = not command.revoke_all_consents
+    event = _record(Action.ENROLLMENT_END_SCHEDULED, enrollment, actor, now, {"at": at.isoformat()})
+    enrollment.end_log_reference = event
+    enrollment.save()
+
+
+def end_now(
+    enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *, keep_outliving: bool = False
+) -> None:
+    """Cancel a live, locked enrolment: claims freed, credential and consents revoked. Caller's transaction."""
+    before = enrollment.state
+    claims.end_claims(enrollment, now)
+    _give_place_back(enrollment)
+    enrollment.state, enrollment.cancelled_at = EnrollmentState.CANCELLED, now
+    enrollment.end_reason, enrollment.end_scheduled_for = reason[:60], None
+    consents = list(Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED))
+    revoked = [c for c in consents if not (keep_outliving and c.outlives_enrollment)]
+    credentials.revoke([enrollment.credential_id, *(c.credential_id for c in revoked)], at=now, reason=reason[:60])
+    _mark_revoked(revoked, reason, actor, now)
+    enrollment.end_log_reference = _record(
+        Action.ENROLLMENT_CANCELLED,
+        enrollment,
+        actor,
+        now,
+        {"reason": enrollment.end_reason, "consents_revoked": len(revoked)},
+        before=before,
+    )
+    enrollment.save()
+
+
+def _give_place_back(enrollment: Enrollment) -> None:
+    if enrollment.program_version.max_meters is not None:
+        count = enrollment.meters.count()
+        CapCounter.objects.filter(program_id=enrollment.program_version.program_id, used__gte=count).update(
+            used=F("used") - count
+        )
+
+
+def ended(case: EnrollmentCase, enrollment: Enrollment, now: datetime, transaction_id: str = "") -> Ended:
+    """The answer about an enrolment that ended or is about to."""
+    order = orders.of_rows(case, enrollment, transaction_id=transaction_id)
+    assert order.enrollment is not None
+    revoked = tuple(c for c in order.enrollment.consents if c.state == ConsentState.REVOKED)
+    is_pending = enrollment.state in LIVE_ENROLLMENT_STATES
+    return Ended(order, revoked, now, enrollment.end_log_reference, is_pending)
+
+
+def cancel(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
+    """Before the confirm: withdraw the application. After it: unenrol (domain 3)."""
+    case = find_case(command.order.bap_id, command.order.order_id)
+    if case is None:
+        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    if case.state == CaseState.CONFIRMED:
+        return end(command, actor=actor, now=now, also_write=also_write)
+    with transaction.atomic():
+        case, enrollment = locked_enrollment(case)
+        if enrollment is not None:  # confirmed a moment ago
+            if enrollment.state in LIVE_ENROLLMENT_STATES:
+                end_now(enrollment, command.reason, actor, now)
+            result: Result = ended(case, enrollment, now, command.order.transaction_id)
+            also_write(result)
+            return result
+        reference = ""
+        if case.state in OPEN_CASE_STATES or case.state == CaseState.REJECTED:
+            reference = withdraw_case(case, CaseState.WITHDRAWN, Action.CASE_WITHDRAWN, actor, now)
+        result = Withdrawn(orders.of_case(case, transaction_id=command.order.transaction_id), now, reference)
+        also_write(result)
+    return result
+
+
+def withdraw_case(case: EnrollmentCase, state: CaseState, action: Action, actor: Actor, now: datetime) -> str:
+    """Close a locked case and let its hold go; returns the journal reference. Caller's transaction."""
+    before = case.state
+    claims.drop_holds(case)
+    stop_waiting(case)
+    case.state, case.updated_at, case.payload = state, now, None
+    case.save()
+    event = log.record(
+        action,
+        actor=actor,
+        at=now,
+        subject=str(case.subject_id or ""),
+        object_type="case",
+        object_id=str(case.pk),
+        before={"state": before},
+        after={"state": case.state},
+    )
+    return event.reference
+
+
+# --- consents --------------------------------------------------------------------------------------------------------
+
+
+def withdraw_consent(command: WithdrawConsent, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
+    """Revoke one consent and do what the program says follows: KEEP, SUSPEND or CANCEL (decision 8)."""
+    case = find_case(command.order.bap_id, command.order.order_id)
+    if case is None:
+        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    with transaction.atomic():
+        case, enrollment = locked_enrollment(case)
+        consent = _find_consent(enrollment, command) if enrollment is not None else None
+        if enrollment is None or consent is None:
+            refusal = Refusal(Code.CONSENT_NOT_FOUND, "There is no such consent in this order.", field="consent")
+            return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
+        is_pending = False
+        if consent.state == ConsentState.GRANTED:
+            consent.claimed_revoked_at = command.claimed_at[:40]
+            if command.effective_at is not None and command.effective_at > now:
+                consent.revoke_scheduled_for, consent.revocation_reason = command.effective_at, command.reason[:60]
+                consent.save()
+                is_pending = True
+            else:
+                revoke_consent(enrollment, consent, command.reason, actor, now)
+        order = orders.of_rows(case, enrollment, transaction_id=command.order.transaction_id)
+        assert order.enrollment is not None
+        line = next(c for c in order.enrollment.consents if c.consent_id == consent.consent_id)
+        result = ConsentWithdrawn(order, line, now, is_pending)
+        also_write(result)
+    return result
+
+
+def _find_consent(enrollment: Enrollment, command: WithdrawConsent) -> Consent | None:
+    """By credential id in any spelling, else by type: the live one first, else the last that was revoked (decision 11)."""
+    consents = Consent.objects.select_for_update(of=("self",)).filter(enrollment=enrollment)
+    if command.consent_reference:
+        credential_id = credentials.resolve_id(command.consent_reference)
+        if credential_id is not None:
+            return consents.filter(credential_id=credential_id).first()
+        return consents.filter(consent_id=command.consent_reference.rsplit("/", 1)[-1]).first()
+    of_type = consents.filter(consent_type=command.consent_type)
+    return of_type.filter(state=ConsentState.GRANTED).first() or of_type.order_by("-granted_at", "-pk").first()
+
+
+def revoke_consent(enrollment: Enrollment, consent: Consent, reason: str, actor: Actor, now: datetime) -> None:
+    """Revoke a granted consent of a locked enrolment, and suspend or cancel as the program says. Caller's transaction."""
+    credentials.revoke([consent.credential_id], at=now, reason=reason[:60])
+    _mark_revoked([consent], reason, actor, now)
+    _record(Action.CONSENT_REVOKED, enrollment, actor, now, {"consent": consent.consent_id, "type": consent.consent_type})
+    if not consent.is_required or enrollment.state not in LIVE_ENROLLMENT_STATES:
+        return
+    follows = enrollment.program_version.on_required_consent_revoked
+    if follows == OnConsentRevoked.CANCEL:
+        end_now(enrollment, CONSENT_SUSPENSION, actor, now)
+    elif follows == OnConsentRevoked.SUSPEND:
+        suspend(enrollment, CONSENT_SUSPENSION, actor, now)
+
+
+def _mark_revoked(consents: Sequence[Consent], reason: str, actor: Actor, now: datetime) -> None:
+    for consent in consents:
+        consent.state, consent.revoked_at, consent.revoke_scheduled_for = ConsentState.REVOKED, now, None
+        consent.revocation_reason = reason[:60]
+    if consents:
+        Consent.objects.bulk_update(
+            consents,
+            ["state", "revoked_at", "revoke_scheduled_for", "revocation_reason", "claimed_revoked_at"],
+        )
+        ConsentEvent.objects.bulk_create(
+            ConsentEvent(
+                consent=c, event="REVOKED", at=now, actor_kind=actor.kind, actor_id=actor.id,
+                detail={"reason": reason[:60], "claimedAt": c.claimed_revoked_at},
+            )
+            for c in consents
+        )
+
+
+def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
+    """Grant (again) consents of a live enrolment; each is a new credential. Ends a suspension for lack of consent."""
+    case = find_case(command.order.bap_id, command.order.order_id)
+    if case is None:
+        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    with transaction.atomic():
+        case, enrollment = locked_enrollment(case)
+        if enrollment is None or enrollment.state not in LIVE_ENROLLMENT_STATES:
+            refusal = Refusal(
+                Code.NOT_POSSIBLE_NOW, "There is no live enrolment to consent for.", field="order",
+                details={"state": enrollment.state if enrollment else case.state},
+            )
+            return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
+        live = set(
+            Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).values_list(
+                "consent_type", flat=True
+            )
+        )
+        umids = list(enrollment.meters.values_list("umid", flat=True))
+        ders = list(enrollment.ders.values_list("der_ref", flat=True))
+        grants = [g for g in command.consents if g.type not in live]
+        agreed = agreed_consents(enrollment.program_version, grants, umids, ders, now=now, only_given=True)
+        if isinstance(agreed, Refusal):
+            return _refused(case, agreed, actor, now, also_write, command.order.transaction_id)
+        issued = credentials.issue(
+            [
+                credentials.NewCredential(
+                    kind="CONSENT",
+                    subject_did=enrollment.subject.did or str(enrollment.subject.pk),
+                    claims=consent_claims(c, valid_from=now, valid_until=enrollment.period.upper),
+                    valid_from=now,
+                    valid_until=enrollment.period.upper,
+                    wire_valid_until=enrollment.end_as_given or None,
+                )
+                for c in agreed
+            ],
+            now=now,
+        )
+        lines = write_consents(enrollment, agreed, issued, actor, now)
+        _record(Action.CONSENT_GRANTED, enrollment, actor, now, {"types": [c.type for c in agreed]})
+        _resume_if_consents_are_complete(enrollment, actor, now)
+        order = orders.of_rows(case, enrollment, transaction_id=command.order.transaction_id)
+        assert order.enrollment is not None
+        fresh = {line.consent_id: line for line in lines}
+        # Only now is the link's token known: the lines just written carry it.
+        consents = tuple(fresh.get(c.consent_id, c) for c in order.enrollment.consents)
+        result = ConsentsGranted(
+            order.with_enrollment(replace(order.enrollment, consents=consents)), tuple(lines), now
+        )
+        also_write(result)
+    return result
+
+
+def _resume_if_consents_are_complete(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
+    if enrollment.state != EnrollmentState.SUSPENDED or enrollment.suspension_reason != CONSENT_SUSPENSION:
+        return
+    granted = set(
+        Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).values_list("consent_type", flat=True)
+    )
+    required = {c["type"] for c in enrollment.program_version.required_consents if c.get("required", True)}
+    if required <= granted:
+        resume(enrollment, actor, now)
+
+
+# --- suspension ------------------------------------------------------------------------------------------------------
+
+
+def suspend(enrollment: Enrollment, reason: str, actor: Actor, now: datetime) -> None:
+    """Suspend a live, locked enrolment: its credential's suspension bit is set, its claims stay. Caller's transaction."""
+    if enrollment.state == EnrollmentState.SUSPENDED:
+        return
+    before = enrollment.state
+    enrollment.state, enrollment.suspended_at = EnrollmentState.SUSPENDED, now
+    enrollment.suspension_reason = reason[:60]
+    enrollment.save()
+    credentials.suspend([enrollment.credential_id], at=now)
+    _record(Action.ENROLLMENT_SUSPENDED, enrollment, actor, now, {"reason": reason[:60]}, before=before)
+
+
+def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
+    """Take a suspension back. Caller's transaction."""
+    if enrollment.state != EnrollmentState.SUSPENDED:
+        return
+    is_to_come = enrollment.period.lower > now
+    enrollment.state = EnrollmentState.SCHEDULED if is_to_come else EnrollmentState.ACTIVE
+    enrollment.suspended_at, enrollment.suspension_reason = None, ""
+    enrollment.save()
+    credentials.resume([enrollment.credential_id], at=now)
+    _record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)
+
+
+def _record(
+    action: Action, enrollment: Enrollment, actor: Actor, now: datetime, details: dict[str, object], before: str = ""
+) -> str:
+    event = log.record(
+        action,
+        actor=actor,
+        at=now,
+        subject=str(enrollment.subject_id),
+        object_type="enrollment",
+        object_id=enrollment.enrollment_id,
+        before={"state": before} if before else None,
+        after={"state": enrollment.state},
+        details=details,
+    )
+    return event.reference

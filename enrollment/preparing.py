@@ -1,0 +1,565 @@
+"""The init: prove, resolve, decide, and place a hold. One of the writers behind enrollment.services.
+
+Facts are gathered with no transaction open; everything is written in one. Source: onboarding guide 9 and 18.1-18.2,
+spec domain 3, decisions 1, 31, 36, 38, 40, 56.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from audit import log
+from audit.log import Action, Actor, Line
+from enrollment import catalog, claims, conflicts, orders, remembering
+from enrollment.codes import Code, Refusal
+from enrollment.commands import Authority, MeterRef, PrepareEnrollment
+from enrollment.dates import Period, agree
+from enrollment.eligibility import Decision, Facts, evaluate, proven_meters
+from enrollment.gathering import Gathered, gather
+from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
+from enrollment.results import (
+    CredentialLine,
+    DerLine,
+    MeterLine,
+    MeterState,
+    Order,
+    Prepared,
+    Refused,
+    Requirements,
+    Result,
+    Stage,
+    Waiting,
+)
+from enrollment.states import CaseState, Control
+from identity import agencies
+from identity.models import Subject
+from utility_systems import records, registry
+from utility_systems.ports import UtilityUnavailable
+
+AlsoWrite = Callable[[Result], None]
+
+#: When a utility that does not answer is asked again: after 1, 5, 15 and then every 60 minutes, for 24 h (decision 40).
+RETRY_MINUTES = (1, 5, 15, 60)
+GIVE_UP_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """All that an init found out, on the way to being written."""
+
+    command: PrepareEnrollment
+    authority: Authority
+    version: ProgramVersion
+    period: Period
+    gathered: Gathered
+    decision: Decision
+    now: datetime
+
+    @property
+    def facts(self) -> Facts:
+        return self.gathered.facts
+
+
+def prepare(
+    command: PrepareEnrollment,
+    *,
+    authority: Authority,
+    actor: Actor,
+    now: datetime,
+    also_write: AlsoWrite,
+    is_retry: bool = False,
+) -> Result:
+    """Check an application and hold its meters, or say why not, or what is missing.
+
+    Never raises for a refusal or a utility that is down; both are answers. Order of the checks: spec domain 3.
+    `is_retry`: nobody asked again, a utility did not answer the last time; how often that was is kept.
+    """
+    version = catalog.open_version(command.program_id, now, provider_id=command.provider_id)
+    refusal = _refused_at_the_door(command, version, authority, now)
+    if refusal is not None or version is None:
+        refusal = refusal or catalog.program_not_available(command.program_id)
+        return _refuse_at_the_door(command, refusal, actor, now, also_write)
+    period = agree(
+        command.starts_at,
+        command.ends_at,
+        command.end_as_given,
+        default_term_days=version.default_term_days,
+        max_term_days=version.max_term_days,
+        closes_at=version.closes_at,
+        now=now,
+    )
+    if isinstance(period, Refusal):
+        return _refuse_at_the_door(command, period, actor, now, also_write)
+    subject_did = command.subject_did or authority.proven_subject
+    try:
+        gathered = gather(
+            command.meters,
+            command.ders,
+            command.credentials,
+            utilities=version.utilities,
+            subject_did=subject_did,
+            now=now,
+        )
+    except UtilityUnavailable as outage:
+        return _wait(command, authority, version, outage, actor, now, also_write, is_retry=is_retry)
+    decision = evaluate(
+        catalog.terms(version),
+        gathered.facts,
+        command.meters,
+        command.ders,
+        subject_did=subject_did,
+        authority=authority,
+        now=now,
+    )
+    return _commit(_Checked(command, authority, version, period, gathered, decision, now), actor, also_write)
+
+
+# --- before anything is asked of anybody -----------------------------------------------------------------------------
+
+
+def _refused_at_the_door(
+    command: PrepareEnrollment, version: ProgramVersion | None, authority: Authority, now: datetime
+) -> Refusal | None:
+    """Program, agency, authority, in this order (spec domain 3, steps 3 to 5)."""
+    if version is None:
+        return catalog.program_not_available(command.program_id)
+    utilities = tuple(sorted({m.utility_id for m in command.meters if m.utility_id})) or tuple(version.utilities)
+    agency = refused_agency(command, authority, utilities, command.program_id, now)
+    if agency is not None:
+        return agency
+    if authority.refusal_code:
+        return Refusal(Code(authority.refusal_code), authority.refusal_sentence, field="user_auth")
+    subject_did = command.subject_did or authority.proven_subject
+    if authority.is_proven:
+        if command.subject_did and command.subject_did != authority.proven_subject:
+            return subject_mismatch()
+        return None
+    if not subject_did or not all(authority.may_assert(u) for u in utilities or ("",)):
+        return Refusal(
+            Code.AUTH_REQUIRED,
+            "This participant may not speak for the customer: send the customer's own sign-in in userAuth.",
+            field="user_auth",
+        )
+    return None
+
+
+def refused_agency(
+    command: Any, authority: Authority, utilities: Sequence[str], program_id: str, now: datetime
+) -> Refusal | None:
+    """EA_NOT_CERTIFIED where the agency, its operator or its scope does not hold (decision 48)."""
+    assisted = command.assisted_by
+    if assisted is None:
+        if not agencies.must_name_an_agency(authority.participant_id):
+            return None
+        return Refusal(
+            Code.EA_NOT_CERTIFIED,
+            "This participant acts only for enrolment agencies: name the agency in assistedBy.",
+            field="assisted_by",
+        )
+    verdict = agencies.check(
+        assisted.agency_id,
+        operator_id=assisted.operator_id,
+        participant_id=authority.participant_id,
+        utility_ids=utilities,
+        program_id=program_id,
+        at=now,
+    )
+    if isinstance(verdict, agencies.AgencyRefusal):
+        return Refusal(
+            Code.EA_NOT_CERTIFIED, verdict.message, field="assisted_by", details={"ea_id": assisted.agency_id}
+        )
+    return None
+
+
+def subject_mismatch() -> Refusal:
+    return Refusal(
+        Code.SUBJECT_MISMATCH, "The customer named is not the one this order belongs to.", field="customer"
+    )
+
+
+def _refuse_at_the_door(
+    command: PrepareEnrollment, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Refused:
+    """Answered and journalled; no case is opened, and one that is open is left as it is."""
+    order = Order(
+        bap_id=command.order.bap_id,
+        order_id=command.order.order_id,
+        transaction_id=command.order.transaction_id,
+        provider_id=command.provider_id,
+        program_id=command.program_id,
+        fulfillment_id=command.fulfillment_id,
+        case_state=CaseState.REJECTED,
+    )
+    result = Refused(refusal, order, now, Stage.DOOR)
+    with transaction.atomic():
+        log.record(
+            Action.CASE_REFUSED,
+            actor=actor,
+            at=now,
+            object_type="order",
+            object_id=command.order.order_id,
+            details={"code": refusal.code.value, "program": command.program_id[:200]},
+        )
+        also_write(result)
+    return result
+
+
+# --- writing what was found ------------------------------------------------------------------------------------------
+
+
+def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+    command, decision, now = checked.command, checked.decision, checked.now
+    with transaction.atomic():
+        case = _open_case(command, checked.version, now)
+        if case.state == CaseState.CONFIRMED:
+            return _already_confirmed(case, actor, now, also_write)
+        subject = _subject(checked)
+        case.subject = subject
+        result = _decided(checked, case)
+        case.payload = remembering.payload(
+            command,
+            checked.authority,
+            checked.facts.evidence,
+            [v.status_entry for v in checked.gathered.verdicts],
+            keep_credentials=False,
+        )
+        if isinstance(result, Refused):
+            case.refusal_code = result.refusal.code.value
+        if case.state == CaseState.REJECTED:
+            claims.drop_holds(case)
+            case.payload = None
+        case.save()
+        CaseCheck.objects.bulk_create(_checks(checked, case, result))
+        log.record_all([_line(checked, case, result, actor)])
+        also_write(result)
+    return result
+
+
+def _open_case(
+    command: PrepareEnrollment, version: ProgramVersion, now: datetime, *, keeps_waiting: bool = False
+) -> EnrollmentCase:
+    """The order's case, locked: a new one, or the old one with the new application's data (re-init)."""
+    order = command.order
+    case = (
+        EnrollmentCase.objects.select_for_update(of=("self",))
+        .select_related("subject")
+        .filter(bap_id=order.bap_id, order_id=order.order_id)
+        .first()
+    )
+    if case is None:
+        case = EnrollmentCase(bap_id=order.bap_id, order_id=order.order_id, created_at=now)
+    elif case.state == CaseState.CONFIRMED:
+        return case
+    case.bap_uri, case.domain = order.bap_uri, order.domain
+    if order.transaction_id and order.transaction_id not in case.transaction_ids:
+        case.transaction_ids = [*case.transaction_ids, order.transaction_id][-20:]
+    case.channel = command.channel
+    case.agency_id = command.assisted_by.agency_id if command.assisted_by else ""
+    case.operator_id = command.assisted_by.operator_id if command.assisted_by else ""
+    case.program_version = version
+    case.program_id, case.provider_id = version.program.program_id, version.program.provider_id
+    case.fulfillment_id = command.fulfillment_id
+    case.meters, case.ders = [m.umid for m in command.meters], [d.der_id for d in command.ders]
+    case.state, case.refusal_code = CaseState.SUBMITTED, ""
+    if not keeps_waiting:
+        stop_waiting(case)
+    case.deadline, case.updated_at = now + timedelta(days=version.case_days), now
+    if case.pk is None:
+        case.save()  # the claims need its key; a second init of the same new order waits here and is tried again
+    return case
+
+
+def _already_confirmed(case: EnrollmentCase, actor: Actor, now: datetime, also_write: AlsoWrite) -> Refused:
+    """A new init on a confirmed order: the enrolment it became, and nothing changes (decision 45)."""
+    order = orders.of_case(case)
+    assert order.enrollment is not None
+    refusal = Refusal(
+        Code.DUPLICATE,
+        "This order is already enrolled. Use update to change it.",
+        field="order",
+        details={"enrollment_id": order.enrollment.enrollment_id},
+    )
+    result = Refused(refusal, order, now, Stage.DOOR)
+    log.record(
+        Action.CASE_REFUSED,
+        actor=actor,
+        at=now,
+        subject=str(case.subject_id),
+        object_type="case",
+        object_id=str(case.pk),
+        details={"code": refusal.code.value},
+    )
+    also_write(result)
+    return result
+
+
+def _subject(checked: _Checked) -> Subject:
+    """The subject's row; name and contact are kept only where the application proved whose they are."""
+    command = checked.command
+    subject = Subject.objects.for_did(command.subject_did or checked.authority.proven_subject)
+    if checked.decision.refusal is None:
+        subject.remember_contact(**{k: v for k, v in command.person.items() if k in ("name", "email", "phone")})
+    return subject
+
+
+def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
+    """The rules' decision and, where they let it pass, the conflicts: sets the case's state and places the hold."""
+    decision, now = checked.decision, checked.now
+    credentials = _credential_lines(checked)
+    if decision.refusal is not None:
+        case.state = CaseState.REJECTED
+        stage = Stage.PROOFS if decision.is_refused_by_proofs else Stage.RULES
+        return Refused(decision.refusal, _order(checked, case), now, stage, credentials, decision.findings)
+    subject = case.subject
+    assert subject is not None
+    records.remember(
+        [checked.facts.meters[umid] for umid in decision.enrolled],
+        list(checked.facts.ders.values()),
+        subject=subject,
+        source=_source(decision),
+        now=now,
+    )
+    found, is_stopped = _hold(checked, case)
+    if is_stopped:
+        case.state = CaseState.REJECTED
+        return Refused(
+            conflicts.refusal(found),
+            _order(checked, case),
+            now,
+            Stage.CONFLICTS,
+            credentials,
+            decision.findings,
+            found,
+        )
+    case.state = CaseState.NEEDS_INPUT if decision.missing else CaseState.READY
+    return Prepared(
+        order=_order(checked, case, blocked=found),
+        checked_at=now,
+        credentials=credentials,
+        conflicts=found,
+        findings=decision.findings,
+        missing=decision.missing,
+        warnings=decision.warnings,
+        requirements=_with_status(catalog.requirements(checked.version), decision),
+    )
+
+
+def _hold(checked: _Checked, case: EnrollmentCase) -> tuple[tuple[conflicts.Conflict, ...], bool]:
+    """(conflicts on the wanted meters and DERs, whether they stop everything). What is free is held, if nothing is missing."""
+    version, decision, now = checked.version, checked.decision, checked.now
+    wanted = wanted_of(version, decision.enrolled, [d.der_id for d in checked.command.ders])
+    claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
+    claims.lock(wanted)
+    claims.release_what_may_be_released(wanted, claimant, now)
+    period = checked.period
+    zone = registry.zone(next(iter(checked.facts.meters.values())).utility_id)
+    there = claims.incumbents(wanted, claimant, period.starts_at, period.ends_at, zone=zone, now=now)
+    found = find_conflicts(version, wanted, there)
+    blocked = {c.reference for c in found if c.kind == "METER"}
+    free = [umid for umid in decision.enrolled if umid not in blocked]
+    is_stopped = bool(found) and (
+        not free or version.partial == "ALL_OR_NOTHING" or any(c.kind == "DER" for c in found)
+    )
+    if is_stopped:
+        return found, True
+    if not decision.missing:
+        until = now + timedelta(minutes=version.hold_minutes)
+        claims.hold(
+            [w for w in wanted if w.reference not in blocked or w.kind == "DER"],
+            case,
+            period.starts_at,
+            period.ends_at,
+            until,
+        )
+    return found, False
+
+
+def wanted_of(version: ProgramVersion, umids: Sequence[str], der_ids: Sequence[str]) -> tuple[conflicts.Wanted, ...]:
+    return conflicts.wanted_resources(
+        umids, der_ids, group=version.conflict_group, is_direct_control=version.control == Control.DIRECT
+    )
+
+
+def find_conflicts(
+    version: ProgramVersion, wanted: Sequence[conflicts.Wanted], there: Sequence[conflicts.Incumbent]
+) -> tuple[conflicts.Conflict, ...]:
+    if not there:
+        return ()
+    return conflicts.find(
+        wanted,
+        there,
+        program_id=version.program.program_id,
+        denied_groups=claims.denied_groups(version.conflict_group),
+    )
+
+
+def _source(decision: Decision) -> str:
+    return "VC" if decision.sources.get("MeterOwnershipCredential") == "CREDENTIAL" else "UTILITY_API"
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def _order(checked: _Checked, case: EnrollmentCase, blocked: Sequence[conflicts.Conflict] = ()) -> Order:
+    proven = proven_meters(checked.facts.evidence, checked.decision)
+    refused = {r.umid: r.refusal for r in checked.decision.refused}
+    refused |= {c.reference: conflicts.refusal([c]) for c in blocked if c.kind == "METER"}
+    return orders.bare(
+        case,
+        transaction_id=checked.command.order.transaction_id,
+        meters=[
+            MeterLine(m.umid, m.umid in proven, MeterState.REJECTED if m.umid in refused else None, refused.get(m.umid))
+            for m in checked.command.meters
+        ],
+        ders=[
+            DerLine(d.der_id, checked.facts.ders[d.der_id].type if d.der_id in checked.facts.ders else d.type)
+            for d in checked.command.ders
+        ],
+    )
+
+
+def _credential_lines(checked: _Checked) -> tuple[CredentialLine, ...]:
+    failed = checked.decision.refusal if checked.decision.is_refused_by_proofs else None
+    lines = []
+    for e in checked.facts.evidence:
+        reason = e.reason
+        if failed is not None and failed.field == f"credentials[{e.position}]":
+            reason = str(failed.details["reason_code"])  # its content did not match the order
+        lines.append(CredentialLine(e.credential_id, e.type, reason == "", reason, checked.now))
+    return tuple(lines)
+
+
+def _with_status(requirements: Requirements, decision: Decision) -> Requirements:
+    """`requiredCredentials[]` with PROVIDED or MISSING, and where a provided one came from (decision 36)."""
+    missing = {m.type for m in decision.missing}
+    listed = [dict(c) for c in requirements.credentials]
+    for type_ in missing - {c["type"] for c in listed}:
+        listed.append({"type": type_, "description": ""})
+    for c in listed:
+        c["status"] = "MISSING" if c["type"] in missing else "PROVIDED"
+        if c["status"] == "PROVIDED" and c["type"] in decision.sources:
+            c["source"] = decision.sources[c["type"]]
+        elif c["status"] == "PROVIDED":
+            c["status"] = "NOT_NEEDED"
+    return Requirements(requirements.criteria, tuple(listed), requirements.consents, requirements.documents)
+
+
+def _checks(checked: _Checked, case: EnrollmentCase, result: Result) -> list[CaseCheck]:
+    now = checked.now
+
+    def check(kind: str, target: str, is_met: bool, code: str = "", detail: Mapping[str, Any] | None = None) -> CaseCheck:
+        outcome = "PASS" if is_met else "FAIL"
+        return CaseCheck(case=case, kind=kind, target=target, result=outcome, code=code, detail=detail or {}, at=now)
+
+    rows = [
+        check("CREDENTIAL", line.credential_id[:200], line.is_verified, line.reason, {"type": line.type})
+        for line in _credential_lines(checked)
+    ]
+    rows += [check("METER", r.umid, False, r.refusal.code.value) for r in checked.decision.refused]
+    rows += [
+        check("CRITERION", f.target, f.is_met, f.criterion, {"needed": f.needed, "actual": f.actual})
+        for f in checked.decision.findings
+    ]
+    if isinstance(result, Prepared):
+        rows += [check("REQUIRED_CREDENTIAL", m.target, False, "MISSING", {"type": m.type}) for m in result.missing]
+        rows.append(check("CONFLICTS", "", True))
+    elif isinstance(result, Refused):
+        rows += [
+            check("CONFLICTS", c.reference, False, c.rule.value, {"enrollment": c.enrollment_id})
+            for c in result.conflicts
+        ]
+    return rows
+
+
+def _line(checked: _Checked, case: EnrollmentCase, result: Result, actor: Actor) -> Line:
+    is_refused = isinstance(result, Refused)
+    details: dict[str, Any] = {
+        "state": case.state,
+        "program": case.program_id,
+        "version": checked.version.number,
+        "meters": len(case.meters),
+        "ders": len(case.ders),
+        "credentials": len(checked.command.credentials),
+    }
+    if isinstance(result, Refused):
+        details["code"] = result.refusal.code.value
+    ready = Action.CASE_READY if case.state == CaseState.READY else Action.CASE_SUBMITTED
+    return Line(
+        action=Action.CASE_REFUSED if is_refused else ready,
+        actor=actor,
+        at=checked.now,
+        subject=str(case.subject_id),
+        object_type="case",
+        object_id=str(case.pk),
+        after={"state": case.state, "meters": sorted(case.meters), "ders": sorted(case.ders)},
+        details=details,
+    )
+
+
+# --- a utility that does not answer ----------------------------------------------------------------------------------
+
+
+def _wait(
+    command: PrepareEnrollment,
+    authority: Authority,
+    version: ProgramVersion,
+    outage: UtilityUnavailable,
+    actor: Actor,
+    now: datetime,
+    also_write: AlsoWrite,
+    *,
+    is_retry: bool,
+) -> Result:
+    with transaction.atomic():
+        case = _open_case(command, version, now, keeps_waiting=is_retry)
+        if case.state == CaseState.CONFIRMED:
+            return _already_confirmed(case, actor, now, also_write)
+        case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
+        case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
+        result = start_waiting(case, "init", outage, actor, now)
+        also_write(result)
+    return result
+
+
+def stop_waiting(case: EnrollmentCase) -> None:
+    case.waiting_act, case.waiting_utility, case.waiting_since, case.retry_at, case.retry_attempt = "", "", None, None, 0
+
+
+def start_waiting(
+    case: EnrollmentCase, act: str, outage: UtilityUnavailable, actor: Actor, now: datetime
+) -> Waiting:
+    """Note on the locked case that `act` waits for a utility, and when it is asked next. Caller's transaction."""
+    is_first = not case.is_waiting_for_a_utility
+    case.waiting_act, case.waiting_utility = act, outage.utility_id
+    case.waiting_since = now if is_first else case.waiting_since
+    minutes = RETRY_MINUTES[min(case.retry_attempt, len(RETRY_MINUTES) - 1)]
+    case.retry_at = now + timedelta(minutes=minutes)
+    case.retry_attempt += 1
+    case.updated_at = now
+    case.save()
+    claims.prolong_holds(case, case.retry_at + timedelta(minutes=30))
+    CaseCheck.objects.create(
+        case=case, kind="UTILITY", target=outage.utility_id, result="PENDING", code="UTILITY_UNAVAILABLE",
+        detail={"system": outage.system, "attempt": case.retry_attempt}, at=now,
+    )
+    if is_first:
+        log.record(
+            Action.CASE_WAITING,
+            actor=actor,
+            at=now,
+            subject=str(case.subject_id),
+            object_type="case",
+            object_id=str(case.pk),
+            details={"utility": outage.utility_id, "system": outage.system, "act": act},
+        )
+    return Waiting(orders.bare(case), now, outage.utility_id)
+
+
+def meter_refs(case_payload: Mapping[str, Any], umids: Sequence[str]) -> tuple[MeterRef, ...]:
+    """The meters of the init that are still wanted, with the utility each was named at."""
+    return tuple(m for m in remembering.init_command(case_payload).meters if m.umid in set(umids))

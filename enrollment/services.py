@@ -1,0 +1,24 @@
+"""The enrolment services: everything that can be asked of this package. Its writers are the only ones.
+
+Each writer takes `also_write(result)` and calls it as the last act inside its own transaction, for refusals too, so
+that the act, its journal line, the caller's answer and the caller's "done" are one commit (decision 23).
+"""
+
+from enrollment.catalog import search, select
+from enrollment.confirming import confirm
+from enrollment.ending import cancel, end, grant_consents, resume, status, suspend, withdraw_consent
+from enrollment.preparing import prepare
+
+__all__ = [
+    "cancel",
+    "confirm",
+    "end",
+    "grant_consents",
+    "prepare",
+    "resume",
+    "search",
+    "select",
+    "status",
+    "suspend",
+    "withdraw_consent",
+]
