@@ -178,13 +178,14 @@ class GrantConsents:
 
 @dataclass(frozen=True)
 class EndEnrollment:
-    """An `update` UNENROLLMENT or a `cancel` after confirm."""
+    """An `update` UNENROLLMENT or a `cancel` after confirm; `is_withdrawn` takes a future end back (decision 52)."""
 
     order: OrderRef
     enrollment_id: str = ""
     reason: str = ""
     effective_at: datetime | None = None
     revoke_all_consents: bool = True
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True)

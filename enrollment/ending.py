@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from audit import log
@@ -98,6 +98,27 @@ def end(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: Also
     case = find_case(command.order.bap_id, command.order.order_id)
     if case is None or (command.enrollment_id and not _is_of(case, command.enrollment_id)):
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    try:
+        return _end(case, command, actor, now, also_write)
+    except IntegrityError as error:
+        if "a_resource_is_claimed_once" not in str(error):
+            raise
+    with transaction.atomic():
+        case, _enrollment = locked_enrollment(case)
+        return _refused(case, _time_was_taken(), actor, now, also_write, command.order.transaction_id)
+
+
+def _time_was_taken() -> Refusal:
+    return Refusal(
+        Code.ENROLLMENT_CONFLICT,
+        "The end cannot be moved: the meter is enrolled in another program from the earlier end on.",
+        field="order",
+    )
+
+
+def _end(
+    case: EnrollmentCase, command: EndEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Result:
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
         if enrollment is None:
@@ -105,7 +126,9 @@ def end(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: Also
         if enrollment.state in LIVE_ENROLLMENT_STATES:
             at = command.effective_at
             upper = enrollment.period.upper
-            if at is not None and at > now and (upper is None or at < upper):
+            if command.is_withdrawn:
+                _stay(enrollment, actor, now)
+            elif at is not None and at > now and (upper is None or at < upper):
                 _schedule_end(enrollment, at, command, actor, now)
             elif at is None or at <= now:
                 end_now(enrollment, command.reason, actor, now, keep_outliving=not command.revoke_all_consents)
@@ -141,12 +164,23 @@ def _ends_before(enrollment: Enrollment) -> Refusal:
 def _schedule_end(
     enrollment: Enrollment, at: datetime, command: EndEnrollment, actor: Actor, now: datetime
 ) -> None:
-    claims.restore_claims(enrollment, enrollment.period.upper)
+    if enrollment.end_scheduled_for is not None and at > enrollment.end_scheduled_for:
+        claims.restore_claims(enrollment, at)  # somebody may have taken the freed time: then the earlier end stands
     claims.end_claims(enrollment, at)
     enrollment.end_scheduled_for, enrollment.end_reason = at, command.reason[:60]
     enrollment.end_keeps_outliving_consents = not command.revoke_all_consents
     event = _record(Action.ENROLLMENT_END_SCHEDULED, enrollment, actor, now, {"at": at.isoformat()})
     enrollment.end_log_reference = event
+    enrollment.save()
+
+
+def _stay(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
+    """Take a scheduled end back; the freed time is claimed again."""
+    if enrollment.end_scheduled_for is None:
+        return
+    claims.restore_claims(enrollment, enrollment.period.upper)
+    enrollment.end_scheduled_for, enrollment.end_reason, enrollment.end_keeps_outliving_consents = None, "", False
+    enrollment.end_log_reference = _record(Action.ENROLLMENT_END_WITHDRAWN, enrollment, actor, now, {})
     enrollment.save()
 
 
