@@ -1,0 +1,42 @@
+"""The worker's queue, which is a doorbell: rows are the truth, and the sweep finds whatever no bell announced.
+
+Source: decision 29, dependencies.md "broker".
+"""
+
+import logging
+import os
+import time
+from typing import Any
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 5.0  # after a failed ring: nobody waits for a dead broker at every message
+
+
+class Doorbell(Celery):
+    """A Celery app whose sending never fails and never waits long: a lost message is found by the sweep."""
+
+    has_worker = False  # true in a process that consumes; memory:// reaches nobody else
+    _silent_until = 0.0
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        """Ring, or return None where nobody would hear it."""
+        if not self.reaches_a_worker() or time.monotonic() < self._silent_until:
+            return None
+        try:
+            return super().send_task(name, *args, **options)
+        except Exception as problem:  # kombu raises what its transport raises; none of it may undo a commit
+            self._silent_until = time.monotonic() + SILENT_SECONDS
+            log.warning("broker unreachable, the sweep will find the work", extra={"problem": type(problem).__name__})
+            return None
+
+    def reaches_a_worker(self) -> bool:
+        return self.has_worker or not str(self.conf.broker_url or "").startswith("memory:")
+
+
+app = Doorbell("energy-credentials")
+app.config_from_object("config.queues")
+app.autodiscover_tasks()

@@ -1,0 +1,308 @@
+"""Every variable a deployment decides, typed once.
+
+Values come from the environment; what it does not say is looked up in the file named by `SETTINGS_FILE`
+(a demo's generated settings). Whatever is missing or malformed is reported together, each with its name and what it
+should look like, and the process does not start. Source: contract.md, "Settings every deployment decides".
+"""
+
+import base64
+import binascii
+import json
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+
+class Misconfigured(SystemExit):
+    """The process must not start; the text names every variable that is wrong."""
+
+
+def _json(text: object) -> object:
+    """Read JSON written in a variable, or in the file that an `@path` names (secrets are often mounted as files)."""
+    if not isinstance(text, str):
+        return text
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text()
+        except OSError as problem:
+            raise ValueError(f"the file {text[1:]} cannot be read ({problem.strerror})") from None
+    try:
+        return json.loads(text or "[]")
+    except json.JSONDecodeError as problem:
+        raise ValueError(f"is not JSON (line {problem.lineno}, column {problem.colno}: {problem.msg})") from None
+
+
+def _words(text: object) -> object:
+    """Split a list written with commas or spaces."""
+    return text.replace(",", " ").split() if isinstance(text, str) else text
+
+
+def _secret_bytes(text: str, size: int = 32) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if len(raw) != size:
+        raise ValueError(f"has {len(raw)} bytes, {size} are needed")
+    return raw
+
+
+def _named_key(text: str) -> str:
+    kid, colon, key = text.partition(":")
+    if not (kid and colon):
+        raise ValueError("wants `name:base64 of 32 bytes`")
+    _secret_bytes(key)
+    return text
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("http", "https") or not rest or any(mark in rest for mark in "/?# @"):
+        raise ValueError("wants scheme and host only, like https://credentials.example.org")
+    return url
+
+
+def _web_address(url: str) -> str:
+    if not url.startswith(("http://", "https://")) or " " in url:
+        raise ValueError("wants an http(s) address")
+    return url.rstrip("/")
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is not an IANA time zone such as Asia/Kolkata")
+    return name
+
+
+def _seed(text: str) -> str:
+    """Accept a 32-byte seed or the 64-byte libsodium form (wire.md 2), both base64."""
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if size not in (32, 64):
+        raise ValueError(f"has {size} bytes, 32 (seed) or 64 (libsodium) are needed")
+    return text
+
+
+def _public_key(text: str) -> str:
+    _secret_bytes(text)
+    return text
+
+
+def _token_digest(text: str) -> str:
+    if not re.fullmatch(r"[^:\s]+:[0-9a-f]{64}", text):
+        raise ValueError("wants `name:sha256 in hex`")
+    return text
+
+
+TokenDigest = Annotated[str, AfterValidator(_token_digest)]
+NamedKey = Annotated[str, AfterValidator(_named_key)]
+Origin = Annotated[str, AfterValidator(_origin)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+
+
+class Part(BaseModel):
+    """A structured value inside a variable; unknown keys are mistakes, not comments."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BecknKey(Part):
+    """One signing key of ours: `seed` and `public_key` base64, valid from/until as instants with a zone."""
+
+    key_id: str = Field(min_length=1)
+    seed: Annotated[str, AfterValidator(_seed)] = Field(repr=False)
+    public_key: Annotated[str, AfterValidator(_public_key)]
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+
+class BecknIdentity(Part):
+    """One of our names on the network (decision 47); several keys overlap while one is being replaced."""
+
+    subscriber_id: str = Field(min_length=1)
+    role: Literal["owner", "portal", "agency"]
+    uri: WebAddress
+    keys: tuple[BecknKey, ...] = Field(min_length=1)
+
+
+class OidcClient(Part):
+    """A client of a provider whose ID tokens we accept from one participant (decision 46)."""
+
+    client_id: str
+    participant_id: str
+
+
+class OidcProvider(Part):
+    """An identity provider: the utilities it speaks for and what its tokens must say."""
+
+    issuer: WebAddress
+    utilities: tuple[str, ...] = ()
+    client_id: str = ""
+    client_secret: str = Field(default="", repr=False)
+    audiences: tuple[str, ...] = ()
+    clients: tuple[OidcClient, ...] = ()
+    minimum_acr: str = ""
+    jwks_url: str = ""
+
+
+class Utility(Part):
+    """A utility's systems: where they are and how long we wait (seconds)."""
+
+    id: str = Field(min_length=1)
+    time_zone: ZoneName
+    url: WebAddress
+    token: str = Field(default="", repr=False)
+    connect_timeout: float = Field(default=3.0, gt=0, le=30)
+    read_timeout: float = Field(default=5.0, gt=0, le=60)
+
+
+class Env(BaseModel):
+    """The deployment's decisions. Each description is what the operator reads when the value is wrong."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    DEPLOYMENT: Literal["sandbox", "production"] = Field(description="`sandbox` or `production`")
+    SECRET_KEY: str = Field(min_length=32, repr=False, description="random text of at least 32 characters")
+    PUBLIC_URL: Origin = Field(
+        default="http://127.0.0.1:8000", description="our address as others see it, https://credentials.example.org"
+    )
+    ALLOWED_HOSTS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        default=(), description="further host names we answer to, separated by spaces"
+    )
+    DATABASE_URL: str = Field(
+        repr=False,
+        pattern=r"^postgres(ql)?://\S+$",
+        description="postgresql://user:password@host:5432/name (PostgreSQL 15 or newer)",
+    )
+    DATABASE_POOL: int = Field(default=8, ge=0, le=200, description="connections a process keeps at most; 0 keeps none")
+    CELERY_BROKER_URL: str = Field(
+        default="memory://",
+        repr=False,
+        pattern=r"^(memory|redis|rediss|amqp|amqps)://",
+        description="redis://host:6379/0, amqp://user:password@host/vhost, or memory:// for none outside the process",
+    )
+    RUN_WORKER_IN_WEB: bool = Field(default=False, description="true only for the one-process demo")
+
+    FIELD_KEYS: Annotated[tuple[NamedKey, ...], BeforeValidator(_words)] = Field(
+        min_length=1, repr=False, description="`name:base64 of 32 bytes`, newest first, separated by spaces"
+    )
+    INDEX_KEY: NamedKey = Field(
+        repr=False, description="`name:base64 of 32 bytes`, another key than the field keys (blind index)"
+    )
+    CLOCK_OFFSET: float = Field(default=0.0, description="seconds added to the clock, sandbox only")
+    ISSUER_DID: str = Field(
+        default="", pattern=r"^(did:web:[A-Za-z0-9.%:_-]+)?$", description="did:web:host (default: made of PUBLIC_URL)"
+    )
+
+    BECKN_IDENTITIES: Annotated[tuple[BecknIdentity, ...], BeforeValidator(_json)] = Field(
+        min_length=1,
+        repr=False,
+        description='JSON: [{"subscriber_id", "role": "owner|portal|agency", "uri", "keys": [{"key_id", "seed", '
+        '"public_key", "valid_from"?, "valid_until"?}]}], or @file',
+    )
+    BECKN_MODE: Literal["direct", "adapter"] = Field(default="direct", description="`direct` or `adapter`")
+    BECKN_ADAPTER_URL: str = Field(default="", description="address of the adapter, needed with BECKN_MODE=adapter")
+    BECKN_REQUIRE_SIGNATURE: bool = Field(default=True, description="true; false only in the sandbox")
+    BECKN_TTL_POLICY: Literal["off", "log", "nack"] = Field(default="nack", description="`off`, `log` or `nack`")
+    BECKN_REGISTRY: str = Field(default="", description="address of the registry, empty for none")
+    BECKN_PARTICIPANTS_FILE: str = Field(default="", description="path of a JSON file with participants")
+
+    OIDC_PROVIDERS: Annotated[tuple[OidcProvider, ...], BeforeValidator(_json)] = Field(
+        default=(),
+        repr=False,
+        description='JSON: [{"issuer", "utilities", "client_id", "client_secret", "audiences", "minimum_acr"}] or @file',
+    )
+    UTILITIES: Annotated[tuple[Utility, ...], BeforeValidator(_json)] = Field(
+        default=(),
+        repr=False,
+        description='JSON: [{"id", "time_zone", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
+    )
+    ALLOWED_OUTBOUND: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        default=(), description="private hosts we may call: host, host:port or network, separated by spaces"
+    )
+
+    RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
+    RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
+    RETENTION_SEALED_HOURS: int = Field(default=24, ge=1, le=24, description="whole hours, 1 to 24 (decision 27)")
+
+    WORKER_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a worker process")
+    SWEEP_SECONDS: float = Field(default=1.0, gt=0, le=5, description="pause between two looks for due rows, up to 5")
+    PROXY_NETWORKS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        default=(), description="networks of our own proxies, whose X-Forwarded-For is believed"
+    )
+    OPERATOR_TOKENS: Annotated[tuple[TokenDigest, ...], BeforeValidator(_words)] = Field(
+        default=(), repr=False, description="`name:sha256 in hex` of each operator's token, separated by spaces"
+    )
+    OPERATIONS_TOKEN: str = Field(
+        default="", repr=False, description="Bearer token for /metrics and the details of /readyz in production"
+    )
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="DEBUG … ERROR")
+    LOG_FORMAT: Literal["json", "console"] = Field(default="json", description="`json` or `console`")
+    VAR_DIR: str = Field(default="", description="folder of this deployment's files (demo: var/<PORT>)")
+    TESTS_WRAP_IN_TRANSACTIONS: bool = Field(default=False, repr=False, description="set by the test run only")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "Env":
+        problems = []
+        if self.BECKN_MODE == "adapter" and not self.BECKN_ADAPTER_URL.startswith(("http://", "https://")):
+            problems.append("BECKN_ADAPTER_URL: BECKN_MODE=adapter needs the adapter's http(s) address")
+        if any(self.INDEX_KEY.partition(":")[2] == key.partition(":")[2] for key in self.FIELD_KEYS):
+            problems.append("INDEX_KEY: must be another key than those of FIELD_KEYS")
+        ids = [identity.subscriber_id for identity in self.BECKN_IDENTITIES]
+        if len(set(ids)) != len(ids):
+            problems.append("BECKN_IDENTITIES: a subscriber_id stands there twice")
+        if not any(identity.role == "owner" for identity in self.BECKN_IDENTITIES):
+            problems.append("BECKN_IDENTITIES: none has the role owner")
+        if self.CELERY_BROKER_URL != "memory://" and self.RUN_WORKER_IN_WEB:
+            problems.append("RUN_WORKER_IN_WEB: only with CELERY_BROKER_URL=memory://; else start worker processes")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def load(environ: dict[str, str] | None = None, file: str | None = None) -> Env:
+    """Read and check all variables.
+
+    Raises Misconfigured, whose text lists every problem at once and never shows a value.
+    """
+    values: dict[str, str] = {}
+    path = file if file is not None else os.environ.get("SETTINGS_FILE", "")
+    if path and Path(path).is_file():
+        values.update(_read_file(Path(path)))
+    values.update(os.environ if environ is None else environ)
+    known = {name: value for name, value in values.items() if name in Env.model_fields and value != ""}
+    try:
+        return Env.model_validate(known)
+    except ValidationError as error:
+        raise Misconfigured(_explain(error)) from None
+
+
+def _read_file(path: Path) -> dict[str, str]:
+    """Read NAME=value lines; values are taken as they are, without quoting rules."""
+    lines = (line.partition("=") for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def _explain(error: ValidationError) -> str:
+    wrong: dict[str, str] = {}
+    general: list[str] = []
+    for item in error.errors(include_input=False, include_url=False):
+        message = item["msg"].removeprefix("Value error, ")
+        if not item["loc"]:
+            general += message.splitlines()
+            continue
+        name, inner = str(item["loc"][0]), ".".join(str(part) for part in item["loc"][1:])
+        field = Env.model_fields.get(name)
+        wanted = field.description if field else ""
+        what = "is missing" if item["type"] == "missing" and not inner else f"{inner + ': ' if inner else ''}{message}"
+        wrong[name] = (wrong[name] + f"\n      {what}") if name in wrong else f"  {name}: {what}\n      wants {wanted}"
+    lines = [*wrong.values(), *(f"  {line}" for line in general)]
+    return "The settings of this deployment are not complete:\n" + "\n".join(lines)

@@ -1,0 +1,82 @@
+"""Is the process up, and can it work? Names what is wrong to operators, and only yes or no to strangers."""
+
+import hmac
+from collections.abc import Callable
+from importlib import import_module
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from config.celery import app as celery
+
+Check = Callable[[], str]
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers; says nothing about the rest."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Whether this process can do its work: 200 or 503, each part named for those who may see it.
+
+    A broker that is down makes work slower, never impossible (decision 29): it is told and does not refuse.
+    """
+    found = {name: check() for name, check in CHECKS.items()}
+    ready = all(found[name] == "ok" for name in found if name not in HARMLESS)
+    answer: dict[str, object] = {"ready": ready}
+    if may_see_details(request):
+        answer["checks"] = found
+    response = JsonResponse(answer, status=200 if ready else 503)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def may_see_details(request: HttpRequest) -> bool:
+    """Everybody in the sandbox; in production whoever holds the operations token."""
+    if settings.SANDBOX:
+        return True
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bool(settings.OPERATIONS_TOKEN) and hmac.compare_digest(token.encode(), settings.OPERATIONS_TOKEN.encode())
+
+
+def database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as problem:
+        return f"unreachable ({type(problem).__name__})"
+    return "ok"
+
+
+def broker() -> str:
+    if settings.CELERY_BROKER_URL.startswith("memory:"):
+        return "ok"
+    try:
+        with celery.connection_for_write() as line:
+            line.ensure_connection(max_retries=1, timeout=1, interval_start=0, interval_step=0)
+    except Exception as problem:  # every transport raises its own
+        return f"unreachable ({type(problem).__name__}); the sweep does the work"
+    return "ok"
+
+
+def _asked(room: str) -> Check:
+    """Ask a room's `readiness` function: "ok", or what is missing in a few words."""
+
+    def check() -> str:
+        module, _, name = room.rpartition(".")
+        try:
+            answer = getattr(import_module(module), name)()
+        except DatabaseError as problem:
+            return f"unreachable ({type(problem).__name__})"
+        return str(answer)
+
+    return check
+
+
+CHECKS: dict[str, Check] = {"database": database, "broker": broker}
+HARMLESS = {"broker"}

@@ -1,0 +1,55 @@
+"""What every request gets: a reference, one log line, and headers that bind the browser."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+log = logging.getLogger("web")
+Next = Callable[[HttpRequest], HttpResponse]
+QUIET = {"/healthz", "/readyz", "/metrics"}
+
+
+class RequestLog:
+    """Give the request a reference and tell its outcome in one line, without query, headers or body."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        reference = uuid.uuid4().hex
+        request.reference = reference  # type: ignore[attr-defined]
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request=reference):
+            response = self.get_response(request)
+            if request.path not in QUIET:
+                milliseconds = round((time.perf_counter() - started) * 1000, 1)
+                log.info(
+                    "request",
+                    extra={
+                        "method": request.method,
+                        "path": request.path,
+                        "status": response.status_code,
+                        "milliseconds": milliseconds,
+                    },
+                )
+        response.headers["X-Request-Id"] = reference
+        return response
+
+
+class SecurityHeaders:
+    """Content-Security-Policy and its companions, unless the view has set its own."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-site")
+        return response

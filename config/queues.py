@@ -1,0 +1,48 @@
+"""Celery's settings: one queue per kind of work, so that a campaign does not delay one person."""
+
+from typing import Any
+
+from django.conf import settings
+from kombu import Queue
+
+broker_url = settings.CELERY_BROKER_URL
+result_backend = None
+task_ignore_result = True
+task_serializer = "json"
+accept_content = ["json"]
+timezone = "UTC"
+enable_utc = True
+
+task_queues = [Queue(name) for name in ("inbox", "outbox", "bulk", "notices")]
+task_default_queue = "bulk"
+task_create_missing_queues = False
+task_routes = {
+    "beckn.tasks.process_inbox": {"queue": "inbox"},
+    "beckn.tasks.deliver_outbox": {"queue": "outbox"},
+    "enrollment.notices.*": {"queue": "notices"},
+}
+
+# A row's lease, not the broker, decides who redoes a lost task: acknowledge at once and never redeliver twice.
+task_acks_late = False
+worker_prefetch_multiplier = 1
+worker_hijack_root_logger = False
+worker_send_task_events = False
+worker_cancel_long_running_tasks_on_connection_loss = False
+worker_pool = "threads"
+worker_concurrency = settings.WORKER_THREADS
+
+task_publish_retry = False
+broker_connection_timeout = 1.0
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_transport_options: dict[str, Any] = {
+    "memory": {"polling_interval": 0.05},
+    "redis": {"socket_connect_timeout": 0.5, "socket_timeout": 5.0, "retry_on_timeout": False, "max_retries": 1},
+}.get(broker_url.partition(":")[0].rstrip("s"), {"max_retries": 1})
+redis_socket_connect_timeout = 0.5
+redis_socket_timeout = 5.0
+
+beat_schedule = {
+    name: {"task": name, "schedule": settings.BEAT_SECONDS, "options": {"expires": settings.BEAT_SECONDS}}
+    for name in settings.BEAT
+}

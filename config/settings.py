@@ -1,0 +1,185 @@
+"""Django's settings, made of what `config.env` has read. Nothing here is decided per deployment."""
+
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from config.env import load
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV = load()
+
+DEPLOYMENT = ENV.DEPLOYMENT
+SANDBOX = DEPLOYMENT == "sandbox"
+DEBUG = False
+SECRET_KEY = ENV.SECRET_KEY
+PUBLIC_URL = ENV.PUBLIC_URL
+VAR_DIR = Path(ENV.VAR_DIR) if ENV.VAR_DIR else BASE_DIR / "var"
+
+_public = urlsplit(PUBLIC_URL)
+ALLOWED_HOSTS = [str(_public.hostname), *ENV.ALLOWED_HOSTS, *(["127.0.0.1", "localhost"] if SANDBOX else [])]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "config",
+    "audit",
+    "identity",
+    "utility_systems",
+    "credentials",
+    "enrollment",
+    "beckn",
+    *(["sandbox"] if SANDBOX else []),
+]
+AUTH_USER_MODEL = "identity.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+MIDDLEWARE = [
+    "config.middleware.RequestLog",
+    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.SecurityHeaders",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    *(["identity.access.AccessTable"] if (BASE_DIR / "identity" / "access.py").exists() else []),
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _database(url: str, pool: int) -> dict[str, object]:
+    """Read postgresql://user:password@host:port/name?option=value; a host starting with / is a socket folder."""
+    parts = urlsplit(url)
+    options: dict[str, object] = dict(parse_qsl(parts.query))
+    host = options.pop("host", None) or unquote(parts.hostname or "")
+    if pool:
+        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "max_lifetime": 1800, "max_idle": 120}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]) or "postgres",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+        "ATOMIC_REQUESTS": False,
+        "OPTIONS": {"connect_timeout": 5, "application_name": "energy-credentials", **options},
+    }
+
+
+DATABASES = {"default": _database(ENV.DATABASE_URL, ENV.DATABASE_POOL)}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "build" / "static"
+STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
+WHITENOISE_USE_FINDERS = SANDBOX
+WHITENOISE_AUTOREFRESH = False
+
+# Browser side: nothing from elsewhere, nothing inline.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HTTPS = PUBLIC_URL.startswith("https://")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = False  # the load balancer redirects; /healthz is asked over plain HTTP inside
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = False  # not ours to promise for sibling hosts
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Cookies ignore ports: two demos on one host must not sign each other out.
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else f"session{_public.port or 80}"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else f"csrf{_public.port or 80}"
+X_FRAME_OPTIONS = "DENY"
+# Beckn bodies may have 1 MiB; one byte more lets the view see that it is too long.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 + 1
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+}
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# What the rooms ask for by name.
+CLOCK_OFFSET = ENV.CLOCK_OFFSET
+FIELD_KEYS = list(ENV.FIELD_KEYS)
+INDEX_KEY = ENV.INDEX_KEY
+ISSUER_DID = ENV.ISSUER_DID or "did:web:" + _public.netloc.replace(":", "%3A")
+BECKN_IDENTITIES = list(ENV.BECKN_IDENTITIES)
+BECKN_MODE = ENV.BECKN_MODE
+BECKN_ADAPTER_URL = ENV.BECKN_ADAPTER_URL
+BECKN_REQUIRE_SIGNATURE = ENV.BECKN_REQUIRE_SIGNATURE
+BECKN_TTL_POLICY = ENV.BECKN_TTL_POLICY
+BECKN_REGISTRY = ENV.BECKN_REGISTRY
+BECKN_PARTICIPANTS_FILE = ENV.BECKN_PARTICIPANTS_FILE
+OIDC_PROVIDERS = list(ENV.OIDC_PROVIDERS)
+UTILITIES = list(ENV.UTILITIES)
+ALLOWED_OUTBOUND = [*ENV.ALLOWED_OUTBOUND, *(["127.0.0.1"] if SANDBOX else [])]
+PROXY_NETWORKS = list(ENV.PROXY_NETWORKS)
+RETENTION_INBOX_DAYS = ENV.RETENTION_INBOX_DAYS
+RETENTION_OUTBOX_DAYS = ENV.RETENTION_OUTBOX_DAYS
+RETENTION_SEALED_HOURS = ENV.RETENTION_SEALED_HOURS
+AUDIT_SIGNER = "identity.journal_keys.SoftwareSigner"
+OPERATOR_TOKENS = tuple(ENV.OPERATOR_TOKENS)
+OPERATIONS_TOKEN = ENV.OPERATIONS_TOKEN
+TESTS_WRAP_IN_TRANSACTIONS = ENV.TESTS_WRAP_IN_TRANSACTIONS
+
+# The work beside the requests: `config.celery`, `config.sweeper`.
+CELERY_BROKER_URL = ENV.CELERY_BROKER_URL
+RUN_WORKER_IN_WEB = ENV.RUN_WORKER_IN_WEB
+WORKER_THREADS = ENV.WORKER_THREADS
+SWEEP_SECONDS = ENV.SWEEP_SECONDS
+SWEEPS = [
+    "beckn.tasks.sweep_inbox",
+    "beckn.tasks.sweep_outbox",
+    "audit.tasks.sweep",
+    "credentials.tasks.sweep",
+    "enrollment.tasks.sweep",
+]
+BEAT_SECONDS = 30
+BEAT = ["enrollment.tasks.turn_the_clock", "beckn.tasks.purge", "audit.tasks.seal_days", "credentials.tasks.upkeep"]
+
+LOGGING_CONFIG = "config.logs.configure"
+LOGGING = {"level": ENV.LOG_LEVEL, "format": ENV.LOG_FORMAT}
+SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W005", "security.W021"]

@@ -1,0 +1,90 @@
+"""Settings of a sandbox deployment, made of fresh random keys. Nothing in a sandbox is a constant.
+
+Whatever is made here says so in its name (`sandbox-…`), so that production can refuse it (decision 60).
+"""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MARK = "sandbox-"
+OWNER = "provider.sandbox.example"
+PORTAL = "portal.sandbox.example"
+AGENCY_PORTAL = "agency-portal.sandbox.example"
+UTILITY_A = "utility-example-001"
+UTILITY_B = "utility-example-002"
+
+
+def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -> dict[str, str]:
+    """Return every variable a sandbox deployment on `port` needs, but for DATABASE_URL."""
+    base = f"http://127.0.0.1:{port}"
+    utilities = [
+        {
+            "id": name,
+            "time_zone": "Asia/Kolkata",
+            "url": f"http://127.0.0.1:{utility_port}",
+            "token": MARK + secrets.token_urlsafe(24),
+        }
+        for name, utility_port in utility_ports.items()
+    ]
+    identities = [
+        identity(OWNER, "owner", f"{base}/beckn"),
+        identity(PORTAL, "portal", f"{base}/bap"),
+        identity(AGENCY_PORTAL, "agency", f"{base}/bap"),
+    ]
+    return {
+        "DEPLOYMENT": "sandbox",
+        "PUBLIC_URL": base,
+        "ISSUER_DID": f"did:web:127.0.0.1%3A{port}",
+        "SECRET_KEY": MARK + secrets.token_urlsafe(48),
+        "FIELD_KEYS": named_key("fields-1"),
+        "INDEX_KEY": named_key("index-1"),
+        "BECKN_IDENTITIES": json.dumps(identities, separators=(",", ":")),
+        "UTILITIES": json.dumps(utilities, separators=(",", ":")),
+        "BECKN_TTL_POLICY": "nack",
+        "CELERY_BROKER_URL": "memory://",
+        "VAR_DIR": str(folder),
+        "LOG_FORMAT": "console",
+    }
+
+
+def named_key(name: str) -> str:
+    return f"{MARK}{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def identity(subscriber_id: str, role: str, uri: str) -> dict[str, object]:
+    """Make a network identity with one new Ed25519 key."""
+    seed, public = key_pair()
+    key = {"key_id": MARK + secrets.token_hex(4), "seed": seed, "public_key": public}
+    return {"subscriber_id": subscriber_id, "role": role, "uri": uri, "keys": [key]}
+
+
+def key_pair() -> tuple[str, str]:
+    """Return a new Ed25519 seed and public key, both base64 of 32 bytes."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return base64.b64encode(key.private_bytes_raw()).decode(), base64.b64encode(public).decode()
+
+
+def write(path: Path, values: Mapping[str, str]) -> None:
+    """Write NAME=value lines for its owner only, at once or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write("# Made by `make demo` for a sandbox; production refuses these keys.\n")
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+    draft.replace(path)
+
+
+def read(path: Path) -> dict[str, str]:
+    """Read what `write` wrote."""
+    lines = (line.partition("=") for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    return {name: value for name, _, value in lines}
