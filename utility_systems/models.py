@@ -148,7 +148,8 @@ class MeterSubjectLink(models.Model):
 
 
 class Der(models.Model):
-    """A device behind a meter: solar, battery, car, charger. `type` is a known word or `OTHER:<text>`, which needs review.
+    """A device behind a meter: solar, battery, car, charger. `type` is a known word or
+    `OTHER:<text>`, which needs review.
 
     pii: none
     """
@@ -190,7 +191,7 @@ class DerSubjectLink(models.Model):
 
     der = models.ForeignKey(Der, on_delete=models.PROTECT, related_name="subject_links")
     subject = models.ForeignKey("identity.Subject", on_delete=models.PROTECT, related_name="der_links")
-    role = models.CharField(max_length=16, choices=_choices(Role), default=Role.OWNER)
+    role = models.CharField(max_length=16, choices=_choices(Role), default="OWNER")
     valid = DateTimeRangeField()
     source = models.CharField(max_length=16, choices=Source.choices)
     evidence_ref = models.CharField(max_length=255, blank=True, default="")

@@ -1,12 +1,35 @@
-"""The HTTP adapter of a utility: one request, one typed answer, or UtilityUnavailable."""
+"""The HTTP adapter of a utility: one question, one typed answer, or UtilityUnavailable.
 
-from collections.abc import Mapping, Sequence
+A page instead of JSON, 5xx, silence or a missing field all mean "the utility is unavailable", never "not found":
+what cannot be read must not be held against the applicant.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from utility_systems.ports import AccountFacts, DerFacts, MeterFacts
+import orjson
+
+from audit import clock
+from outbound import client
+from utility_systems import answers
+from utility_systems.circuit import Circuit
+from utility_systems.ports import AccountFacts, DerFacts, MeterFacts, UtilityUnavailable
+
+log = logging.getLogger(__name__)
+
+IDS_PER_REQUEST = 100  # keeps the address below what web servers take (8 KiB)
+MAX_BYTES = 4 << 20
+RETRY_AFTER_SECONDS = 60.0
+
+T = TypeVar("T")
 
 
 class RestAdapter:
+    """One utility over HTTP. `url` without a final slash; timeouts in seconds; safe to share between threads."""
+
     def __init__(
         self,
         utility_id: str,
@@ -16,20 +39,115 @@ class RestAdapter:
         *,
         connect_timeout: float = 3.0,
         read_timeout: float = 5.0,
+        circuit: Circuit | None = None,
     ) -> None:
         self.utility_id = utility_id
         self.time_zone = time_zone
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._timeouts = {"connect_timeout": connect_timeout, "read_timeout": read_timeout}
+        self._circuit = circuit or Circuit()
 
     def meters(self, umids: Sequence[str]) -> tuple[MeterFacts, ...]:
-        raise NotImplementedError
+        """The meters the utility knows of those asked for; unknown ones are absent. Raises UtilityUnavailable."""
+        found: list[MeterFacts] = []
+        for some in _batches(umids):
+            found += self._ask(
+                "meters",
+                lambda some=some: self._get("/api/v1/meters", "umid", some),
+                lambda answer, some=some: answers.read_meters(
+                    answer, utility_id=self.utility_id, asked=some, now=clock.now()
+                ),
+            )
+        return tuple(found)
 
     def ders(self, der_ids: Sequence[str]) -> tuple[DerFacts, ...]:
-        raise NotImplementedError
+        """The DERs in the utility's register of those asked for. Raises UtilityUnavailable."""
+        found: list[DerFacts] = []
+        for some in _batches(der_ids):
+            found += self._ask(
+                "ders",
+                lambda some=some: self._get("/api/v1/ders", "derId", some),
+                lambda answer, some=some: answers.read_ders(answer, asked=some, now=clock.now()),
+            )
+        return tuple(found)
 
     def account(self, utility_customer_id: str) -> AccountFacts | None:
-        raise NotImplementedError
+        """The customer's account, None when the utility knows none. Raises UtilityUnavailable."""
+        return self._ask(
+            "accounts",
+            lambda: self._post("/api/v1/consumer/validate", {"utilityCustomerId": utility_customer_id}),
+            lambda answer: answers.read_account(answer, utility_customer_id),
+        )
 
     def notify(
         self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None
     ) -> None:
-        raise NotImplementedError
+        """Have the utility tell its customer. Raises UtilityUnavailable; then nothing may have been sent."""
+        notice = {
+            "utilityCustomerId": utility_customer_id,
+            "template": template,
+            "locale": locale,
+            "parameters": dict(parameters or {}),
+        }
+        self._ask("notices", lambda: self._post("/api/v1/notices", notice), lambda _: None)
+
+    def _get(self, path: str, name: str, values: Sequence[str]) -> client.Response:
+        url = f"{self._url}{path}?{urlencode([(name, value) for value in values])}"
+        return client.get(url, headers=self._headers, max_bytes=MAX_BYTES, **self._timeouts)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> client.Response:
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return client.post(self._url + path, body=orjson.dumps(body), headers=headers, **self._timeouts)
+
+    def _ask(self, system: str, call: Callable[[], client.Response], read: Callable[[Any], T]) -> T:
+        wait = self._circuit.seconds_to_wait()
+        if wait > 0:
+            raise self._unavailable(system, "not asked again so soon after repeated silence", max(wait, 1.0))
+        try:
+            result = read(_json(_once_more(call)))
+        except client.OutboundError as error:
+            self._circuit.failed()
+            raise self._unavailable(system, error.reason) from error
+        except answers.UnusableAnswer as error:
+            self._circuit.failed()
+            log.warning(
+                "A utility's answer cannot be used: utility=%s system=%s field=%s problem=%s",
+                self.utility_id,
+                system,
+                error.field,
+                error.problem,
+            )
+            raise self._unavailable(system, f"unusable answer ({error.field})") from error
+        self._circuit.succeeded()
+        return result
+
+    def _unavailable(self, system: str, reason: str, retry_after: float = RETRY_AFTER_SECONDS) -> UtilityUnavailable:
+        return UtilityUnavailable(self.utility_id, system, retry_after, reason)
+
+
+def _once_more(call: Callable[[], client.Response]) -> client.Response:
+    """Call; and once again when not even a connection came about."""
+    try:
+        return call()
+    except client.Unreachable as error:
+        if error.connected:
+            raise
+    return call()
+
+
+def _json(response: client.Response) -> Any:
+    if response.status != 200:
+        raise answers.UnusableAnswer("status", f"is {response.status}")
+    if "json" not in response.headers.get("content-type", ""):
+        raise answers.UnusableAnswer("content-type", "is not JSON")
+    try:
+        return response.json()
+    except ValueError:
+        raise answers.UnusableAnswer("body", "is not JSON") from None
+
+
+def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
+    unique = list(dict.fromkeys(ids))
+    for start in range(0, len(unique), IDS_PER_REQUEST):
+        yield unique[start : start + IDS_PER_REQUEST]
