@@ -187,10 +187,14 @@ def end_claims(enrollment: Enrollment, at: datetime) -> None:
 
 
 def restore_claims(enrollment: Enrollment, upper: datetime | None) -> None:
-    """Undo `end_claims` for an end that was withdrawn; raises IntegrityError where somebody took the time since."""
-    Claim.objects.filter(enrollment=enrollment, state=ClaimState.CLAIMED).update(
+    """Claim up to `upper` again, after an end was moved; raises IntegrityError where somebody took the time since."""
+    Claim.objects.filter(enrollment=enrollment).update(
+        state=ClaimState.CLAIMED,
         period=Func(
-            Func(F("period"), function="lower"), Value(upper), Value("[)"), function="tstzrange",
+            Func(F("period"), function="lower"),
+            Value(upper),
+            Value("[)"),
+            function="tstzrange",
             output_field=Claim._meta.get_field("period"),
-        )
+        ),
     )
