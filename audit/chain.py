@@ -28,9 +28,7 @@ class Entry:
 
 def canonical(value: Any) -> bytes:
     """Return the one spelling of a JSON value; dates, instants (UTC, microseconds), UUIDs and decimals become text."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
-    )
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
     return text.encode("utf-8", "surrogatepass")
 
 

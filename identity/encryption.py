@@ -245,12 +245,16 @@ def _ring() -> _Ring:
 @lru_cache(maxsize=8)
 def _read_ring(field_keys: tuple[str, ...], index_key: str) -> _Ring:
     if not field_keys:
-        raise ImproperlyConfigured("FIELD_KEYS holds no key: it should be a list of kid:base64-of-32-bytes, newest first")
+        raise ImproperlyConfigured(
+            "FIELD_KEYS holds no key: it should be a list of kid:base64-of-32-bytes, newest first"
+        )
     secrets: dict[str, bytes] = {}
     for position, each in enumerate(field_keys, start=1):
         kid, _, encoded = each.partition(":")
         if not _KID.fullmatch(kid) or kid in secrets:
-            raise ImproperlyConfigured(f"FIELD_KEYS, key {position}: the id before the colon is malformed or used twice")
+            raise ImproperlyConfigured(
+                f"FIELD_KEYS, key {position}: the id before the colon is malformed or used twice"
+            )
         secrets[kid] = _key_bytes(encoded, f"FIELD_KEYS, key {kid}")
     if _key_bytes(index_key, "INDEX_KEY") in secrets.values():
         raise ImproperlyConfigured("INDEX_KEY must be another key than those of FIELD_KEYS")

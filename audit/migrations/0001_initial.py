@@ -7,77 +7,93 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Pending',
+            name="Pending",
             fields=[
-                ('event_id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ("event_id", models.BigIntegerField(primary_key=True, serialize=False)),
             ],
             options={
-                'verbose_name_plural': 'pending',
-                'db_table': 'audit_pending',
+                "verbose_name_plural": "pending",
+                "db_table": "audit_pending",
             },
         ),
         migrations.CreateModel(
-            name='Seal',
+            name="Seal",
             fields=[
-                ('day', models.DateField(primary_key=True, serialize=False)),
-                ('last_seq', models.BigIntegerField()),
-                ('statement', models.TextField()),
-                ('kid', models.CharField(max_length=128)),
-                ('signature', models.BinaryField()),
-                ('signed_at', models.DateTimeField()),
+                ("day", models.DateField(primary_key=True, serialize=False)),
+                ("last_seq", models.BigIntegerField()),
+                ("statement", models.TextField()),
+                ("kid", models.CharField(max_length=128)),
+                ("signature", models.BinaryField()),
+                ("signed_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'audit_seals',
-                'ordering': ['day'],
+                "db_table": "audit_seals",
+                "ordering": ["day"],
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('at', models.DateTimeField(help_text='When it happened, by our clock.')),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('action', models.CharField(max_length=64)),
-                ('actor_kind', models.CharField(max_length=16)),
-                ('actor_id', models.CharField(max_length=255)),
-                ('channel', models.CharField(max_length=16)),
-                ('on_behalf_of', models.CharField(blank=True, default='', max_length=255)),
-                ('subject', models.CharField(blank=True, default='', max_length=64)),
-                ('object_type', models.CharField(blank=True, default='', max_length=64)),
-                ('object_id', models.CharField(blank=True, default='', max_length=255)),
-                ('before_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('after_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('details', models.JSONField(blank=True, null=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("at", models.DateTimeField(help_text="When it happened, by our clock.")),
+                (
+                    "recorded_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                ("action", models.CharField(max_length=64)),
+                ("actor_kind", models.CharField(max_length=16)),
+                ("actor_id", models.CharField(max_length=255)),
+                ("channel", models.CharField(max_length=16)),
+                ("on_behalf_of", models.CharField(blank=True, default="", max_length=255)),
+                ("subject", models.CharField(blank=True, default="", max_length=64)),
+                ("object_type", models.CharField(blank=True, default="", max_length=64)),
+                ("object_id", models.CharField(blank=True, default="", max_length=255)),
+                ("before_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("after_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("details", models.JSONField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'audit_logs',
-                'ordering': ['id'],
-                'indexes': [models.Index(fields=['at'], name='audit_logs_at'), models.Index(fields=['object_type', 'object_id'], name='audit_logs_object'), models.Index(condition=models.Q(('subject', ''), _negated=True), fields=['subject', 'at'], name='audit_logs_subject')],
+                "db_table": "audit_logs",
+                "ordering": ["id"],
+                "indexes": [
+                    models.Index(fields=["at"], name="audit_logs_at"),
+                    models.Index(fields=["object_type", "object_id"], name="audit_logs_object"),
+                    models.Index(
+                        condition=models.Q(("subject", ""), _negated=True),
+                        fields=["subject", "at"],
+                        name="audit_logs_subject",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('seq', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('prev_hash', models.BinaryField(max_length=32)),
-                ('hash', models.BinaryField(max_length=32)),
-                ('linked_at', models.DateTimeField()),
-                ('event', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='link', to='audit.event')),
+                ("seq", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("prev_hash", models.BinaryField(max_length=32)),
+                ("hash", models.BinaryField(max_length=32)),
+                ("linked_at", models.DateTimeField()),
+                (
+                    "event",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="link", to="audit.event"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'audit_links',
-                'ordering': ['seq'],
-                'indexes': [models.Index(fields=['linked_at'], name='audit_links_linked_at')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('seq__gte', 1)), name='link_places_count_from_one')],
+                "db_table": "audit_links",
+                "ordering": ["seq"],
+                "indexes": [models.Index(fields=["linked_at"], name="audit_links_linked_at")],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("seq__gte", 1)), name="link_places_count_from_one")
+                ],
             },
         ),
     ]

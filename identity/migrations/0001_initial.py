@@ -10,211 +10,423 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Agency',
+            name="Agency",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('agency_id', models.CharField(max_length=128, unique=True)),
-                ('name', models.CharField(max_length=255)),
-                ('contact_email', models.CharField(blank=True, default='', max_length=255)),
-                ('contact_phone', models.CharField(blank=True, default='', max_length=64)),
-                ('contact_url', models.CharField(blank=True, default='', max_length=512)),
-                ('contact_hours', models.CharField(blank=True, default='', max_length=255)),
-                ('certified_from', models.DateTimeField()),
-                ('certified_until', models.DateTimeField(blank=True, help_text='Exclusive; empty: until withdrawn.', null=True)),
-                ('suspended_at', models.DateTimeField(blank=True, null=True)),
-                ('utilities', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=128), blank=True, default=list, size=None)),
-                ('programs', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=128), blank=True, default=list, size=None)),
-                ('participants', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, default=list, size=None)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("agency_id", models.CharField(max_length=128, unique=True)),
+                ("name", models.CharField(max_length=255)),
+                ("contact_email", models.CharField(blank=True, default="", max_length=255)),
+                ("contact_phone", models.CharField(blank=True, default="", max_length=64)),
+                ("contact_url", models.CharField(blank=True, default="", max_length=512)),
+                ("contact_hours", models.CharField(blank=True, default="", max_length=255)),
+                ("certified_from", models.DateTimeField()),
+                (
+                    "certified_until",
+                    models.DateTimeField(blank=True, help_text="Exclusive; empty: until withdrawn.", null=True),
+                ),
+                ("suspended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "utilities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=128), blank=True, default=list, size=None
+                    ),
+                ),
+                (
+                    "programs",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=128), blank=True, default=list, size=None
+                    ),
+                ),
+                (
+                    "participants",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=255), blank=True, default=list, size=None
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'agencies',
-                'db_table': 'agencies',
-                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['participants'], name='agencies_participants')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('agency_id', ''), _negated=True), name='agency_id_is_not_empty'), models.CheckConstraint(condition=models.Q(('certified_until', None), ('certified_until__gt', models.F('certified_from')), _connector='OR'), name='agency_certificate_ends_after_it_begins', violation_error_message='A certificate ends after it begins.')],
+                "verbose_name_plural": "agencies",
+                "db_table": "agencies",
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(fields=["participants"], name="agencies_participants")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("agency_id", ""), _negated=True), name="agency_id_is_not_empty"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("certified_until", None),
+                            ("certified_until__gt", models.F("certified_from")),
+                            _connector="OR",
+                        ),
+                        name="agency_certificate_ends_after_it_begins",
+                        violation_error_message="A certificate ends after it begins.",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='JournalKey',
+            name="JournalKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kid', models.CharField(max_length=128, unique=True)),
-                ('private_key', identity.encryption.EncryptedBytesField(help_text='32 bytes, Ed25519 seed')),
-                ('created_at', models.DateTimeField()),
-                ('retired_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kid", models.CharField(max_length=128, unique=True)),
+                ("private_key", identity.encryption.EncryptedBytesField(help_text="32 bytes, Ed25519 seed")),
+                ("created_at", models.DateTimeField()),
+                ("retired_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'journal_keys',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('retired_at', None)), fields=('retired_at',), name='one_journal_key_signs', nulls_distinct=False)],
+                "db_table": "journal_keys",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("retired_at", None)),
+                        fields=("retired_at",),
+                        name="one_journal_key_signs",
+                        nulls_distinct=False,
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ProofUse',
+            name="ProofUse",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.BinaryField(max_length=32, unique=True)),
-                ('participant_id', models.CharField(max_length=255)),
-                ('order_id', models.CharField(max_length=255)),
-                ('first_used_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.BinaryField(max_length=32, unique=True)),
+                ("participant_id", models.CharField(max_length=255)),
+                ("order_id", models.CharField(max_length=255)),
+                ("first_used_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'proof_uses',
-                'indexes': [models.Index(fields=['expires_at'], name='proof_uses_expires_at')],
+                "db_table": "proof_uses",
+                "indexes": [models.Index(fields=["expires_at"], name="proof_uses_expires_at")],
             },
         ),
         migrations.CreateModel(
-            name='Subject',
+            name="Subject",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('did', models.CharField(blank=True, max_length=512, null=True, unique=True)),
-                ('kind', models.CharField(choices=[('PERSON', 'Person'), ('ORGANISATION', 'Organisation')], default='PERSON', max_length=16)),
-                ('name', identity.encryption.EncryptedTextField(blank=True, default='')),
-                ('email', identity.encryption.EncryptedTextField(blank=True, default='')),
-                ('phone', identity.encryption.EncryptedTextField(blank=True, default='')),
-                ('email_index', models.BinaryField(blank=True, max_length=32, null=True)),
-                ('phone_index', models.BinaryField(blank=True, max_length=32, null=True)),
-                ('locale', models.CharField(blank=True, default='', help_text='BCP 47', max_length=35)),
-                ('merged_into', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='merged_from', to='identity.subject')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("did", models.CharField(blank=True, max_length=512, null=True, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("PERSON", "Person"), ("ORGANISATION", "Organisation")],
+                        default="PERSON",
+                        max_length=16,
+                    ),
+                ),
+                ("name", identity.encryption.EncryptedTextField(blank=True, default="")),
+                ("email", identity.encryption.EncryptedTextField(blank=True, default="")),
+                ("phone", identity.encryption.EncryptedTextField(blank=True, default="")),
+                ("email_index", models.BinaryField(blank=True, max_length=32, null=True)),
+                ("phone_index", models.BinaryField(blank=True, max_length=32, null=True)),
+                ("locale", models.CharField(blank=True, default="", help_text="BCP 47", max_length=35)),
+                (
+                    "merged_into",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="merged_from",
+                        to="identity.subject",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'subjects',
+                "db_table": "subjects",
             },
         ),
         migrations.CreateModel(
-            name='Mandate',
+            name="Mandate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mandate_id', models.CharField(max_length=128, unique=True)),
-                ('operator_id', models.CharField(blank=True, default='', help_text='Empty: any operator.', max_length=128)),
-                ('actions', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), default=list, size=None)),
-                ('valid_from', models.DateTimeField()),
-                ('valid_until', models.DateTimeField()),
-                ('evidence_kind', models.CharField(choices=[('CREDENTIAL', 'Credential'), ('DOCUMENT', 'Document')], max_length=16)),
-                ('evidence_digest', models.CharField(help_text='SHA-256 (hex) of the evidence', max_length=64)),
-                ('state', models.CharField(choices=[('ACTIVE', 'Active'), ('REVOKED', 'Revoked')], default='ACTIVE', max_length=16)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mandates', to='identity.agency')),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mandates', to='identity.subject')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("mandate_id", models.CharField(max_length=128, unique=True)),
+                (
+                    "operator_id",
+                    models.CharField(blank=True, default="", help_text="Empty: any operator.", max_length=128),
+                ),
+                (
+                    "actions",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=64), default=list, size=None
+                    ),
+                ),
+                ("valid_from", models.DateTimeField()),
+                ("valid_until", models.DateTimeField()),
+                (
+                    "evidence_kind",
+                    models.CharField(choices=[("CREDENTIAL", "Credential"), ("DOCUMENT", "Document")], max_length=16),
+                ),
+                ("evidence_digest", models.CharField(help_text="SHA-256 (hex) of the evidence", max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("ACTIVE", "Active"), ("REVOKED", "Revoked")], default="ACTIVE", max_length=16
+                    ),
+                ),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="mandates", to="identity.agency"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="mandates", to="identity.subject"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'mandates',
+                "db_table": "mandates",
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(max_length=150, unique=True)),
-                ('issuer', models.CharField(blank=True, default='', max_length=255)),
-                ('sub', models.CharField(max_length=255)),
-                ('name', identity.encryption.EncryptedTextField(blank=True, default='')),
-                ('email', identity.encryption.EncryptedTextField(blank=True, default='')),
-                ('is_staff', models.BooleanField(default=False)),
-                ('is_active', models.BooleanField(default=True)),
-                ('date_joined', models.DateTimeField(blank=True, null=True)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
-                ('subject', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='users', to='identity.subject')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                ("username", models.CharField(max_length=150, unique=True)),
+                ("issuer", models.CharField(blank=True, default="", max_length=255)),
+                ("sub", models.CharField(max_length=255)),
+                ("name", identity.encryption.EncryptedTextField(blank=True, default="")),
+                ("email", identity.encryption.EncryptedTextField(blank=True, default="")),
+                ("is_staff", models.BooleanField(default=False)),
+                ("is_active", models.BooleanField(default=True)),
+                ("date_joined", models.DateTimeField(blank=True, null=True)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="users",
+                        to="identity.subject",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'users',
+                "db_table": "users",
             },
         ),
         migrations.CreateModel(
-            name='SubjectUtilityLink',
+            name="SubjectUtilityLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('utility_id', models.CharField(max_length=128)),
-                ('iss', models.CharField(blank=True, default='', max_length=255)),
-                ('sub', models.CharField(blank=True, default='', max_length=255)),
-                ('utility_customer_id', identity.encryption.EncryptedTextField(blank=True, default='')),
-                ('customer_index', models.BinaryField(blank=True, max_length=32, null=True)),
-                ('acr', models.CharField(blank=True, default='', max_length=128)),
-                ('amr', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=32), blank=True, default=list, size=None)),
-                ('auth_time', models.DateTimeField(blank=True, null=True)),
-                ('linked_at', models.DateTimeField()),
-                ('proof_digest', models.CharField(blank=True, default='', help_text='SHA-256 (hex) of the proof', max_length=64)),
-                ('status', models.CharField(choices=[('ACTIVE', 'Active'), ('ENDED', 'Ended')], default='ACTIVE', max_length=16)),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='utility_links', to='identity.subject')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("utility_id", models.CharField(max_length=128)),
+                ("iss", models.CharField(blank=True, default="", max_length=255)),
+                ("sub", models.CharField(blank=True, default="", max_length=255)),
+                ("utility_customer_id", identity.encryption.EncryptedTextField(blank=True, default="")),
+                ("customer_index", models.BinaryField(blank=True, max_length=32, null=True)),
+                ("acr", models.CharField(blank=True, default="", max_length=128)),
+                (
+                    "amr",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=32), blank=True, default=list, size=None
+                    ),
+                ),
+                ("auth_time", models.DateTimeField(blank=True, null=True)),
+                ("linked_at", models.DateTimeField()),
+                (
+                    "proof_digest",
+                    models.CharField(blank=True, default="", help_text="SHA-256 (hex) of the proof", max_length=64),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("ACTIVE", "Active"), ("ENDED", "Ended")], default="ACTIVE", max_length=16
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="utility_links", to="identity.subject"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'subject_utility_links',
+                "db_table": "subject_utility_links",
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('operator_id', models.CharField(max_length=128)),
-                ('role', models.CharField(choices=[('OPERATOR', 'Operator'), ('SUPERVISOR', 'Supervisor'), ('ADMIN', 'Admin')], default='OPERATOR', max_length=16)),
-                ('certified_until', models.DateTimeField(blank=True, help_text='Exclusive; empty: as the agency.', null=True)),
-                ('active', models.BooleanField(default=True)),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='identity.agency')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("operator_id", models.CharField(max_length=128)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("OPERATOR", "Operator"), ("SUPERVISOR", "Supervisor"), ("ADMIN", "Admin")],
+                        default="OPERATOR",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "certified_until",
+                    models.DateTimeField(blank=True, help_text="Exclusive; empty: as the agency.", null=True),
+                ),
+                ("active", models.BooleanField(default=True)),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="memberships", to="identity.agency"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'agency_memberships',
-                'constraints': [models.UniqueConstraint(fields=('agency', 'operator_id'), name='one_membership_per_operator'), models.CheckConstraint(condition=models.Q(('role__in', ['OPERATOR', 'SUPERVISOR', 'ADMIN'])), name='membership_role_is_known')],
+                "db_table": "agency_memberships",
+                "constraints": [
+                    models.UniqueConstraint(fields=("agency", "operator_id"), name="one_membership_per_operator"),
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["OPERATOR", "SUPERVISOR", "ADMIN"])),
+                        name="membership_role_is_known",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='subject',
-            index=models.Index(condition=models.Q(('email_index__isnull', False)), fields=['email_index'], name='subjects_email'),
+            model_name="subject",
+            index=models.Index(
+                condition=models.Q(("email_index__isnull", False)), fields=["email_index"], name="subjects_email"
+            ),
         ),
         migrations.AddIndex(
-            model_name='subject',
-            index=models.Index(condition=models.Q(('phone_index__isnull', False)), fields=['phone_index'], name='subjects_phone'),
+            model_name="subject",
+            index=models.Index(
+                condition=models.Q(("phone_index__isnull", False)), fields=["phone_index"], name="subjects_phone"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subject',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['PERSON', 'ORGANISATION'])), name='subject_kind_is_known'),
+            model_name="subject",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["PERSON", "ORGANISATION"])), name="subject_kind_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subject',
-            constraint=models.CheckConstraint(condition=models.Q(('did', ''), _negated=True), name='subject_did_is_not_empty'),
+            model_name="subject",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("did", ""), _negated=True), name="subject_did_is_not_empty"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subject',
-            constraint=models.CheckConstraint(condition=models.Q(('merged_into', None), models.Q(('merged_into', models.F('id')), _negated=True), _connector='OR'), name='subject_is_not_merged_into_itself', violation_error_message='A subject cannot be merged into itself.'),
+            model_name="subject",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("merged_into", None), models.Q(("merged_into", models.F("id")), _negated=True), _connector="OR"
+                ),
+                name="subject_is_not_merged_into_itself",
+                violation_error_message="A subject cannot be merged into itself.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mandate',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until__gt', models.F('valid_from'))), name='mandate_ends_after_it_begins', violation_error_message='A mandate ends after it begins.'),
+            model_name="mandate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("valid_until__gt", models.F("valid_from"))),
+                name="mandate_ends_after_it_begins",
+                violation_error_message="A mandate ends after it begins.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mandate',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('revoked_at__isnull', False), ('state', 'REVOKED')), models.Q(('revoked_at', None), ('state', 'ACTIVE')), _connector='OR'), name='revoked_mandate_has_its_moment', violation_error_message='A revoked mandate needs the moment it was revoked.'),
+            model_name="mandate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("revoked_at__isnull", False), ("state", "REVOKED")),
+                    models.Q(("revoked_at", None), ("state", "ACTIVE")),
+                    _connector="OR",
+                ),
+                name="revoked_mandate_has_its_moment",
+                violation_error_message="A revoked mandate needs the moment it was revoked.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.UniqueConstraint(fields=('issuer', 'sub'), name='one_user_per_issuer_and_sub', violation_error_message="This provider's user exists already."),
+            model_name="user",
+            constraint=models.UniqueConstraint(
+                fields=("issuer", "sub"),
+                name="one_user_per_issuer_and_sub",
+                violation_error_message="This provider's user exists already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subjectutilitylink',
-            constraint=models.UniqueConstraint(condition=models.Q(('sub', ''), _negated=True), fields=('utility_id', 'iss', 'sub'), name='one_link_per_sign_in'),
+            model_name="subjectutilitylink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("sub", ""), _negated=True),
+                fields=("utility_id", "iss", "sub"),
+                name="one_link_per_sign_in",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subjectutilitylink',
-            constraint=models.UniqueConstraint(condition=models.Q(('customer_index__isnull', False), ('status', 'ACTIVE')), fields=('utility_id', 'customer_index', 'subject'), name='one_active_link_per_customer_number'),
+            model_name="subjectutilitylink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("customer_index__isnull", False), ("status", "ACTIVE")),
+                fields=("utility_id", "customer_index", "subject"),
+                name="one_active_link_per_customer_number",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subjectutilitylink',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('iss', ''), ('sub', '')), models.Q(models.Q(('iss', ''), _negated=True), models.Q(('sub', ''), _negated=True)), _connector='OR'), name='link_sign_in_has_issuer_and_sub'),
+            model_name="subjectutilitylink",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("iss", ""), ("sub", "")),
+                    models.Q(models.Q(("iss", ""), _negated=True), models.Q(("sub", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="link_sign_in_has_issuer_and_sub",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subjectutilitylink',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['ACTIVE', 'ENDED'])), name='link_status_is_known'),
+            model_name="subjectutilitylink",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["ACTIVE", "ENDED"])), name="link_status_is_known"
+            ),
         ),
     ]

@@ -1,0 +1,151 @@
+"""Where the rows for a walk come from: this database, or a file that was exported from one."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+from django.db import connection
+
+from audit import seals as sealing
+from audit.chain import Entry
+from audit.checking import WINDOW, Finding, Kind, LinkRow, Report, SealRow, check
+from audit.models import Seal
+from audit.sequencer import columns_sql, entry
+from audit.signer import signer
+
+UNLINKED_SECONDS = 60
+SEAL_GRACE_MINUTES = 10
+FORMAT = "journal-export/1"
+
+
+def verify_chain(*, kept_seals: Sequence[SealRow] = (), keys: dict[str, bytes] | None = None) -> Report:
+    """Walk this database's chain and seals; `keys` are pinned public keys, default the signer's own. Only reads."""
+    # Seals first: a seal read after the links could know a link that was not there yet.
+    seals = [seal_row(sealing.published(each)) for each in Seal.objects.order_by("day")]
+    keys = dict(signer().public_keys()) if keys is None else keys
+    unlinked = (each.reference for each in _unlinked(UNLINKED_SECONDS))
+    report = check(_links(), seals, keys, unlinked=unlinked, kept_seals=kept_seals)
+    late = _overdue_seal(seals)
+    return Report(report.links, report.head, report.seals, (*report.findings, *([late] if late else [])))
+
+
+def verify_export(path: Path, *, kept_seals: Sequence[SealRow] = (), keys: dict[str, bytes] | None = None) -> Report:
+    """Walk an export; without pinned `keys` its own are believed. Raises ValueError when it is no export."""
+    with path.open(encoding="utf-8") as file:
+        head = _read_line(file.readline())
+        if head.get("format") != FORMAT:
+            raise ValueError("this is no export of a journal")
+        seals = [seal_row(each) for each in head["seals"]]
+        keys = keys_of(head["keys"]) if keys is None else keys
+        rows = (_exported_link(_read_line(line)) for line in file)
+        return check(rows, seals, keys, kept_seals=kept_seals)
+
+
+def export(file: TextIO) -> int:
+    """Write chain and seals as JSON lines, head first; return the number of links. Events without a link stay out."""
+    seals = [sealing.published(each) for each in Seal.objects.order_by("day")]
+    keys = sealing.published_keys(signer().public_keys())
+    file.write(json.dumps({"format": FORMAT, "keys": keys, "seals": seals}) + "\n")
+    count = 0
+    for row in _links():
+        line = {
+            "seq": row.seq,
+            "prevHash": row.prev_hash.hex(),
+            "hash": row.hash.hex(),
+            "eventId": row.event_id,
+            "event": dict(row.entry.fields) if row.entry else None,
+        }
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def seal_row(published: dict[str, Any]) -> SealRow:
+    """Read a seal as `/journal/seals` publishes it. Raises KeyError or TypeError when it is none."""
+    return SealRow(
+        day=str(published["day"]),
+        last_seq=int(published["lastSeq"]),
+        statement=str(published["statement"]),
+        kid=str(published["kid"]),
+        signature=str(published["signature"]),
+    )
+
+
+def keys_of(jwks: dict[str, Any]) -> dict[str, bytes]:
+    """Read the JWK set of `/journal/keys`: public keys (32 bytes) by id."""
+    return {str(jwk["kid"]): base64.urlsafe_b64decode(str(jwk["x"]) + "=") for jwk in jwks["keys"]}
+
+
+def _links() -> Iterator[LinkRow]:
+    sql = (
+        f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, e.id, {columns_sql()}"  # noqa: S608 - our own column names
+        " FROM audit_links l LEFT JOIN audit_logs e ON e.id = l.event_id WHERE l.seq > %s ORDER BY l.seq LIMIT %s"
+    )
+    return _pages(sql, _link_row, lambda row: row.seq)
+
+
+def _unlinked(seconds: int) -> Iterator[Entry]:
+    # The database's clock on both sides: recorded_at was written by it, and CLOCK_OFFSET does not move it.
+    sql = (
+        f"SELECT e.id, {columns_sql()} FROM audit_logs e WHERE e.id > %s"  # noqa: S608 - our own column names
+        f" AND e.recorded_at < clock_timestamp() - interval '{int(seconds)} seconds'"
+        " AND NOT EXISTS (SELECT 1 FROM audit_links l WHERE l.event_id = e.id) ORDER BY e.id LIMIT %s"
+    )
+    return _pages(sql, lambda row: entry(row[0], row[1:]), lambda each: each.event_id)
+
+
+def _pages(sql: str, make: Callable[[Sequence[Any]], Any], key: Callable[[Any], int]) -> Iterator[Any]:
+    """Read in pages by key: a walk over millions of rows holds no cursor and no transaction open."""
+    last = -(2**63)
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [last, WINDOW])
+            page = [make(row) for row in cursor.fetchall()]
+        yield from page
+        if len(page) < WINDOW:
+            return
+        last = key(page[-1])
+
+
+def _link_row(row: Sequence[Any]) -> LinkRow:
+    seq, event_id, prev_hash, hash_, found, *values = row
+    return LinkRow(seq, event_id, bytes(prev_hash), bytes(hash_), entry(found, values) if found is not None else None)
+
+
+def _overdue_seal(seals: Sequence[SealRow]) -> Finding | None:
+    """Find a day whose seal should be here: the journal was at work more than ten minutes after it ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(linked_at) FROM audit_links l JOIN audit_logs e ON e.id = l.event_id"
+            " WHERE e.recorded_at < clock_timestamp() - make_interval(mins => %s)"
+            " AND l.seq > (SELECT max(seq) FROM audit_links) - 10000",
+            [SEAL_GRACE_MINUTES],
+        )
+        at_work: datetime | None = cursor.fetchone()[0]
+        if at_work is None:
+            return None
+        midnight = datetime.combine(at_work.date(), time(), at_work.tzinfo)
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM audit_links WHERE linked_at < %s)", [midnight])
+        is_due = cursor.fetchone()[0] and at_work > midnight + timedelta(minutes=SEAL_GRACE_MINUTES)
+    day = midnight.date() - timedelta(days=1)
+    if not is_due or any(date.fromisoformat(seal.day) >= day for seal in seals):
+        return None
+    return Finding(Kind.SEAL_MISSING, f"the seal of {day} is overdue")
+
+
+def _exported_link(line: dict[str, Any]) -> LinkRow:
+    fields = line["event"]
+    found = Entry(int(fields["id"]), f"log-{fields['public_id']}", fields) if fields else None
+    return LinkRow(
+        int(line["seq"]), int(line["eventId"]), bytes.fromhex(line["prevHash"]), bytes.fromhex(line["hash"]), found
+    )
+
+
+def _read_line(line: str) -> dict[str, Any]:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError("a line of the export is no object")
+    return value
