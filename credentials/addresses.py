@@ -1,0 +1,71 @@
+"""The public addresses of what this package makes: one place that knows how they are written.
+
+BASE is `settings.PUBLIC_URL`. Source: contract.md, spec credentials.md 3, decisions 22, 33, 50.
+"""
+
+from uuid import UUID
+
+from django.conf import settings
+
+from credentials.models import Kind, Purpose
+
+SLUGS = {
+    "enrollment-list": (Kind.ENROLLMENT, Purpose.REVOCATION),
+    "enrollment-suspension": (Kind.ENROLLMENT, Purpose.SUSPENSION),
+    "consent-list": (Kind.CONSENT, Purpose.REVOCATION),
+    "consent-suspension": (Kind.CONSENT, Purpose.SUSPENSION),
+}
+_SLUG_OF = {meaning: slug for slug, meaning in SLUGS.items()}
+_MAXIMUM_ID = 300
+
+
+def base() -> str:
+    """The origin everything is served from, without a slash at the end."""
+    return str(settings.PUBLIC_URL).rstrip("/")
+
+
+def credential(credential_id: UUID) -> str:
+    """A credential's id on the wire."""
+    return f"{base()}/credentials/{credential_id}"
+
+
+def verification(credential_id: UUID) -> str:
+    """The page that says whether a credential is good."""
+    return f"{base()}/verify/{credential_id}"
+
+
+def status_list(kind: str, purpose: str, number: int) -> str:
+    """A list's address; list 1 has the guide's own for ever, the next are /2, /3 …"""
+    slug = _SLUG_OF[Kind(kind), Purpose(purpose)]
+    return f"{base()}/status/{slug}" + (f"/{number}" if number > 1 else "")
+
+
+def context() -> str:
+    """Our JSON-LD context."""
+    return f"{base()}/contexts/energy-credentials-v1.jsonld"
+
+
+def schema(credential_type: str) -> str:
+    """The JSON Schema of a credential type."""
+    return f"{base()}/schemas/{credential_type}-v1.json"
+
+
+def resolve_id(text: str) -> UUID | None:
+    """Return the credential meant by a full URL, its last segment, `vc:<kind>:<uuid>` or a bare UUID; None if no such form.
+
+    Says nothing about whether the credential exists. Source: decision 50.
+    """
+    if not isinstance(text, str) or len(text) > _MAXIMUM_ID:
+        return None
+    if text.startswith(("http://", "https://")):
+        prefix = f"{base()}/credentials/"
+        if not text.startswith(prefix):
+            return None
+        text = text.removeprefix(prefix).partition("?")[0]
+    last = text.rpartition(":")[2] if text.lower().startswith(("vc:enrollment:", "vc:consent:", "urn:uuid:")) else text
+    try:
+        found = UUID(last)
+    except ValueError:
+        return None
+    # UUID() also takes braces, missing hyphens and "urn:"; one id has one spelling.
+    return found if str(found) == last.lower() else None

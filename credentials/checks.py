@@ -1,0 +1,1 @@
+"""What must be true of credentials before this deployment may start (decision 60)."""

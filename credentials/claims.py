@@ -1,0 +1,181 @@
+"""What a credential and a status list say, in both JWT forms. Pure: dates and ids come in, dictionaries go out.
+
+The table in spec credentials.md 1 is the source of every field. Instants are written as `2026-11-01T00:00:00Z`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+CONTEXT_V1 = "https://www.w3.org/2018/credentials/v1"
+CONTEXT_V2 = "https://www.w3.org/ns/credentials/v2"
+CONTEXT_STATUS = "https://www.w3.org/ns/credentials/status/v1"
+TYPES = {"ENROLLMENT": "ProgramEnrollmentCredential", "CONSENT": "EnergyConsentCredential"}
+
+
+@dataclass(frozen=True)
+class StatusPlace:
+    """Where a credential stands: one index, in the revocation list and in the suspension list of one number."""
+
+    revocation_url: str
+    suspension_url: str
+    index: int
+
+    def entries(self) -> list[dict[str, str]]:
+        """The two `credentialStatus` entries (decision 33)."""
+        return [self._entry(self.revocation_url, "revocation"), self._entry(self.suspension_url, "suspension")]
+
+    def _entry(self, url: str, purpose: str) -> dict[str, str]:
+        return {
+            "id": f"{url}#{self.index}",
+            "type": "BitstringStatusListEntry",
+            "statusPurpose": purpose,
+            "statusListIndex": str(self.index),
+            "statusListCredential": url,
+        }
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Everything a credential says, before it takes the shape of one data model."""
+
+    url: str
+    kind: str
+    issuer: str
+    subject_did: str
+    claims: Mapping[str, Any]
+    valid_from: datetime
+    valid_until: str  # as it is written, "" for open-ended
+    issued_at: datetime
+    status: StatusPlace
+    context_url: str
+    schema_url: str
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        return {**self.claims, "id": self.subject_did}
+
+    @property
+    def schema(self) -> dict[str, str]:
+        return {"id": self.schema_url, "type": "JsonSchema"}
+
+
+def payload_1_1(statement: Statement) -> dict[str, Any]:
+    """The JWT payload of data model 1.1: registered claims, `vc`, and the IETF `status` claim.
+
+    `nbf` is the start and `iat` the issue: answered ACTIVE today, it holds from the start date on (decision 4).
+    """
+    until = statement.valid_until
+    vc: dict[str, Any] = {
+        "@context": [CONTEXT_V1, CONTEXT_STATUS, statement.context_url],
+        "id": statement.url,
+        "type": ["VerifiableCredential", TYPES[statement.kind]],
+        "issuer": statement.issuer,
+        "issuanceDate": instant(statement.issued_at),
+        **({"expirationDate": until} if until else {}),
+        "credentialSubject": statement.subject,
+        "credentialStatus": statement.status.entries(),
+        "credentialSchema": statement.schema,
+    }
+    return {
+        "iss": statement.issuer,
+        "sub": statement.subject_did,
+        "jti": statement.url,
+        "iat": int(statement.issued_at.timestamp()),
+        "nbf": int(statement.valid_from.timestamp()),
+        **({"exp": int(datetime.fromisoformat(until).timestamp())} if until else {}),
+        "vc": vc,
+        "status": {"status_list": {"idx": statement.status.index, "uri": statement.status.revocation_url}},
+    }
+
+
+def payload_2_0(statement: Statement) -> dict[str, Any]:
+    """The credential of data model 2.0 itself, with `iat`; never a `vc` claim."""
+    return {
+        "@context": [CONTEXT_V2, statement.context_url],
+        "id": statement.url,
+        "type": ["VerifiableCredential", TYPES[statement.kind]],
+        "issuer": statement.issuer,
+        "validFrom": instant(statement.valid_from),
+        **({"validUntil": statement.valid_until} if statement.valid_until else {}),
+        "credentialSubject": statement.subject,
+        "credentialStatus": statement.status.entries(),
+        "credentialSchema": statement.schema,
+        "iat": int(statement.issued_at.timestamp()),
+    }
+
+
+def status_list(
+    *, url: str, purpose: str, encoded: str, issuer: str, ttl_seconds: int, valid_from: datetime, valid_until: datetime
+) -> dict[str, Any]:
+    """The payload of a published list, data model 2.0. `ttl` is in milliseconds."""
+    return {
+        "@context": [CONTEXT_V2],
+        "id": url,
+        "type": ["VerifiableCredential", "BitstringStatusListCredential"],
+        "issuer": issuer,
+        "validFrom": instant(valid_from),
+        "validUntil": instant(valid_until),
+        "credentialSubject": {
+            "id": f"{url}#list",
+            "type": "BitstringStatusList",
+            "statusPurpose": purpose,
+            "encodedList": encoded,
+            "ttl": ttl_seconds * 1000,
+        },
+        "iat": int(valid_from.timestamp()),
+    }
+
+
+def header_1_1(issuer: str, multikey: str) -> dict[str, str]:
+    """The JOSE header of the 1.1 form; common verifiers of VC-JWT look for the Multikey."""
+    return {"typ": "JWT", "kid": f"{issuer}#{multikey}"}
+
+
+def header_2_0(issuer: str, thumbprint: str) -> dict[str, str]:
+    """The JOSE header of the 2.0 form; VC-JOSE-COSE verifiers look for the JsonWebKey."""
+    return {"typ": "vc+jwt", "cty": "vc", "kid": f"{issuer}#{thumbprint}"}
+
+
+def instant(at: datetime) -> str:
+    """Return an instant as the network writes it: UTC, whole seconds, Z."""
+    return at.astimezone(UTC).replace(microsecond=0).isoformat().removesuffix("+00:00") + "Z"
+
+
+def did_document(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]) -> dict[str, Any]:
+    """The did:web document. `keys` are (thumbprint, Multikey text, public JWK).
+
+    Each key stands there twice, because common verifiers know only one of the two forms.
+    """
+    methods: list[dict[str, Any]] = []
+    for thumbprint, multikey, jwk in keys:
+        as_jwk = {"id": f"{issuer}#{thumbprint}", "type": "JsonWebKey", "controller": issuer, "publicKeyJwk": dict(jwk)}
+        as_multikey = {
+            "id": f"{issuer}#{multikey}",
+            "type": "Multikey",
+            "controller": issuer,
+            "publicKeyMultibase": multikey,
+        }
+        methods += [as_jwk, as_multikey]
+    return {
+        "@context": [
+            "https://www.w3.org/ns/did/v1",
+            "https://w3id.org/security/jwk/v1",
+            "https://w3id.org/security/multikey/v1",
+        ],
+        "id": issuer,
+        "verificationMethod": methods,
+        "assertionMethod": [method["id"] for method in methods],
+    }
+
+
+def jwks(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]) -> dict[str, Any]:
+    """The key set with every kid that occurs in a header of ours."""
+    return {
+        "keys": [
+            {**jwk, "kid": f"{issuer}#{fragment}", "alg": "ES256", "use": "sig"}
+            for thumbprint, multikey, jwk in keys
+            for fragment in (thumbprint, multikey)
+        ]
+    }

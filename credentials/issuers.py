@@ -1,0 +1,225 @@
+"""Whose key is it? The public keys of an issuer, by its DID or as pinned in the trust list.
+
+did:web over HTTPS (http for loopback in the sandbox) through the guarded client; did:key and did:jwk from the text
+itself; did:example, and whatever else, only pinned (decision 21). Nothing in a token leads us anywhere: no `jku`, no
+`x5u`, no embedded `jwk`, and a kid names a key of the issuer or none. Source: spec credentials.md 2 and 4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from django.conf import settings
+
+from credentials import keys
+from credentials.multikey import BadKey, PublicKey, from_b64url, read_jwk, read_multikey
+from credentials.reasons import Disbelieved, Reason
+from outbound import client
+
+_ACCEPT = "application/did+ld+json, application/did+json;q=0.9, application/json;q=0.8"
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
+_SEGMENT = re.compile(r"[A-Za-z0-9._~-]{1,100}")
+_LOOPBACK = ("127.0.0.1", "localhost")
+_MAXIMUM_METHODS = 50
+_MAXIMUM_TRIES = 5
+_LOOK_AGAIN_SECONDS = 10.0  # a kid nobody knows may make us fetch a document again, but not at every message
+_MAXIMUM_DOCUMENT = 256 * 1024
+
+
+@dataclass(frozen=True)
+class NamedKey:
+    """A key under the name its issuer gives it; `algorithm` "" where the issuer does not restrict it."""
+
+    id: str
+    key: PublicKey
+    algorithm: str = ""
+
+
+@dataclass
+class Deadline:
+    """How long the checks of one message may wait for others, in all."""
+
+    seconds: float = 12.0
+    started: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float:
+        """Seconds left, at least a tenth: a fetch that must not wait fails by itself."""
+        return max(0.1, self.started + self.seconds - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.started + self.seconds
+
+
+def candidates(
+    issuer: str, kid: str, algorithm: str, *, pinned: Sequence[Mapping[str, Any]], resolve: bool, deadline: Deadline
+) -> list[NamedKey]:
+    """Return the keys that may have made a signature, at most five.
+
+    `pinned` are JWKS from the trust list, `resolve` allows the DID itself. Raises Disbelieved with UNKNOWN_KEY when
+    there is none, `retryable` where the issuer could not be reached.
+    """
+    if ("#" in kid or kid.startswith("did:")) and kid.partition("#")[0] not in ("", issuer):
+        raise Disbelieved(Reason.UNKNOWN_KEY, "the key id belongs to somebody else")
+    known = [key for jwks in pinned for key in _pinned_keys(json.dumps(jwks, sort_keys=True))]
+    found = _fitting(known, kid, algorithm)
+    if not found and resolve:
+        found = _fitting(resolved(issuer, deadline=deadline), kid, algorithm)
+        if not found and issuer.startswith("did:web:") and _may_look_again(issuer):
+            found = _fitting(resolved(issuer, deadline=deadline, fresh=True), kid, algorithm)
+    if not found:
+        raise Disbelieved(Reason.UNKNOWN_KEY, "the issuer has published no such key")
+    return found[:_MAXIMUM_TRIES]
+
+
+def resolved(did: str, *, deadline: Deadline, fresh: bool = False) -> list[NamedKey]:
+    """Return the assertion keys of a DID; Disbelieved with UNKNOWN_KEY when it cannot be resolved."""
+    if did == settings.ISSUER_DID:
+        return own_keys()
+    try:
+        if did.startswith("did:key:"):
+            return [NamedKey(f"{did}#{did[8:]}", read_multikey(did[8:]))]
+        if did.startswith("did:jwk:"):
+            return [_from_did_jwk(did)]
+    except (BadKey, ValueError, RecursionError) as error:
+        raise Disbelieved(Reason.UNKNOWN_KEY, "the DID holds no key of a kind we know") from error
+    if not did.startswith("did:web:"):
+        raise Disbelieved(Reason.UNKNOWN_KEY, "a DID of this method is believed only with pinned keys")
+    return _document_keys(_fetch(web_address(did), deadline, fresh=fresh), did)
+
+
+def own_keys() -> list[NamedKey]:
+    """Return our own published keys under both names; no HTTP call to ourselves."""
+    did = settings.ISSUER_DID
+    return [
+        NamedKey(f"{did}#{fragment}", keys.public_key(row), row.algorithm)
+        for row in keys.published()
+        for fragment in (row.kid, row.multikey)
+    ]
+
+
+def web_address(did: str) -> str:
+    """Return where the document of a did:web lies; Disbelieved when the DID is no proper one.
+
+    Source: did:web method specification, 3.2.
+    """
+    host, *path = did.removeprefix("did:web:").split(":")
+    # Only the colon before a port may be written in percent form; anything else could lead to another place.
+    host = unquote(host) if host.lower().count("%") == host.lower().count("%3a") else ""
+    if not _HOST.fullmatch(host.lower()) or any(not _SEGMENT.fullmatch(each) or not each.strip(".") for each in path):
+        raise Disbelieved(Reason.UNKNOWN_KEY, "the DID is no proper did:web")
+    loopback = settings.DEPLOYMENT == "sandbox" and host.partition(":")[0] in _LOOPBACK
+    folder = "/".join(path) if path else ".well-known"
+    return f"{'http' if loopback else 'https'}://{host}/{folder}/did.json"
+
+
+def _fetch(url: str, deadline: Deadline, *, fresh: bool) -> bytes:
+    if deadline.is_over:
+        raise Disbelieved(Reason.UNKNOWN_KEY, "no time left to ask the issuer", retryable=True)
+    left = deadline.left()
+    try:
+        response = client.get_cached(
+            url,
+            accept=_ACCEPT,
+            fresh=fresh,
+            connect_timeout=min(client.CONNECT_TIMEOUT, left),
+            read_timeout=min(client.READ_TIMEOUT, left),
+            max_bytes=_MAXIMUM_DOCUMENT,
+        )
+    except client.OutboundError as error:
+        again = isinstance(error, client.Unreachable)
+        raise Disbelieved(Reason.UNKNOWN_KEY, "the issuer's DID document cannot be fetched", retryable=again) from error
+    if response.status != 200:
+        again = response.status >= 500 or response.status == 429
+        raise Disbelieved(Reason.UNKNOWN_KEY, f"the issuer answers {response.status}", retryable=again)
+    return response.body
+
+
+def _document_keys(body: bytes, did: str) -> list[NamedKey]:
+    try:
+        return list(_read_document(body, did))
+    except (ValueError, RecursionError, TypeError, AttributeError, KeyError) as error:
+        raise Disbelieved(Reason.UNKNOWN_KEY, "the issuer's DID document cannot be read", retryable=True) from error
+
+
+@lru_cache(maxsize=64)
+def _read_document(body: bytes, did: str) -> tuple[NamedKey, ...]:
+    """The keys a document allows for assertions. Controllers are not followed: a key of another DID is no key of this."""
+    document = json.loads(body)
+    if document["id"] != did:
+        raise ValueError("the document is about another DID")
+    methods = {}
+    for method in document.get("verificationMethod", [])[:_MAXIMUM_METHODS]:
+        methods[_absolute(method["id"], did)] = method
+    found = []
+    for each in document.get("assertionMethod", [])[:_MAXIMUM_METHODS]:
+        method = methods.get(_absolute(each, did)) if isinstance(each, str) else each
+        named = _method_key(method, did) if isinstance(method, dict) else None
+        if named is not None:
+            found.append(named)
+    return tuple(found)
+
+
+def _method_key(method: Mapping[str, Any], did: str) -> NamedKey | None:
+    name = _absolute(method["id"], did)
+    if not name.startswith(f"{did}#") or method.get("controller", did) != did or "revoked" in method:
+        return None
+    try:
+        if "publicKeyJwk" in method:
+            return _named_jwk(name, method["publicKeyJwk"])
+        return NamedKey(name, read_multikey(method["publicKeyMultibase"]))
+    except (BadKey, KeyError, AttributeError):
+        return None  # a key of a kind we do not know says nothing against the others
+
+
+def _absolute(name: str, did: str) -> str:
+    return did + name if name.startswith("#") else name
+
+
+def _from_did_jwk(did: str) -> NamedKey:
+    return _named_jwk(f"{did}#0", json.loads(from_b64url(did.removeprefix("did:jwk:"))))
+
+
+def _named_jwk(name: str, jwk: Mapping[str, Any]) -> NamedKey:
+    return NamedKey(name, read_jwk(jwk), str(jwk.get("alg", "")))
+
+
+@lru_cache(maxsize=64)
+def _pinned_keys(jwks: str) -> tuple[NamedKey, ...]:
+    found = []
+    for jwk in json.loads(jwks).get("keys", []):
+        try:
+            found.append(_named_jwk(str(jwk.get("kid", "")), jwk))
+        except BadKey:
+            continue
+    return tuple(found)
+
+
+def _fitting(known: Sequence[NamedKey], kid: str, algorithm: str) -> list[NamedKey]:
+    """The keys of that name (a whole DID URL or its fragment; all, where the token names none) and that algorithm."""
+    fragment = kid.rpartition("#")[2]
+    named = [each for each in known if not kid or each.id == kid or each.id.rpartition("#")[2] == fragment]
+    return [each for each in named if each.algorithm in ("", algorithm)]
+
+
+_looked: dict[str, float] = {}
+_looked_lock = threading.Lock()
+
+
+def _may_look_again(did: str) -> bool:
+    now = time.monotonic()
+    with _looked_lock:
+        if now - _looked.get(did, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
+            return False
+        if len(_looked) > 1000:
+            _looked.clear()
+        _looked[did] = now
+        return True

@@ -1,0 +1,201 @@
+"""Our signing keys: made once, announced, active, retired, revoked.
+
+Each act takes one advisory lock, so that two processes at once end in one consistent state, and a constraint lets
+only one key of a kind be active. Every use asks the database which key is active (0.1 ms); the opened key object is
+kept per process, so that a rotation is seen at once and a private key is decrypted once.
+Source: spec credentials.md 2; decision 51.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.db import transaction
+
+from audit import log
+from audit.log import Action, Actor
+from credentials import multikey
+from credentials.locks import Lock, hold
+from credentials.models import IssuerKey, KeyState, SignedForm
+from credentials.signing import ALGORITHM, Signer, SoftwareSigner
+
+PUBLISHED = (KeyState.ANNOUNCED, KeyState.ACTIVE, KeyState.RETIRED)
+
+
+class KeyRefused(Exception):
+    """The act is not possible with this key; the text says why and what to do."""
+
+
+class NoActiveKey(Exception):
+    """Nothing can be signed yet: `manage.py bootstrap` makes the first key."""
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """The active key, ready for use: `signer` signs, `public` checks, the two fragments name it in our DID document."""
+
+    kid: str
+    multikey: str
+    signer: Signer
+    public: ec.EllipticCurvePublicKey
+
+
+def active() -> SigningKey:
+    """Return the key that signs now; NoActiveKey before `bootstrap`. One query."""
+    kid = IssuerKey.objects.filter(algorithm=ALGORITHM, state=KeyState.ACTIVE).values_list("kid", flat=True).first()
+    if kid is None:
+        raise NoActiveKey("no active issuer key: run manage.py bootstrap")
+    return _opened(kid)
+
+
+def published() -> list[IssuerKey]:
+    """Return the keys a verifier may believe: announced, active and retired ones, oldest first."""
+    return list(IssuerKey.objects.filter(state__in=PUBLISHED).defer("private"))
+
+
+def ensure(*, now: datetime, actor: Actor = log.SYSTEM) -> IssuerKey:
+    """Return the active key, making the first one where there is none. Any number of processes may call it at once."""
+    with transaction.atomic():
+        hold(Lock.KEYS)
+        key = IssuerKey.objects.filter(algorithm=ALGORITHM, state=KeyState.ACTIVE).first()
+        if key is None:
+            key = _create(now=now, actor=actor)
+            _activate(key, now=now, actor=actor)
+    return key
+
+
+def announce(*, now: datetime, actor: Actor) -> IssuerKey:
+    """Make and publish a key that does not sign yet, so that verifiers know it before its first signature."""
+    with transaction.atomic():
+        hold(Lock.KEYS)
+        key = _create(now=now, actor=actor)
+        log.record(Action.KEY_ANNOUNCED, actor=actor, at=now, object_type="IssuerKey", object_id=key.kid)
+    return key
+
+
+def activate(kid: str = "", *, now: datetime, actor: Actor) -> IssuerKey:
+    """Let an announced key (the oldest, where none is named) sign from now on; the active one is retired.
+
+    Raises KeyRefused when there is no such announced key.
+    """
+    with transaction.atomic():
+        hold(Lock.KEYS)
+        announced = IssuerKey.objects.filter(state=KeyState.ANNOUNCED)
+        key = (announced.filter(kid=kid) if kid else announced).first()
+        if key is None:
+            raise KeyRefused(f"there is no announced key {kid}".rstrip() + ": run `keys announce` first")
+        previous = IssuerKey.objects.filter(algorithm=key.algorithm, state=KeyState.ACTIVE).first()
+        if previous is not None:
+            _retire(previous, now=now, actor=actor)
+        _activate(key, now=now, actor=actor)
+    return key
+
+
+def retire(kid: str, *, now: datetime, actor: Actor) -> IssuerKey:
+    """Stop an announced key from ever signing; it stays published. The active key is retired by activating another."""
+    with transaction.atomic():
+        hold(Lock.KEYS)
+        key = _get(kid)
+        if key.state == KeyState.ACTIVE:
+            raise KeyRefused("this key is the active one: activate another, which retires it")
+        if key.state != KeyState.ANNOUNCED:
+            raise KeyRefused(f"this key is already {KeyState(key.state).label}")
+        _retire(key, now=now, actor=actor)
+    return key
+
+
+def revoke(kid: str, *, now: datetime, actor: Actor) -> tuple[IssuerKey, int]:
+    """Withdraw a key: it leaves the DID document and its signatures are worthless.
+
+    Revoking the active key makes and activates a new one in the same act, so that issuing goes on. Returns the key
+    and how many living credentials lose their signature. Lists are to be signed again by the caller afterwards.
+    """
+    with transaction.atomic():
+        hold(Lock.KEYS)
+        key = _get(kid)
+        if key.state == KeyState.REVOKED:
+            raise KeyRefused("this key is already revoked")
+        was_active = key.state == KeyState.ACTIVE
+        key.state, key.revoked_at = KeyState.REVOKED, now
+        key.save(update_fields=["state", "revoked_at"])
+        losing = living_credentials_of(kid, now=now)
+        log.record(
+            Action.KEY_REVOKED,
+            actor=actor,
+            at=now,
+            object_type="IssuerKey",
+            object_id=key.kid,
+            details={"credentials_losing_their_signature": losing},
+        )
+        if was_active:
+            _activate(_create(now=now, actor=actor), now=now, actor=actor)
+    _opened.cache_clear()
+    return key, losing
+
+
+def living_credentials_of(kid: str, *, now: datetime) -> int:
+    """Return how many credentials that are neither revoked nor over carry a form signed by this key."""
+    forms = SignedForm.objects.filter(kid=kid, credential__revoked_at=None)
+    return forms.exclude(credential__valid_until__lte=now).values("credential").distinct().count()
+
+
+def public_key(key: IssuerKey) -> ec.EllipticCurvePublicKey:
+    """Return the key object of a row's public half."""
+    return _public(key.kid, key.public_jwk["x"], key.public_jwk["y"])
+
+
+@lru_cache(maxsize=64)
+def _public(kid: str, x: str, y: str) -> ec.EllipticCurvePublicKey:
+    found = multikey.read_jwk({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+    assert isinstance(found, ec.EllipticCurvePublicKey)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _opened(kid: str) -> SigningKey:
+    row = IssuerKey.objects.get(kid=kid)
+    private = serialization.load_der_private_key(row.private, password=None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"key {kid} is no EC key")
+    return SigningKey(row.kid, row.multikey, SoftwareSigner(private, row.public_jwk), private.public_key())
+
+
+def _create(*, now: datetime, actor: Actor) -> IssuerKey:
+    private = ec.generate_private_key(ec.SECP256R1())
+    der = private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    jwk = multikey.jwk_of(private.public_key())
+    key = IssuerKey.objects.create(
+        kid=multikey.thumbprint(jwk),
+        multikey=multikey.multikey_of(private.public_key()),
+        algorithm=ALGORITHM,
+        public_jwk=jwk,
+        private=der,
+        announced_at=now,
+    )
+    log.record(Action.KEY_CREATED, actor=actor, at=now, object_type="IssuerKey", object_id=key.kid)
+    return key
+
+
+def _activate(key: IssuerKey, *, now: datetime, actor: Actor) -> None:
+    key.state, key.activated_at = KeyState.ACTIVE, now
+    key.save(update_fields=["state", "activated_at"])
+    log.record(Action.KEY_ACTIVATED, actor=actor, at=now, object_type="IssuerKey", object_id=key.kid)
+
+
+def _retire(key: IssuerKey, *, now: datetime, actor: Actor) -> None:
+    key.state, key.retired_at = KeyState.RETIRED, now
+    key.save(update_fields=["state", "retired_at"])
+    log.record(Action.KEY_RETIRED, actor=actor, at=now, object_type="IssuerKey", object_id=key.kid)
+
+
+def _get(kid: str) -> IssuerKey:
+    key = IssuerKey.objects.filter(kid=kid).first()
+    if key is None:
+        raise KeyRefused(f"there is no key {kid}")
+    return key

@@ -1,0 +1,38 @@
+"""What a deployment may set about lists and retention, with the value that holds where it says nothing.
+
+Every number here has its reason; a setting of the same name overrides it.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from credentials.models import LIST_SIZE
+
+
+def list_ttl_seconds() -> int:
+    """Seconds a verifier may keep a list: the longest a caching verifier believes a revoked credential (at most 300)."""
+    return min(int(getattr(settings, "STATUS_LIST_TTL_SECONDS", 60)), 300)
+
+
+def list_max_age_seconds() -> int:
+    """Seconds of HTTP caching of a list, at most 60."""
+    return min(int(getattr(settings, "STATUS_LIST_MAX_AGE_SECONDS", 30)), 60)
+
+
+def list_validity() -> timedelta:
+    """How long a signed list holds; it is signed again when half of it is over, whether or not a bit changed.
+
+    Short, so that nobody can show an old list for long; long enough for an operator to mend a stopped worker.
+    """
+    return timedelta(seconds=int(getattr(settings, "STATUS_LIST_VALIDITY_SECONDS", 6 * 3600)))
+
+
+def minimum_free_places() -> int:
+    """Free places of a kind below which the next list is made and published: by default one whole list."""
+    return int(getattr(settings, "STATUS_LIST_MINIMUM_FREE", LIST_SIZE))
+
+
+def presented_retention() -> timedelta:
+    """How long the bytes of a credential that someone presented are kept for questions about its check."""
+    return timedelta(days=int(getattr(settings, "RETENTION_PRESENTED_DAYS", 30)))

@@ -1,0 +1,53 @@
+"""Situations that tests of credentials begin with."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from credentials import bootstrap
+from credentials.services import NewCredential
+
+NOON = datetime(2026, 10, 15, 12, 0, tzinfo=UTC)
+
+
+def enrollment(**changes: object) -> NewCredential:
+    """A new enrolment credential from 1 November 2026 for a year."""
+    claims = {
+        "enrollmentId": "enrollment-1",
+        "programId": "program-flex-demand-response-001",
+        "programName": "Flex",
+        "meters": ["umid-001"],
+        "ders": [],
+        "roles": ["consumer"],
+        "constraints": {},
+        "status": "ACTIVE",
+        "startDate": "2026-11-01T00:00:00Z",
+        "endDate": "2027-10-31T23:59:59Z",
+    }
+    values: dict[str, object] = {
+        "kind": "ENROLLMENT",
+        "subject_did": "did:example:user-12345",
+        "claims": claims,
+        "valid_from": datetime(2026, 11, 1, tzinfo=UTC),
+        "valid_until": datetime(2027, 11, 1, tzinfo=UTC),
+        "wire_valid_until": "2027-10-31T23:59:59Z",
+    }
+    return NewCredential(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def consent(**changes: object) -> NewCredential:
+    """A new consent credential that holds from noon on."""
+    values: dict[str, object] = {
+        "kind": "CONSENT",
+        "subject_did": "did:example:user-12345",
+        "claims": {"consentId": "consent-1", "consentType": "DATA_COLLECTION", "purposes": ["SETTLEMENT"]},
+        "valid_from": NOON,
+        "valid_until": NOON + timedelta(days=365),
+    }
+    return NewCredential(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def ready(db: None) -> None:
+    """A key and published lists."""
+    bootstrap.ensure(NOON)
