@@ -8,6 +8,7 @@ from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.ending import cancel, end, grant_consents, resume, status, suspend, withdraw_consent
 from enrollment.preparing import prepare
+from enrollment.support import support_contact
 
 __all__ = [
     "cancel",
@@ -19,6 +20,7 @@ __all__ = [
     "search",
     "select",
     "status",
+    "support_contact",
     "suspend",
     "withdraw_consent",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema_rs
 
 from beckn.profiles import ProfileProblem
+from beckn.profiles.onboarding_answers import A_EXTENSIONS, error, write
 from beckn.profiles.onboarding_schema import SCHEMAS
 from enrollment.commands import (
     AskStatus,
@@ -31,6 +32,8 @@ from enrollment.commands import (
     SelectProgram,
     WithdrawConsent,
 )
+
+__all__ = ["A_EXTENSIONS", "error", "write"]
 
 NAME = "A"
 DOMAINS = frozenset({"energy.enrollment"})

@@ -1,0 +1,301 @@
+"""Life by the clock: what happens because time passes. Every job is idempotent and works over rows.
+
+A worker that slept a day finds the same rows and does the same. Each row is locked, looked at again and changed in a
+transaction of its own, and told by an unsolicited message. Source: issue life by the clock, spec domain 2,
+decisions 31, 40, 52.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from audit import log
+from audit.log import SYSTEM, Action
+from enrollment import ending, orders, remembering
+from enrollment.codes import Code, Refusal
+from enrollment.confirming import confirm
+from enrollment.models import Claim, Consent, Enrollment, EnrollmentCase
+from enrollment.preparing import GIVE_UP_AFTER, prepare, stop_waiting
+from enrollment.results import ConsentWithdrawn, Result, Snapshot, Waiting
+from enrollment.signals import enrollment_changed
+from enrollment.states import (
+    OPEN_CASE_STATES,
+    CaseState,
+    ClaimState,
+    ConsentState,
+    EnrollmentState,
+)
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+#: How long one attempt at a waiting case may take before another worker may try it.
+ATTEMPT_LEASE = timedelta(minutes=2)
+
+
+def turn_the_clock(now: datetime) -> int:
+    """Do everything that is due at `now`; returns how many rows changed."""
+    return sum(
+        job(now)
+        for job in (activate, end_as_scheduled, expire, revoke_as_scheduled, expire_holds, expire_cases)
+    )
+
+
+def _each(ids: Iterable[int], do: Callable[[int], bool]) -> int:
+    """Do one row after the other; one that fails is logged and does not stop the others."""
+    changed = 0
+    for pk in ids:
+        try:
+            changed += do(pk)
+        except Exception:  # the next turn tries this row again; the others must not wait for it
+            logger.exception("a row could not be moved by the clock", extra={"row": pk})
+    return changed
+
+
+def _due(query: Q) -> list[int]:
+    return list(Enrollment.objects.filter(query).order_by("pk").values_list("case_id", flat=True)[:BATCH])
+
+
+def _with_enrollment(case_id: int, change: Callable[[EnrollmentCase, Enrollment], bool]) -> bool:
+    with transaction.atomic():
+        case, enrollment = ending.locked_enrollment(EnrollmentCase(pk=case_id))
+        return enrollment is not None and change(case, enrollment)
+
+
+def _tell(case: EnrollmentCase, enrollment: Enrollment | None, now: datetime, reason: str = "") -> None:
+    snapshot = Snapshot(orders.of_rows(case, enrollment), now, reason)
+    enrollment_changed.send(Enrollment, result=snapshot, case=case, action="on_status")
+
+
+# --- enrolments ------------------------------------------------------------------------------------------------------
+
+
+def activate(now: datetime) -> int:
+    """SCHEDULED → ACTIVE at the start date."""
+
+    def change(case: EnrollmentCase, enrollment: Enrollment) -> bool:
+        if enrollment.state != EnrollmentState.SCHEDULED or enrollment.period.lower > now:
+            return False
+        enrollment.state = EnrollmentState.ACTIVE
+        enrollment.save()
+        _journal(Action.ENROLLMENT_ACTIVATED, enrollment, EnrollmentState.SCHEDULED, now)
+        _tell(case, enrollment, now, "started")
+        return True
+
+    due = _due(Q(state=EnrollmentState.SCHEDULED, period__startswith__lte=now))
+    return _each(due, lambda pk: _with_enrollment(pk, change))
+
+
+def expire(now: datetime) -> int:
+    """ACTIVE or SUSPENDED → EXPIRED at the end date, with its consents; no bit is set, the dates say it."""
+
+    def change(case: EnrollmentCase, enrollment: Enrollment) -> bool:
+        upper = enrollment.period.upper
+        is_live = enrollment.state in (EnrollmentState.ACTIVE, EnrollmentState.SUSPENDED)
+        if not is_live or upper is None or upper > now:
+            return False
+        before = enrollment.state
+        enrollment.state, enrollment.end_scheduled_for = EnrollmentState.EXPIRED, None
+        enrollment.save()
+        Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).update(
+            state=ConsentState.EXPIRED, revoke_scheduled_for=None
+        )
+        _journal(Action.ENROLLMENT_EXPIRED, enrollment, before, now)
+        _tell(case, enrollment, now, "expired")
+        return True
+
+    live = [EnrollmentState.ACTIVE, EnrollmentState.SUSPENDED]
+    due = _due(Q(state__in=live, period__endswith__lte=now))
+    return _each(due, lambda pk: _with_enrollment(pk, change))
+
+
+def end_as_scheduled(now: datetime) -> int:
+    """Unenrol where the effective date has come; told by an unsolicited on_update (decision 52)."""
+
+    def change(case: EnrollmentCase, enrollment: Enrollment) -> bool:
+        at = enrollment.end_scheduled_for
+        if at is None or at > now:
+            return False
+        if enrollment.state in ending.LIVE_ENROLLMENT_STATES:
+            keep = enrollment.end_keeps_outliving_consents
+            ending.end_now(enrollment, enrollment.end_reason, SYSTEM, now, keep_outliving=keep)
+            result = ending.ended(case, enrollment, now)
+            enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
+        return True
+
+    return _each(_due(Q(end_scheduled_for__lte=now)), lambda pk: _with_enrollment(pk, change))
+
+
+def revoke_as_scheduled(now: datetime) -> int:
+    """Revoke consents whose effective date has come."""
+
+    def do(consent_id: int) -> bool:
+        case_id = Consent.objects.values_list("enrollment__case_id", flat=True).get(pk=consent_id)
+
+        def change(case: EnrollmentCase, enrollment: Enrollment) -> bool:
+            consent = Consent.objects.select_for_update(of=("self",)).get(pk=consent_id)
+            due = consent.revoke_scheduled_for
+            if consent.state != ConsentState.GRANTED or due is None or due > now:
+                return False
+            ending.revoke_consent(enrollment, consent, consent.revocation_reason, SYSTEM, now)
+            order = orders.of_rows(case, enrollment)
+            assert order.enrollment is not None
+            line = next(c for c in order.enrollment.consents if c.consent_id == consent.consent_id)
+            result = ConsentWithdrawn(order, line, now)
+            enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
+            return True
+
+        return _with_enrollment(case_id, change)
+
+    due = Consent.objects.filter(revoke_scheduled_for__lte=now, state=ConsentState.GRANTED)
+    return _each(list(due.values_list("pk", flat=True)[:BATCH]), do)
+
+
+def _journal(action: Action, enrollment: Enrollment, before: str, now: datetime) -> None:
+    log.record(
+        action,
+        actor=SYSTEM,
+        at=now,
+        subject=str(enrollment.subject_id),
+        object_type="enrollment",
+        object_id=enrollment.enrollment_id,
+        before={"state": before},
+        after={"state": enrollment.state},
+    )
+
+
+# --- applications ----------------------------------------------------------------------------------------------------
+
+
+def expire_holds(now: datetime) -> int:
+    """Let expired holds go. Their cases stay READY (decision 31), so nobody needs to be told."""
+    with transaction.atomic():
+        due = Claim.objects.filter(state=ClaimState.HELD, hold_expires_at__lte=now)
+        # A waiting case's hold is prolonged with each attempt, so an expired one is nobody's any more.
+        count, _ = due.delete()
+        if count:
+            log.record(Action.HOLD_RELEASED, actor=SYSTEM, at=now, object_type="claims", details={"expired": count})
+    return count
+
+
+def expire_cases(now: datetime) -> int:
+    """Applications that nobody confirmed in time → EXPIRED."""
+
+    def do(pk: int) -> bool:
+        with transaction.atomic():
+            case, enrollment = ending.locked_enrollment(EnrollmentCase(pk=pk))
+            if enrollment is not None or case.state not in OPEN_CASE_STATES or case.deadline > now:
+                return False
+            ending.withdraw_case(case, CaseState.EXPIRED, Action.CASE_EXPIRED, SYSTEM, now)
+            _tell(case, None, now, "The application was not confirmed in time.")
+            return True
+
+    due = EnrollmentCase.objects.filter(state__in=OPEN_CASE_STATES, deadline__lte=now)
+    return _each(list(due.order_by("deadline").values_list("pk", flat=True)[:BATCH]), do)
+
+
+# --- utilities that did not answer -----------------------------------------------------------------------------------
+
+
+def retry_waiting(now: datetime) -> int:
+    """Ask again for the cases whose moment has come; one attempt each, then the next is planned (decision 40)."""
+    tried = 0
+    for _ in range(20):
+        pk = _take_waiting(now)
+        if pk is None:
+            return tried
+        try:
+            _retry(pk, now)
+        except Exception:  # the lease runs out and another worker tries; the other cases must not wait for it
+            logger.exception("a waiting case could not be tried again", extra={"row": pk})
+        tried += 1
+    return tried
+
+
+def _take_waiting(now: datetime) -> int | None:
+    with transaction.atomic():
+        case = (
+            EnrollmentCase.objects.select_for_update(skip_locked=True)
+            .filter(retry_at__lte=now)
+            .order_by("retry_at")
+            .only("pk", "retry_at")
+            .first()
+        )
+        if case is None:
+            return None
+        EnrollmentCase.objects.filter(pk=case.pk).update(retry_at=now + ATTEMPT_LEASE)
+        return int(case.pk)
+
+
+def _retry(pk: int, now: datetime) -> None:
+    case = EnrollmentCase.objects.select_related("subject", "program_version__program").get(pk=pk)
+    kept = case.payload
+    if kept is None or not case.is_waiting_for_a_utility or case.waiting_since is None:
+        return
+    if case.waiting_since + GIVE_UP_AFTER <= now:
+        _give_up(case, now)
+        return
+
+    def tell(result: Result) -> None:
+        if not isinstance(result, Waiting):  # still waiting: that was said before
+            fresh = EnrollmentCase.objects.get(pk=pk)
+            enrollment_changed.send(EnrollmentCase, result=result, case=fresh, action="on_status")
+
+    authority = remembering.authority(kept)
+    if case.waiting_act == "init":
+        prepare(
+            remembering.init_command(kept), authority=authority, actor=SYSTEM, now=now, also_write=tell, is_retry=True
+        )
+        _clear_waiting(pk, kept_act="init", now=now)
+    else:
+        confirm(
+            remembering.confirm_command(kept),
+            authority=authority,
+            actor=SYSTEM,
+            now=now,
+            also_write=tell,
+        )
+        _clear_waiting(pk, kept_act="confirm", now=now)
+
+
+def _clear_waiting(pk: int, *, kept_act: str, now: datetime) -> None:
+    """After an attempt that was answered, the case waits no more; after one that was not, its next moment is set."""
+    with transaction.atomic():
+        case = EnrollmentCase.objects.select_for_update().get(pk=pk)
+        is_answered = case.retry_at is not None and case.retry_at == now + ATTEMPT_LEASE
+        if case.waiting_act == kept_act and is_answered:
+            stop_waiting(case)
+            case.save()
+
+
+def _give_up(case: EnrollmentCase, now: datetime) -> None:
+    """After 24 h: NEEDS_INPUT with UTILITY_UNAVAILABLE, never REJECTED; the applicant may try again (decision 40)."""
+    utility_id = case.waiting_utility
+    refusal = Refusal(
+        Code.UTILITY_UNAVAILABLE,
+        f"The utility {utility_id} did not answer for a day. Nothing was decided: send a new init later.",
+        details={"retry_after": 3600},
+    )
+    with transaction.atomic():
+        case, _enrollment = ending.locked_enrollment(case)
+        if not case.is_waiting_for_a_utility:
+            return
+        stop_waiting(case)
+        case.state, case.updated_at, case.payload = CaseState.NEEDS_INPUT, now, None
+        case.save()
+        log.record(
+            Action.CASE_REFUSED,
+            actor=SYSTEM,
+            at=now,
+            subject=str(case.subject_id or ""),
+            object_type="case",
+            object_id=str(case.pk),
+            details={"code": refusal.code.value, "utility": utility_id},
+        )
+        result = Snapshot(orders.of_case(case), now, refusal=refusal)
+        enrollment_changed.send(EnrollmentCase, result=result, case=case, action="on_status")
