@@ -40,3 +40,5 @@ class Doorbell(Celery):
 app = Doorbell("energy-credentials")
 app.config_from_object("config.queues")
 app.autodiscover_tasks()
+
+from config import worker  # noqa: E402, F401  (its signal receivers)

@@ -218,7 +218,7 @@ class Env(BaseModel):
     OIDC_PROVIDERS: Annotated[tuple[OidcProvider, ...], BeforeValidator(_json)] = Field(
         default=(),
         repr=False,
-        description='JSON: [{"issuer", "utilities", "client_id", "client_secret", "audiences", "minimum_acr"}] or @file',
+        description='JSON: [{"issuer", "utilities", "client_id", "client_secret", "audiences", "minimum_acr"}], @file',
     )
     UTILITIES: Annotated[tuple[Utility, ...], BeforeValidator(_json)] = Field(
         default=(),
@@ -235,6 +235,7 @@ class Env(BaseModel):
 
     WORKER_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a worker process")
     SWEEP_SECONDS: float = Field(default=1.0, gt=0, le=5, description="pause between two looks for due rows, up to 5")
+    BEAT_SECONDS: float = Field(default=30.0, ge=0.2, le=300, description="pause between two looks at the calendar")
     PROXY_NETWORKS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
         default=(), description="networks of our own proxies, whose X-Forwarded-For is believed"
     )
@@ -254,6 +255,8 @@ class Env(BaseModel):
         problems = []
         if self.BECKN_MODE == "adapter" and not self.BECKN_ADAPTER_URL.startswith(("http://", "https://")):
             problems.append("BECKN_ADAPTER_URL: BECKN_MODE=adapter needs the adapter's http(s) address")
+        if self.CLOCK_OFFSET and self.DEPLOYMENT != "sandbox":
+            problems.append("CLOCK_OFFSET: only a sandbox may live at another time; leave it out")
         if any(self.INDEX_KEY.partition(":")[2] == key.partition(":")[2] for key in self.FIELD_KEYS):
             problems.append("INDEX_KEY: must be another key than those of FIELD_KEYS")
         ids = [identity.subscriber_id for identity in self.BECKN_IDENTITIES]

@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Callable
-from importlib import import_module
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -10,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from config.celery import app as celery
+from credentials.models import IssuerKey, KeyState, Kind, StatusList
 
 Check = Callable[[], str]
 
@@ -59,24 +59,34 @@ def broker() -> str:
     try:
         with celery.connection_for_write() as line:
             line.ensure_connection(max_retries=1, timeout=1, interval_start=0, interval_step=0)
-    except Exception as problem:  # every transport raises its own
+    except Exception as problem:  # every transport raises errors of its own
         return f"unreachable ({type(problem).__name__}); the sweep does the work"
     return "ok"
 
 
-def _asked(room: str) -> Check:
-    """Ask a room's `readiness` function: "ok", or what is missing in a few words."""
-
-    def check() -> str:
-        module, _, name = room.rpartition(".")
-        try:
-            answer = getattr(import_module(module), name)()
-        except DatabaseError as problem:
-            return f"unreachable ({type(problem).__name__})"
-        return str(answer)
-
-    return check
+def keys() -> str:
+    """Whether there is a key to issue with."""
+    return _told(
+        lambda: IssuerKey.objects.filter(state=KeyState.ACTIVE).exists(), "none is active; run `manage.py bootstrap`"
+    )
 
 
-CHECKS: dict[str, Check] = {"database": database, "broker": broker}
+def lists() -> str:
+    """Whether every kind of credential has a status list that was published."""
+    return _told(_every_kind_has_a_list, "none is published; run `manage.py bootstrap`")
+
+
+def _every_kind_has_a_list() -> bool:
+    usable = StatusList.objects.filter(version__gt=0, closed_at=None).values_list("kind", flat=True)
+    return set(Kind.values) <= set(usable)
+
+
+def _told(question: Callable[[], bool], otherwise: str) -> str:
+    try:
+        return "ok" if question() else otherwise
+    except DatabaseError as problem:
+        return f"unreachable ({type(problem).__name__})"
+
+
+CHECKS: dict[str, Check] = {"database": database, "broker": broker, "keys": keys, "lists": lists}
 HARMLESS = {"broker"}

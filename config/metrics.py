@@ -1,15 +1,64 @@
-"""Prometheus figures: what an operator is woken for."""
+"""Prometheus figures: what an operator is woken for.
 
+All are read from rows, so that every web process gives the same answer; requests are counted at the load balancer
+and told in the log lines.
+"""
+
+from collections.abc import Iterator
+
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 
+from audit import clock
+from audit.models import Event
+from beckn.models import Inbox, Outbox, State
 from config import errors
 from config.health import may_see_details
+from credentials.models import StatusChange
+
+OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
+
+
+class FromRows:
+    """Reads the figures when they are asked for."""
+
+    def collect(self) -> Iterator[Metric]:
+        now = clock.now()
+        yield from _messages("inbox", "Messages taken and not yet handled", Inbox, now)
+        yield from _messages("outbox", "Messages not yet delivered", Outbox, now)
+        yield GaugeMetricFamily(
+            "journal_unlinked_events", "Journal lines without their link", Event.objects.filter(link=None).count()
+        )
+        yield GaugeMetricFamily(
+            "status_lists_unpublished_changes", "Status changes not yet published", StatusChange.objects.count()
+        )
+
+
+def _messages(name: str, help_text: str, model: type[Inbox] | type[Outbox], now: object) -> Iterator[Metric]:
+    """One gauge by state, and the age in seconds of the row that has been due longest (0 where none is)."""
+    by_state = GaugeMetricFamily(f"{name}_messages", help_text, labels=["state"])
+    for state in OPEN:
+        by_state.add_metric([state.lower()], model._default_manager.filter(state=state).count())
+    yield by_state
+    with connection.cursor() as cursor:
+        table = connection.ops.quote_name(model._meta.db_table)
+        cursor.execute(
+            f"SELECT coalesce(max(extract(epoch FROM %s - due_at)), 0) FROM {table} "  # noqa: S608 (a table's own name)
+            "WHERE state = 'WAITING' AND due_at <= %s",
+            [now, now],
+        )
+        age = cursor.fetchone()[0]
+    yield GaugeMetricFamily(f"{name}_oldest_due_seconds", "How long the oldest due message has waited", float(age))
 
 
 @require_safe
 def show(request: HttpRequest) -> HttpResponse:
+    """The figures, for operators only."""
     if not may_see_details(request):
         return errors.answer(request, 404)
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    registry = CollectorRegistry()
+    registry.register(FromRows())  # type: ignore[arg-type]
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

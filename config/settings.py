@@ -3,10 +3,11 @@
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from config.env import load
+from config import env, production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-ENV = load()
+ENV = env.load()
+production.refuse(ENV)
 
 DEPLOYMENT = ENV.DEPLOYMENT
 SANDBOX = DEPLOYMENT == "sandbox"
@@ -177,7 +178,7 @@ SWEEPS = [
     "credentials.tasks.sweep",
     "enrollment.tasks.sweep",
 ]
-BEAT_SECONDS = 30
+BEAT_SECONDS = ENV.BEAT_SECONDS
 BEAT = ["enrollment.tasks.turn_the_clock", "beckn.tasks.purge", "audit.tasks.seal_days", "credentials.tasks.upkeep"]
 
 LOGGING_CONFIG = "config.logs.configure"
