@@ -1,7 +1,7 @@
 """The arithmetic of the journal's chain. Pure: no Django, no database, no clock.
 
-A link's hash is SHA-256 over the previous hash and the canonical JSON of (seq, every field of the event). Canonical JSON
-here is JSON with sorted keys, no spaces, UTF-8 and no escapes beyond what JSON demands.
+A link's hash is SHA-256 over the previous hash and the canonical JSON of (seq, every field of the event).
+Canonical JSON here is JSON with sorted keys, no spaces, UTF-8 and no escapes beyond what JSON demands.
 """
 
 import hashlib

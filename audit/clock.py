@@ -1,4 +1,4 @@
-"""The one clock (decision 43): everything that asks for the time asks here, so that all processes can be moved together."""
+"""The one clock (decision 43): whoever asks for the time asks here, so that all processes can be moved together."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -118,8 +118,8 @@ class Action(StrEnum):
 
     SUBJECT_LINKED = "subject.linked"
     SUBJECT_MERGED = "subject.merged"
-    TOKEN_ACCEPTED = "token.accepted"
-    TOKEN_REFUSED = "token.refused"
+    PROOF_ACCEPTED = "proof.accepted"
+    PROOF_REFUSED = "proof.refused"
     LOGIN = "login"
     READ_PII = "pii.read"
     EXPORT = "export"

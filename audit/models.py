@@ -1,4 +1,4 @@
-"""The journal's three tables (decision 32). Triggers of migration 0002 refuse UPDATE, DELETE and TRUNCATE on all of them."""
+"""The journal's tables (decision 32). Triggers of migration 0002 refuse UPDATE, DELETE and TRUNCATE on its evidence."""
 
 import uuid
 

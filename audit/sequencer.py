@@ -71,8 +71,8 @@ def _link_batch(now: datetime) -> int:
         if not cursor.fetchone()[0]:
             return 0
         cursor.execute(
-            "DELETE FROM audit_pending WHERE event_id IN (SELECT event_id FROM audit_pending ORDER BY event_id LIMIT %s)"
-            " RETURNING event_id",
+            "DELETE FROM audit_pending WHERE event_id IN"
+            " (SELECT event_id FROM audit_pending ORDER BY event_id LIMIT %s) RETURNING event_id",
             [BATCH],
         )
         waiting = [row[0] for row in cursor.fetchall()]

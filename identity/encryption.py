@@ -32,7 +32,7 @@ _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class DecryptionError(Exception):
-    """A sealed value does not open: it was changed, belongs to another column, or its key is gone. Never says what it held."""
+    """A sealed value does not open: changed, moved from another column, or its key is gone. Never says what it held."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class EncryptedBytesField(EncryptedField):
 
 
 class SealedField(models.BinaryField):
-    """A column whose owner calls `seal(value, context=field.context)` and `unseal` itself: the Python value is sealed bytes.
+    """A column whose owner calls `seal(value, context=…)` and `unseal` itself: the Python value is sealed bytes.
 
     For rows that are passed on without being opened. `fields rotate` finds it like every other encrypted column.
     """

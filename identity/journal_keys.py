@@ -30,7 +30,7 @@ class SoftwareSigner:
         return Signature(key.kid, Ed25519PrivateKey.from_private_bytes(key.private_key).sign(statement))
 
     def public_keys(self) -> Mapping[str, bytes]:
-        """Derive the public keys from the private ones: a key put into the table by hand does not open, so it is no key."""
+        """Derive the public keys from the private ones: a key put there by hand does not open, so it is none."""
         keys: dict[str, bytes] = {}
         for kid in JournalKey.objects.order_by("created_at").values_list("kid", flat=True):
             try:

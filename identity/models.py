@@ -101,7 +101,7 @@ class Subject(models.Model):
         ORGANISATION = "ORGANISATION"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    did = models.CharField(max_length=512, unique=True, null=True, blank=True)  # noqa: DJ001 - NULL is not taken, "" would be
+    did = models.CharField(max_length=512, unique=True, null=True, blank=True)
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.PERSON)
     name = EncryptedTextField(blank=True, default="")
     email = EncryptedTextField(blank=True, default="")
@@ -321,7 +321,7 @@ class Mandate(models.Model):
 
 
 class ProofUse(models.Model):
-    """Where a token was first used: it counts for that participant and order, and is refused anywhere else (decision 46).
+    """Where a token was first used: it counts for that participant and order and nowhere else (decision 46).
 
     pii: none
     """
