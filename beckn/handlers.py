@@ -76,9 +76,7 @@ class _Call:
                 proven_utility=proof.utility_id,
                 acr=proof.acr,
             )
-        return Authority(
-            participant.subscriber_id, asserts, refusal_code=proof.code, refusal_sentence=proof.message
-        )
+        return Authority(participant.subscriber_id, asserts, refusal_code=proof.code, refusal_sentence=proof.message)
 
     def answer(self, result: Result) -> None:
         """The `also_write` of every service: the callback's row and "done", in the service's transaction."""
@@ -185,10 +183,10 @@ _HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def lists_to_publish(result: Result) -> tuple[str, ...]:
+def lists_to_publish(result: Result) -> tuple[int, ...]:
     """Status lists that must be public before the answer that announces a revocation may leave (domain 2)."""
     enrollment = getattr(getattr(result, "order", None), "enrollment", None)
     if enrollment is None:
         return ()
     lines = [enrollment.credential, *(c.credential for c in enrollment.consents)]
-    return tuple(sorted({line.status_list_url for line in lines if line.is_revoked or line.is_suspended}))
+    return tuple(sorted({line.status_list_id for line in lines if line.is_revoked or line.is_suspended}))

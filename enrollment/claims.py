@@ -126,7 +126,11 @@ def hold(
 
 
 def claim(
-    wanted: Sequence[Wanted], enrollment: Enrollment, case: EnrollmentCase, starts_at: datetime, ends_at: datetime | None
+    wanted: Sequence[Wanted],
+    enrollment: Enrollment,
+    case: EnrollmentCase,
+    starts_at: datetime,
+    ends_at: datetime | None,
 ) -> None:
     """Take the resources for the enrolment's period; raises IntegrityError where somebody has them."""
     _insert(wanted, case, starts_at, ends_at, state=ClaimState.CLAIMED, enrollment=enrollment)
@@ -180,7 +184,10 @@ def end_claims(enrollment: Enrollment, at: datetime) -> None:
     mine.filter(period__startswith__gte=at).update(state=ClaimState.RELEASED)
     mine.filter(Q(period__endswith__gt=at) | Q(period__upper_inf=True), period__startswith__lt=at).update(
         period=Func(
-            Func(F("period"), function="lower"), Value(at), Value("[)"), function="tstzrange",
+            Func(F("period"), function="lower"),
+            Value(at),
+            Value("[)"),
+            function="tstzrange",
             output_field=Claim._meta.get_field("period"),
         )
     )

@@ -5,8 +5,9 @@ The spellings on the wire belong to the profiles. Source: spec domain 6, decisio
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -30,8 +31,8 @@ class Code(StrEnum):
     NOT_POSSIBLE_NOW = "NOT_POSSIBLE_NOW"
     AUTH_REQUIRED = "AUTH_REQUIRED"
     CREDENTIAL_VERIFICATION_FAILED = "CREDENTIAL_VERIFICATION_FAILED"
-    TOKEN_INVALID = "TOKEN_INVALID"
-    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105 - a code, no secret
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code, no secret
     OTP_INVALID = "OTP_INVALID"
     OTP_EXPIRED = "OTP_EXPIRED"
     SUBJECT_MISMATCH = "SUBJECT_MISMATCH"
@@ -62,7 +63,7 @@ class Refusal:
     code: Code
     sentence: str
     field: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def ends_a_confirm(self) -> bool:

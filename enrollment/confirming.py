@@ -27,8 +27,16 @@ from enrollment.consents import RecordedConsent, agreed_consents, consent_claims
 from enrollment.dates import Period, agree
 from enrollment.eligibility import Decision, Evidence, Facts, credential_refusal, evaluate, meter_not_found
 from enrollment.gathering import ask_utilities
-from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase, EnrollmentDer, EnrollmentMeter
-from enrollment.models import ProgramVersion
+from enrollment.models import (
+    CapCounter,
+    Consent,
+    ConsentEvent,
+    Enrollment,
+    EnrollmentCase,
+    EnrollmentDer,
+    EnrollmentMeter,
+    ProgramVersion,
+)
 from enrollment.preparing import (
     AlsoWrite,
     find_conflicts,
@@ -175,8 +183,8 @@ def _gathered(
     case: EnrollmentCase, ready: _Ready, command: ConfirmEnrollment, authority: Authority, now: datetime
 ) -> _Checked | Refusal:
     """Ask again what may have changed since the init: credential status, meters, DERs; then the rules."""
-    reasons = verification.recheck_status(ready.status_entries, now=now)
-    evidence = tuple(replace(e, reason=reason) for e, reason in zip(ready.evidence, reasons, strict=True))
+    rechecks = verification.recheck_status(ready.status_entries, now=now)
+    evidence = tuple(replace(e, reason=again.reason) for e, again in zip(ready.evidence, rechecks, strict=True))
     failed = next((e for e in evidence if not e.is_verified), None)
     if failed is not None:
         return credential_refusal(failed)
@@ -191,9 +199,7 @@ def _gathered(
     return _Checked(command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now)
 
 
-def _evaluate_chosen(
-    case: EnrollmentCase, ready: _Ready, facts: Facts, proof: Authority, now: datetime
-) -> Decision:
+def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: Authority, now: datetime) -> Decision:
     """The rules for the chosen meters: evidence about others of the init is left aside, not held against them."""
     assert case.payload is not None and case.subject is not None
     chosen = set(ready.umids)
@@ -325,6 +331,7 @@ def _enrol(
     issued = credentials.issue(
         [_enrollment_credential(enrollment, checked, umids, der_types), *_consent_credentials(enrollment, checked)],
         now=now,
+        actor=actor,
     )
     enrollment.credential_id = issued[0].id
     event = log.record(
@@ -396,7 +403,7 @@ _GENERATING = {"SOLAR_PV", "WIND", "BATTERY_STORAGE", "V2G_EV"}
 def _enrollment_credential(
     enrollment: Enrollment, checked: _Checked, umids: Sequence[str], der_types: Mapping[str, str]
 ) -> credentials.NewCredential:
-    """The ProgramEnrollmentCredential's claims: no name, address, mobile, account or national number (credentials 1)."""
+    """The ProgramEnrollmentCredential's claims: no name, address, mobile or number of the person (credentials 1)."""
     roles = ["consumer"]
     if any(t in _GENERATING for t in der_types.values()):
         roles.append("prosumer")
@@ -420,6 +427,7 @@ def _enrollment_credential(
         valid_from=checked.period.starts_at,
         valid_until=checked.period.ends_at,
         wire_valid_until=checked.period.end_as_given or None,
+        subject_pk=str(subject.pk),
     )
 
 
@@ -432,6 +440,7 @@ def _consent_credentials(enrollment: Enrollment, checked: _Checked) -> list[cred
             valid_from=checked.now,
             valid_until=checked.period.ends_at,
             wire_valid_until=checked.period.end_as_given or None,
+            subject_pk=str(enrollment.subject.pk),
         )
         for consent in checked.consents
     ]
@@ -471,7 +480,11 @@ def write_consents(
         Consent.objects.bulk_create(rows)
         ConsentEvent.objects.bulk_create(
             ConsentEvent(
-                consent=row, event="GRANTED", at=now, actor_kind=actor.kind, actor_id=actor.id,
+                consent=row,
+                event="GRANTED",
+                at=now,
+                actor_kind=actor.kind,
+                actor_id=actor.id,
                 detail={"basis": row.basis, "textDigest": row.text_digest},
             )
             for row in rows
@@ -488,7 +501,7 @@ _known_years: set[int] = set()
 
 
 def next_order_number(now: datetime) -> str:
-    """`ENR-<year>-<six or more digits>` from that year's sequence, made when the year's first order comes (decision 19)."""
+    """`ENR-<year>-<six or more digits>` from the year's sequence, made when its first order comes (decision 19)."""
     sequence = f"enrollment_numbers_{now.year:d}"
     with connection.cursor() as cursor:
         if now.year not in _known_years:

@@ -74,7 +74,9 @@ def agreed_consents(
 
 def _is_given_by_confirming(version: ProgramVersion, definition: Mapping[str, Any]) -> bool:
     is_sensitive = any(word in definition["type"] for word in ALWAYS_EXPLICIT)
-    return version.consent_capture == ConsentCapture.BY_CONFIRM and definition.get("required", True) and not is_sensitive
+    return (
+        version.consent_capture == ConsentCapture.BY_CONFIRM and definition.get("required", True) and not is_sensitive
+    )
 
 
 def _recorded(

@@ -16,6 +16,7 @@ from django.db.models import F
 from audit import log
 from audit.log import Action, Actor
 from credentials import services as credentials
+from credentials.addresses import resolve_id
 from enrollment import claims, orders
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, WithdrawConsent
@@ -116,9 +117,7 @@ def _time_was_taken() -> Refusal:
     )
 
 
-def _end(
-    case: EnrollmentCase, command: EndEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
-) -> Result:
+def _end(case: EnrollmentCase, command: EndEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
         if enrollment is None:
@@ -161,9 +160,7 @@ def _ends_before(enrollment: Enrollment) -> Refusal:
     )
 
 
-def _schedule_end(
-    enrollment: Enrollment, at: datetime, command: EndEnrollment, actor: Actor, now: datetime
-) -> None:
+def _schedule_end(enrollment: Enrollment, at: datetime, command: EndEnrollment, actor: Actor, now: datetime) -> None:
     if enrollment.end_scheduled_for is not None and at > enrollment.end_scheduled_for:
         claims.restore_claims(enrollment, at)  # somebody may have taken the freed time: then the earlier end stands
     claims.end_claims(enrollment, at)
@@ -184,9 +181,7 @@ def _stay(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
     enrollment.save()
 
 
-def end_now(
-    enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *, keep_outliving: bool = False
-) -> None:
+def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *, keep_outliving: bool = False) -> None:
     """Cancel a live, locked enrolment: claims freed, credential and consents revoked. Caller's transaction."""
     before = enrollment.state
     claims.end_claims(enrollment, now)
@@ -195,7 +190,9 @@ def end_now(
     enrollment.end_reason, enrollment.end_scheduled_for = reason[:60], None
     consents = list(Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED))
     revoked = [c for c in consents if not (keep_outliving and c.outlives_enrollment)]
-    credentials.revoke([enrollment.credential_id, *(c.credential_id for c in revoked)], at=now, reason=reason[:60])
+    credentials.revoke(
+        [enrollment.credential_id, *(c.credential_id for c in revoked)], at=now, reason=reason[:60], actor=actor
+    )
     _mark_revoked(revoked, reason, actor, now)
     enrollment.end_log_reference = _record(
         Action.ENROLLMENT_CANCELLED,
@@ -300,10 +297,10 @@ def withdraw_consent(command: WithdrawConsent, *, actor: Actor, now: datetime, a
 
 
 def _find_consent(enrollment: Enrollment, command: WithdrawConsent) -> Consent | None:
-    """By credential id in any spelling, else by type: the live one first, else the last that was revoked (decision 11)."""
+    """By credential id in any spelling, else by type: the live one first, else the last revoked (decision 11)."""
     consents = Consent.objects.select_for_update(of=("self",)).filter(enrollment=enrollment)
     if command.consent_reference:
-        credential_id = credentials.resolve_id(command.consent_reference)
+        credential_id = resolve_id(command.consent_reference)
         if credential_id is not None:
             return consents.filter(credential_id=credential_id).first()
         return consents.filter(consent_id=command.consent_reference.rsplit("/", 1)[-1]).first()
@@ -312,10 +309,12 @@ def _find_consent(enrollment: Enrollment, command: WithdrawConsent) -> Consent |
 
 
 def revoke_consent(enrollment: Enrollment, consent: Consent, reason: str, actor: Actor, now: datetime) -> None:
-    """Revoke a granted consent of a locked enrolment, and suspend or cancel as the program says. Caller's transaction."""
-    credentials.revoke([consent.credential_id], at=now, reason=reason[:60])
+    """Revoke a granted consent of a locked enrolment; suspend or cancel as the program says. Caller's transaction."""
+    credentials.revoke([consent.credential_id], at=now, reason=reason[:60], actor=actor)
     _mark_revoked([consent], reason, actor, now)
-    _record(Action.CONSENT_REVOKED, enrollment, actor, now, {"consent": consent.consent_id, "type": consent.consent_type})
+    _record(
+        Action.CONSENT_REVOKED, enrollment, actor, now, {"consent": consent.consent_id, "type": consent.consent_type}
+    )
     if not consent.is_required or enrollment.state not in LIVE_ENROLLMENT_STATES:
         return
     follows = enrollment.program_version.on_required_consent_revoked
@@ -336,7 +335,11 @@ def _mark_revoked(consents: Sequence[Consent], reason: str, actor: Actor, now: d
         )
         ConsentEvent.objects.bulk_create(
             ConsentEvent(
-                consent=c, event="REVOKED", at=now, actor_kind=actor.kind, actor_id=actor.id,
+                consent=c,
+                event="REVOKED",
+                at=now,
+                actor_kind=actor.kind,
+                actor_id=actor.id,
                 detail={"reason": reason[:60], "claimedAt": c.claimed_revoked_at},
             )
             for c in consents
@@ -352,7 +355,9 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         case, enrollment = locked_enrollment(case)
         if enrollment is None or enrollment.state not in LIVE_ENROLLMENT_STATES:
             refusal = Refusal(
-                Code.NOT_POSSIBLE_NOW, "There is no live enrolment to consent for.", field="order",
+                Code.NOT_POSSIBLE_NOW,
+                "There is no live enrolment to consent for.",
+                field="order",
                 details={"state": enrollment.state if enrollment else case.state},
             )
             return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
@@ -376,10 +381,12 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
                     valid_from=now,
                     valid_until=enrollment.period.upper,
                     wire_valid_until=enrollment.end_as_given or None,
+                    subject_pk=str(enrollment.subject.pk),
                 )
                 for c in agreed
             ],
             now=now,
+            actor=actor,
         )
         lines = write_consents(enrollment, agreed, issued, actor, now)
         _record(Action.CONSENT_GRANTED, enrollment, actor, now, {"types": [c.type for c in agreed]})
@@ -389,9 +396,7 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         fresh = {line.consent_id: line for line in lines}
         # Only now is the link's token known: the lines just written carry it.
         consents = tuple(fresh.get(c.consent_id, c) for c in order.enrollment.consents)
-        result = ConsentsGranted(
-            order.with_enrollment(replace(order.enrollment, consents=consents)), tuple(lines), now
-        )
+        result = ConsentsGranted(order.with_enrollment(replace(order.enrollment, consents=consents)), tuple(lines), now)
         also_write(result)
     return result
 
@@ -411,14 +416,14 @@ def _resume_if_consents_are_complete(enrollment: Enrollment, actor: Actor, now: 
 
 
 def suspend(enrollment: Enrollment, reason: str, actor: Actor, now: datetime) -> None:
-    """Suspend a live, locked enrolment: its credential's suspension bit is set, its claims stay. Caller's transaction."""
+    """Suspend a live, locked enrolment: its credential's bit is set, its claims stay. Caller's transaction."""
     if enrollment.state == EnrollmentState.SUSPENDED:
         return
     before = enrollment.state
     enrollment.state, enrollment.suspended_at = EnrollmentState.SUSPENDED, now
     enrollment.suspension_reason = reason[:60]
     enrollment.save()
-    credentials.suspend([enrollment.credential_id], at=now)
+    credentials.suspend([enrollment.credential_id], at=now, actor=actor)
     _record(Action.ENROLLMENT_SUSPENDED, enrollment, actor, now, {"reason": reason[:60]}, before=before)
 
 
@@ -430,7 +435,7 @@ def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
     enrollment.state = EnrollmentState.SCHEDULED if is_to_come else EnrollmentState.ACTIVE
     enrollment.suspended_at, enrollment.suspension_reason = None, ""
     enrollment.save()
-    credentials.resume([enrollment.credential_id], at=now)
+    credentials.resume([enrollment.credential_id], at=now, actor=actor)
     _record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)
 
 

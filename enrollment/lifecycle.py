@@ -41,8 +41,7 @@ ATTEMPT_LEASE = timedelta(minutes=2)
 def turn_the_clock(now: datetime) -> int:
     """Do everything that is due at `now`; returns how many rows changed."""
     return sum(
-        job(now)
-        for job in (activate, end_as_scheduled, expire, revoke_as_scheduled, expire_holds, expire_cases)
+        job(now) for job in (activate, end_as_scheduled, expire, revoke_as_scheduled, expire_holds, expire_cases)
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from uuid import UUID
 
+from credentials import addresses
 from credentials import services as credentials
 from enrollment.models import Consent, Enrollment, EnrollmentCase
 from enrollment.results import (
@@ -118,11 +118,12 @@ def issued_line(entry: credentials.StatusEntry, issued_at: datetime) -> IssuedLi
         credential_id=str(entry.credential_id),
         url=entry.url,
         access_url=entry.url,
-        verification_url=credentials.verification_url(entry.credential_id),
+        verification_url=addresses.verification(entry.credential_id),
         jwt_ref=str(entry.credential_id),
         issued_at=issued_at,
         status_list_url=entry.status_list_url,
         status_list_index=entry.status_list_index,
+        status_list_id=entry.status_list_id,
         is_revoked=entry.revoked,
         revoked_at=entry.revoked_at,
         is_suspended=entry.suspended,
@@ -139,8 +140,5 @@ def just_issued(issued: credentials.Issued) -> IssuedLine:
         issued_at=issued.issued_at,
         status_list_url=issued.status_list_url,
         status_list_index=issued.status_list_index,
+        status_list_id=issued.status_list_id,
     )
-
-
-def by_id(entries: Iterable[credentials.StatusEntry]) -> Mapping[UUID, credentials.StatusEntry]:
-    return {entry.credential_id: entry for entry in entries}

@@ -177,9 +177,7 @@ def refused_agency(
 
 
 def subject_mismatch() -> Refusal:
-    return Refusal(
-        Code.SUBJECT_MISMATCH, "The customer named is not the one this order belongs to.", field="customer"
-    )
+    return Refusal(Code.SUBJECT_MISMATCH, "The customer named is not the one this order belongs to.", field="customer")
 
 
 def _refuse_at_the_door(
@@ -213,7 +211,7 @@ def _refuse_at_the_door(
 
 
 def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
-    command, decision, now = checked.command, checked.decision, checked.now
+    command, now = checked.command, checked.now
     with transaction.atomic():
         case = _open_case(command, checked.version, now)
         if case.state == CaseState.CONFIRMED:
@@ -350,7 +348,7 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
 
 
 def _hold(checked: _Checked, case: EnrollmentCase) -> tuple[tuple[conflicts.Conflict, ...], bool]:
-    """(conflicts on the wanted meters and DERs, whether they stop everything). What is free is held, if nothing is missing."""
+    """(conflicts on what is wanted, whether they stop everything). What is free is held, if nothing is missing."""
     version, decision, now = checked.version, checked.decision, checked.now
     wanted = wanted_of(version, decision.enrolled, [d.der_id for d in checked.command.ders])
     claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
@@ -452,7 +450,9 @@ def _with_status(requirements: Requirements, decision: Decision) -> Requirements
 def _checks(checked: _Checked, case: EnrollmentCase, result: Result) -> list[CaseCheck]:
     now = checked.now
 
-    def check(kind: str, target: str, is_met: bool, code: str = "", detail: Mapping[str, Any] | None = None) -> CaseCheck:
+    def check(
+        kind: str, target: str, is_met: bool, code: str = "", detail: Mapping[str, Any] | None = None
+    ) -> CaseCheck:
         outcome = "PASS" if is_met else "FAIL"
         return CaseCheck(case=case, kind=kind, target=target, result=outcome, code=code, detail=detail or {}, at=now)
 
@@ -527,12 +527,11 @@ def _wait(
 
 
 def stop_waiting(case: EnrollmentCase) -> None:
-    case.waiting_act, case.waiting_utility, case.waiting_since, case.retry_at, case.retry_attempt = "", "", None, None, 0
+    case.waiting_act, case.waiting_utility, case.retry_attempt = "", "", 0
+    case.waiting_since, case.retry_at = None, None
 
 
-def start_waiting(
-    case: EnrollmentCase, act: str, outage: UtilityUnavailable, actor: Actor, now: datetime
-) -> Waiting:
+def start_waiting(case: EnrollmentCase, act: str, outage: UtilityUnavailable, actor: Actor, now: datetime) -> Waiting:
     """Note on the locked case that `act` waits for a utility, and when it is asked next. Caller's transaction."""
     is_first = not case.is_waiting_for_a_utility
     case.waiting_act, case.waiting_utility = act, outage.utility_id
@@ -544,8 +543,13 @@ def start_waiting(
     case.save()
     claims.prolong_holds(case, case.retry_at + timedelta(minutes=30))
     CaseCheck.objects.create(
-        case=case, kind="UTILITY", target=outage.utility_id, result="PENDING", code="UTILITY_UNAVAILABLE",
-        detail={"system": outage.system, "attempt": case.retry_attempt}, at=now,
+        case=case,
+        kind="UTILITY",
+        target=outage.utility_id,
+        result="PENDING",
+        code="UTILITY_UNAVAILABLE",
+        detail={"system": outage.system, "attempt": case.retry_attempt},
+        at=now,
     )
     if is_first:
         log.record(

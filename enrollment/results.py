@@ -59,7 +59,7 @@ class CredentialLine:
 
 @dataclass(frozen=True)
 class IssuedLine:
-    """A credential of ours as the person gets it; `access_url` carries the link's token only when it was just issued."""
+    """A credential of ours as the person gets it; `access_url` carries the link's token only when just issued."""
 
     credential_id: str
     url: str
@@ -69,6 +69,7 @@ class IssuedLine:
     issued_at: datetime
     status_list_url: str
     status_list_index: str
+    status_list_id: int = 0
     is_revoked: bool = False
     revoked_at: datetime | None = None
     is_suspended: bool = False

@@ -36,6 +36,6 @@ def profile_for(context: Mapping[str, Any]) -> ModuleType | None:
 def profile_named(name: str) -> ModuleType:
     """The profile of this name, as kept with a received message; raises KeyError for an unknown one."""
     for profile in _profiles():
-        if profile.NAME == name:
+        if name == profile.NAME:
             return profile
     raise KeyError(name)

@@ -65,8 +65,9 @@ SECRET_KEYS_IN = frozenset(
 SECRET_KEYS_OUT = frozenset({"credentialUrl", "offerUrl", "uploadUrl", "nguid"})
 
 _VALIDATORS = {
-    action: jsonschema_rs.validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema},
-                                        validate_formats=True)
+    action: jsonschema_rs.validator_for(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, validate_formats=True
+    )
     for action, schema in SCHEMAS.items()
 }
 
@@ -158,7 +159,9 @@ def read_select(context: Mapping[str, Any], body: Mapping[str, Any]) -> SelectPr
     return SelectProgram(order_ref(context, body), order["beckn:items"][0]["beckn:id"], _provider_id(order))
 
 
-def read_init(context: Mapping[str, Any], body: Mapping[str, Any], *, assistance: Assistance | None) -> PrepareEnrollment:
+def read_init(
+    context: Mapping[str, Any], body: Mapping[str, Any], *, assistance: Assistance | None
+) -> PrepareEnrollment:
     order = body["message"]["order"]
     fulfillment = order["beckn:fulfillments"][0]
     customer, attributes = fulfillment.get("beckn:customer", {}), _attributes(body)
@@ -177,7 +180,12 @@ def read_init(context: Mapping[str, Any], body: Mapping[str, Any], *, assistance
         ders=tuple(_der(d) for d in _unique(instrument.get("ders", []))),
         credentials=tuple(
             PresentedCredential(
-                c["credentialId"], c["type"], c.get("format", "VC-JWT"), c["credentialData"], c.get("derId", ""), position
+                c["credentialId"],
+                c["type"],
+                c.get("format", "VC-JWT"),
+                c["credentialData"],
+                c.get("derId", ""),
+                position,
             )
             for position, c in enumerate(slots.get("credentials", []))
         ),

@@ -489,8 +489,11 @@ def _confirmed(result: Confirmed) -> Json:
         **_parties(order),
         "beckn:fulfillments": [
             _fulfillment(
-                order, "CANCELLED" if is_over else "ENROLLED", with_customer=True,
-                meters=_enrolled_meters(order), ders=True,
+                order,
+                "CANCELLED" if is_over else "ENROLLED",
+                with_customer=True,
+                meters=_enrolled_meters(order),
+                ders=True,
             )
         ],
         "beckn:orderAttributes": _attributes(content),
@@ -595,8 +598,11 @@ def _ended(result: Ended) -> Json:
         **_parties(order),
         "beckn:fulfillments": [
             _fulfillment(
-                order, "CANCELLED" if status == "CANCELLED" else "ENROLLED", with_customer=False,
-                meters=_enrolled_meters(order), ders=False,
+                order,
+                "CANCELLED" if status == "CANCELLED" else "ENROLLED",
+                with_customer=False,
+                meters=_enrolled_meters(order),
+                ders=False,
             )
         ],
         "beckn:orderAttributes": _attributes(
@@ -703,8 +709,11 @@ def _snapshot(result: Snapshot) -> Json:
             **_parties(order),
             "beckn:fulfillments": [
                 _fulfillment(
-                    order, "CANCELLED" if is_over else "ENROLLED", with_customer=True,
-                    meters=_enrolled_meters(order), ders=True,
+                    order,
+                    "CANCELLED" if is_over else "ENROLLED",
+                    with_customer=True,
+                    meters=_enrolled_meters(order),
+                    ders=True,
                 )
             ],
             "beckn:orderAttributes": _attributes(content),

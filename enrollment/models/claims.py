@@ -37,7 +37,9 @@ class Claim(models.Model):
     state = models.CharField(max_length=10, choices=choices(ClaimState))
     hold_expires_at = models.DateTimeField(null=True)
     case = models.ForeignKey(EnrollmentCase, on_delete=models.RESTRICT, related_name="claims", db_index=False)
-    enrollment = models.ForeignKey(Enrollment, on_delete=models.RESTRICT, null=True, related_name="claims", db_index=False)
+    enrollment = models.ForeignKey(
+        Enrollment, on_delete=models.RESTRICT, null=True, related_name="claims", db_index=False
+    )
     subject = models.ForeignKey(Subject, on_delete=models.RESTRICT, related_name="+", db_index=False)
     program = models.ForeignKey(Program, on_delete=models.RESTRICT, related_name="+", db_index=False)
 

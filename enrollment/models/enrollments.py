@@ -61,7 +61,8 @@ class Enrollment(models.Model):
             ),
             models.CheckConstraint(
                 name="cancelled_enrollment_has_its_moment",
-                condition=Q(state="CANCELLED", cancelled_at__isnull=False) | (~Q(state="CANCELLED") & Q(cancelled_at=None)),
+                condition=Q(state="CANCELLED", cancelled_at__isnull=False)
+                | (~Q(state="CANCELLED") & Q(cancelled_at=None)),
                 violation_error_message=_("A cancelled enrolment needs the moment it was cancelled."),
             ),
             models.CheckConstraint(
@@ -76,7 +77,9 @@ class Enrollment(models.Model):
                 models.Func("period", function="lower"), condition=Q(state="SCHEDULED"), name="scheduled_starts"
             ),
             models.Index(
-                models.Func("period", function="upper"), condition=Q(state__in=["ACTIVE", "SUSPENDED"]), name="live_ends"
+                models.Func("period", function="upper"),
+                condition=Q(state__in=["ACTIVE", "SUSPENDED"]),
+                name="live_ends",
             ),
         ]
 
