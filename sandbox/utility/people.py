@@ -1,0 +1,148 @@
+"""Whom this utility knows: the personas of a file, and as many made-up customers as a load test wants."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).resolve().parent.parent / "personas.json"
+LOAD_UTILITY = "utility-example-001"
+_LOAD = re.compile(r"load-(\d{6,9})")
+_SINCE = "2021-04-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Account:
+    id: str
+    subject: str
+    standing: str
+    connection_type: str
+
+
+class People:
+    """One utility's customers, meters and DERs, as JSON-ready dicts in the names of the API.
+
+    `load-000001`, `load-000002`, … are customers derived from their number: meter `load-000001` belongs to
+    `did:example:load-000001`, account `CUST-load-000001`.
+    """
+
+    def __init__(self, utility: str, *, file: Path = FILE, now: datetime | None = None) -> None:
+        self.utility = utility
+        data = json.loads(file.read_text())
+        self.people: Mapping[str, Mapping[str, str]] = {person["did"]: person for person in data["people"]}
+        self._accounts = {
+            row["id"]: Account(row["id"], row["subject"], row["standing"], row["connectionType"])
+            for row in data["accounts"]
+            if row["utility"] == utility
+        }
+        self._meters = {
+            row["umid"]: _meter(utility, row, self._accounts[row["account"]])
+            for row in data["meters"]
+            if row["account"] in self._accounts
+        }
+        self._ders = {row["derId"]: _der(row) for row in data["ders"] if row["utility"] == utility}
+
+    def meter(self, umid: str) -> dict[str, Any] | None:
+        known = self._meters.get(umid)
+        if known is None and self.utility == LOAD_UTILITY and _LOAD.fullmatch(umid):
+            return _load_meter(self.utility, umid)
+        return known
+
+    def der(self, der_id: str) -> dict[str, Any] | None:
+        return self._ders.get(der_id)
+
+    def account(self, customer_id: str) -> Account | None:
+        known = self._accounts.get(customer_id)
+        name = customer_id.removeprefix("CUST-")
+        if known is None and self.utility == LOAD_UTILITY and _LOAD.fullmatch(name):
+            return Account(customer_id, f"did:example:{name}", "GOOD", "RESIDENTIAL")
+        return known
+
+    def meters(self) -> list[dict[str, Any]]:
+        return list(self._meters.values())
+
+    def ders(self) -> list[dict[str, Any]]:
+        return list(self._ders.values())
+
+    def meters_of(self, subject: str) -> list[dict[str, Any]]:
+        name = subject.removeprefix("did:example:")
+        made_up = self.meter(name) if _LOAD.fullmatch(name) else None
+        return [meter for meter in self._meters.values() if roles(meter, subject)] + ([made_up] if made_up else [])
+
+
+def roles(meter: Mapping[str, Any], subject: str) -> list[str]:
+    """In which roles the subject stands to the meter today, OWNER first."""
+    return [holder["role"] for holder in meter["holders"] if holder["subject"] == subject and not holder["until"]]
+
+
+def _meter(utility: str, row: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    return {
+        "umid": row["umid"],
+        "utilityId": utility,
+        "meterNumber": row["number"],
+        "connectionType": account.connection_type,
+        "phase": row["phase"],
+        "sanctionedLoadKw": row["sanctionedLoadKw"],
+        "intervalCapable": row.get("intervalCapable", True),
+        "netMeter": row.get("netMeter", False),
+        "siteId": row["site"],
+        "gridArea": row["gridArea"],
+        "accountStanding": account.standing,
+        "holders": [
+            {
+                "subject": account.subject,
+                "utilityCustomerId": account.id,
+                "role": role,
+                "since": row["since"],
+                "until": None,
+            }
+            for role in ("OWNER", "HOLDER")
+        ],
+    }
+
+
+@lru_cache(maxsize=4096)
+def _load_meter(utility: str, umid: str) -> dict[str, Any]:
+    account = Account(f"CUST-{umid}", f"did:example:{umid}", "GOOD", "RESIDENTIAL")
+    row = {
+        "umid": umid,
+        "number": f"MTR-{umid}",
+        "phase": "SINGLE",
+        "sanctionedLoadKw": 5,
+        "site": f"site-{umid}",
+        "gridArea": f"north-{int(umid[5:]) % 7 + 1}",
+        "since": _SINCE,
+    }
+    return _meter(utility, row, account)
+
+
+def _der(row: Mapping[str, Any]) -> dict[str, Any]:
+    commissioned = datetime.fromisoformat(row["commissionedOn"]).replace(tzinfo=UTC)
+    return {
+        "derId": row["derId"],
+        "type": row["type"],
+        "ratedKw": row["ratedKw"],
+        "energyKwh": row.get("energyKwh"),
+        "manufacturer": row["manufacturer"],
+        "model": row["model"],
+        "serialDigest": hashlib.sha256(row["serial"].encode()).hexdigest(),
+        "commissionedOn": row["commissionedOn"],
+        "umid": row["umid"],
+        "bidirectional": row.get("bidirectional", False),
+        "owner": row["owner"],
+        "certificates": [
+            {
+                "kind": kind,
+                "issuer": "Sandbox Inspectorate",
+                "capacityKw": row["ratedKw"],
+                "validFrom": commissioned.isoformat().replace("+00:00", "Z"),
+                "validUntil": commissioned.replace(year=commissioned.year + 20).isoformat().replace("+00:00", "Z"),
+            }
+            for kind in row["certificates"]
+        ],
+    }
