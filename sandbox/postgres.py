@@ -72,7 +72,7 @@ class Postgres:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **_child())
         if sys.platform != "linux":
-            _watch(os.getpid(), self.process.pid)
+            watch_parent(os.getpid(), self.process.pid)
         self._wait()
 
     def stop(self) -> None:
@@ -244,7 +244,7 @@ def _write(path: str, data: bytes) -> None:
     os.close(handle)
 
 
-def _watch(parent: int, child: int) -> None:
+def watch_parent(parent: int, child: int) -> None:
     """Where the kernel cannot bind a child to its parent (macOS), a shell looks every second."""
     script = f"while kill -0 {parent} 2>/dev/null; do sleep 1; done; kill -INT {child} 2>/dev/null"
     subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True, stdin=subprocess.DEVNULL)

@@ -1,0 +1,219 @@
+"""`make demo`: a whole deployment in one command, under var/<PORT>/ and gone with Ctrl-C but for its data.
+
+PostgreSQL, two sandbox utilities, and the web process with the worker in it are children of this one. What the
+environment names instead (DATABASE_URL, CELERY_BROKER_URL, UTILITIES) is used and not started. Source: contract.md.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from sandbox import generated, supervisor
+from sandbox.postgres import Postgres, PostgresFailed
+from sandbox.supervisor import Child, DidNotStart
+
+ROOT = Path(__file__).resolve().parent.parent
+DATABASE = "credentials"
+
+
+class Stopped(BaseException):
+    """Somebody asked us to end."""
+
+
+class Demo:
+    """One deployment: where it keeps things and what runs of it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.folder = ROOT / "var" / str(port)
+        self.settings_file = self.folder / "settings.env"
+        self.logs = self.folder / "logs"
+        self.base = f"http://127.0.0.1:{port}"
+        self.utility_ports = {generated.UTILITY_A: port + 1, generated.UTILITY_B: port + 2}
+        self.postgres: Postgres | None = None
+        self.children: list[Child] = []
+        self.lock: IO[str] | None = None
+
+    def take(self) -> None:
+        """Become the only one on this deployment."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o711)
+        self.lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"The demo on port {self.port} is running already; stop it first, or choose another PORT.")
+
+    def up(self) -> None:
+        """Start everything in its order."""
+        self._refuse_taken_ports()
+        self._settle()
+        self._manage("migrate", "--no-input", "--verbosity", "0")
+        self._manage("bootstrap")
+        self._start_utilities()
+        self._manage("sandbox", "load")
+        self._start_workers()
+        self._start_web()
+
+    def watch(self) -> None:
+        """Stay until somebody stops us; end with an error when a child ends by itself."""
+        while True:
+            for child in self.children:
+                if not child.is_running():
+                    raise DidNotStart(f"{child.name} ended by itself:\n{child.last_words()}")
+            if self.postgres and self.postgres.process and self.postgres.process.poll() is not None:
+                raise DidNotStart("PostgreSQL ended by itself; see " + str(self.postgres.log))
+            time.sleep(0.3)
+
+    def down(self) -> None:
+        supervisor.stop_all(self.children)
+        if self.postgres:
+            self.postgres.stop()
+
+    def _refuse_taken_ports(self) -> None:
+        mine = [self.port] if os.environ.get("UTILITIES") else [self.port, *self.utility_ports.values()]
+        taken = [port for port in mine if not _is_free(port)]
+        if taken:
+            raise DidNotStart(f"port {', '.join(map(str, taken))} is taken by another program; choose another PORT")
+
+    def _settle(self) -> None:
+        """Generate the settings at the first start; note where the database listens this time."""
+        values = (
+            generated.read(self.settings_file)
+            if self.settings_file.exists()
+            else generated.settings_for(self.port, folder=self.folder, utility_ports=self.utility_ports)
+        )
+        if not os.environ.get("DATABASE_URL"):
+            self.postgres = Postgres(self.folder)
+            self.postgres.start()
+            self.postgres.create_database(DATABASE)
+            values["DATABASE_URL"] = self.postgres.url(DATABASE)
+        generated.write(self.settings_file, values)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SETTINGS_FILE": str(self.settings_file),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PYTHONUNBUFFERED": "1",
+            **more,
+        }
+
+    def _manage(self, *arguments: str) -> None:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment(), capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-3000:]
+            raise DidNotStart(f"manage.py {' '.join(arguments)} failed:\n{said}")
+
+    def _start_utilities(self) -> None:
+        if os.environ.get("UTILITIES"):
+            return
+        tokens = {utility["id"]: utility["token"] for utility in self._utilities()}
+        for name, port in self.utility_ports.items():
+            command = [sys.executable, "-m", "sandbox.utility", "--port", str(port), "--utility", name]
+            command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
+            self._start(name, command, SANDBOX_UTILITY_TOKEN=tokens.get(name, ""))
+        for child, port in zip(self.children, self.utility_ports.values(), strict=True):
+            supervisor.wait_until_answers(child, f"http://127.0.0.1:{port}/")
+
+    def _start_workers(self) -> None:
+        """With an outside broker the worker and the beat are processes; without one they live in the web process."""
+        if not _has_broker():
+            return
+        celery = [sys.executable, "-m", "celery", "--app", "config", "--quiet"]
+        self._start("worker", [*celery, "worker", "--without-gossip", "--without-mingle"])
+        self._start("beat", [*celery, "beat"])
+
+    def _start_web(self) -> None:
+        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--workers", "1", "--blocking-threads", "4", "--no-ws"]
+        command += ["--log-level", "warning", "config.wsgi:application"]
+        self._start("web", command, RUN_WORKER_IN_WEB="false" if _has_broker() else "true")
+        supervisor.wait_until_answers(self.children[-1], f"{self.base}/readyz")
+
+    def _start(self, name: str, command: list[str], **more: str) -> None:
+        child = supervisor.start(name, command, environment=self.environment(**more), folder=ROOT, logs=self.logs)
+        self.children.append(child)
+
+    def _utilities(self) -> list[dict[str, str]]:
+        return list(json.loads(generated.read(self.settings_file)["UTILITIES"]))
+
+    def _clock_offset(self) -> str:
+        return os.environ.get("CLOCK_OFFSET") or generated.read(self.settings_file).get("CLOCK_OFFSET", "0")
+
+
+def _has_broker() -> bool:
+    return os.environ.get("CELERY_BROKER_URL", "memory://") not in ("", "memory://")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def say_where(demo: Demo) -> None:
+    """Print the addresses, who lives in the sandbox, and the one line that scripts wait for."""
+    port = "" if demo.port == 8000 else f" --port {demo.port}"
+    print(f"\n  {demo.base:<28} the program owner: POST /beckn/<action>, /verify, /.well-known/did.json, /readyz")
+    if not os.environ.get("UTILITIES"):
+        for name, utility_port in demo.utility_ports.items():
+            print(f"  {f'http://127.0.0.1:{utility_port}':<28} sandbox utility {name}: who is who")
+        print("\n  People of the sandbox:")
+        for person in json.loads((ROOT / "sandbox" / "personas.json").read_text())["people"]:
+            print(f"    {person['name']:<16} {person['did']:<32} {person.get('story', '')}")
+    print(f"\n  Logs: {demo.logs.relative_to(ROOT)}/   Commands: .venv/bin/python manage.py{port} demo journey")
+    print("  Ctrl-C stops everything; the data stays until `make demo-reset`.\n")
+    print(f"ready {demo.base}", flush=True)
+
+
+def _stop(_sign: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.up", description=__doc__)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--reset", action="store_true", help="wipe what this deployment keeps")
+    options = parser.parse_args()
+    demo = Demo(options.port)
+    demo.take()
+    if options.reset:
+        shutil.rmtree(demo.folder)
+        print(f"var/{options.port}/ is gone; the next `make demo` starts from nothing.")
+        return 0
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, _stop)
+    try:
+        demo.up()
+        say_where(demo)
+        demo.watch()
+    except Stopped:
+        print("\nstopping …", flush=True)
+        return 0
+    except (DidNotStart, PostgresFailed) as problem:
+        print(f"The demo stops: {problem}", file=sys.stderr)
+        return 1
+    finally:
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sign, signal.SIG_IGN)  # being stopped twice must not leave half of it running
+        demo.down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
