@@ -89,7 +89,9 @@ KEPT_CLAIMS = (
     "derType",
     "capacity",
     "capacityKw",
+    "capacityKW",
     "energyKwh",
+    "energyKWh",
 )
 
 
@@ -527,7 +529,8 @@ def _capacity_problem(ref: DerRef, claims: Mapping[str, Any]) -> str:
 
 def certified_capacity(claims: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """(kW, kWh) that a DER certification speaks of: `capacityKw`/`energyKwh`, or the guide's `capacity{value,unit}`."""
-    kw, kwh = _number(claims.get("capacityKw")), _number(claims.get("energyKwh"))
+    kw = _number(claims.get("capacityKw", claims.get("capacityKW")))
+    kwh = _number(claims.get("energyKwh", claims.get("energyKWh")))
     capacity = claims.get("capacity")
     if isinstance(capacity, Mapping):
         unit, value = str(capacity.get("unit", "")).lower(), _number(capacity.get("value"))
