@@ -51,9 +51,9 @@ def schema(credential_type: str) -> str:
 
 
 def resolve_id(text: str) -> UUID | None:
-    """Return the credential meant by a full URL, its last segment, `vc:<kind>:<uuid>` or a bare UUID; None if no such form.
+    """Return the credential meant by a full URL, its last segment, `vc:<kind>:<uuid>` or a bare UUID.
 
-    Says nothing about whether the credential exists. Source: decision 50.
+    None where the text has none of these forms. Says nothing about whether the credential exists. Source: decision 50.
     """
     if not isinstance(text, str) or len(text) > _MAXIMUM_ID:
         return None

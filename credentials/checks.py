@@ -1,1 +1,51 @@
-"""What must be true of credentials before this deployment may start (decision 60)."""
+"""What the database must not hold where this deployment is a production one (decision 60).
+
+Registered as system checks on the database: `config.start` runs them before a process serves, and so does
+`manage.py check --database default`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from audit import clock
+
+
+@register(Tags.database)
+def trust_is_fit_for_production(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Refuse trust entries that only a sandbox may have."""
+    if not databases or settings.DEPLOYMENT != "production":
+        return []
+    from credentials.models import TrustEntry
+
+    entries = TrustEntry.objects.in_force(clock.now()).values_list("issuer", "source")
+    wrong = sorted({issuer for issuer, source in entries if sandbox_only(issuer, source)})
+    return [
+        Error(
+            f"The trust list holds {issuer}, which only a sandbox may believe.",
+            hint=f"Run: manage.py trust remove --issuer {issuer}",
+            id="credentials.E001",
+        )
+        for issuer in wrong
+    ]
+
+
+def sandbox_only(issuer: str, source: str = "") -> bool:
+    """Whether an issuer is one of a sandbox: so marked, did:example, or a did:web on a port, loopback or private host."""
+    if source == "sandbox" or issuer.startswith("did:example:"):
+        return True
+    if not issuer.startswith("did:web:"):
+        return False
+    host, _, port = unquote(issuer.removeprefix("did:web:").partition(":")[0]).partition(":")
+    if port or host == "localhost" or host.endswith((".localhost", ".local", ".test", ".example")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

@@ -12,17 +12,17 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 from django.conf import settings
 
-from credentials import keys
+from credentials import asking, keys
+from credentials.asking import Deadline
 from credentials.multikey import BadKey, PublicKey, from_b64url, read_jwk, read_multikey
 from credentials.reasons import Disbelieved, Reason
-from outbound import client
 
 _ACCEPT = "application/did+ld+json, application/did+json;q=0.9, application/json;q=0.8"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
@@ -41,22 +41,6 @@ class NamedKey:
     id: str
     key: PublicKey
     algorithm: str = ""
-
-
-@dataclass
-class Deadline:
-    """How long the checks of one message may wait for others, in all."""
-
-    seconds: float = 12.0
-    started: float = field(default_factory=time.monotonic)
-
-    def left(self) -> float:
-        """Seconds left, at least a tenth: a fetch that must not wait fails by itself."""
-        return max(0.1, self.started + self.seconds - time.monotonic())
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self.started + self.seconds
 
 
 def candidates(
@@ -122,25 +106,11 @@ def web_address(did: str) -> str:
 
 
 def _fetch(url: str, deadline: Deadline, *, fresh: bool) -> bytes:
-    if deadline.is_over:
-        raise Disbelieved(Reason.UNKNOWN_KEY, "no time left to ask the issuer", retryable=True)
-    left = deadline.left()
     try:
-        response = client.get_cached(
-            url,
-            accept=_ACCEPT,
-            fresh=fresh,
-            connect_timeout=min(client.CONNECT_TIMEOUT, left),
-            read_timeout=min(client.READ_TIMEOUT, left),
-            max_bytes=_MAXIMUM_DOCUMENT,
-        )
-    except client.OutboundError as error:
-        again = isinstance(error, client.Unreachable)
-        raise Disbelieved(Reason.UNKNOWN_KEY, "the issuer's DID document cannot be fetched", retryable=again) from error
-    if response.status != 200:
-        again = response.status >= 500 or response.status == 429
-        raise Disbelieved(Reason.UNKNOWN_KEY, f"the issuer answers {response.status}", retryable=again)
-    return response.body
+        return asking.fetch(url, accept=_ACCEPT, deadline=deadline, max_bytes=_MAXIMUM_DOCUMENT, fresh=fresh)
+    except asking.Unanswered as error:
+        detail = f"the issuer's DID document is not to be had: {error}"
+        raise Disbelieved(Reason.UNKNOWN_KEY, detail, retryable=error.retryable) from error
 
 
 def _document_keys(body: bytes, did: str) -> list[NamedKey]:
@@ -152,7 +122,10 @@ def _document_keys(body: bytes, did: str) -> list[NamedKey]:
 
 @lru_cache(maxsize=64)
 def _read_document(body: bytes, did: str) -> tuple[NamedKey, ...]:
-    """The keys a document allows for assertions. Controllers are not followed: a key of another DID is no key of this."""
+    """The keys a document allows for assertions.
+
+    Controllers are not followed: a key of another DID is no key of this one, and documents cannot lead us in circles.
+    """
     document = json.loads(body)
     if document["id"] != did:
         raise ValueError("the document is about another DID")

@@ -121,6 +121,8 @@ class StatusList(models.Model):
 class StatusListVersion(models.Model):
     """One published list: its bits (gzip, as in `encodedList`) and the signed `vc+jwt`. Versions never go back.
 
+    `digest` is SHA-256 (hex) of the body: its ETag.
+
     pii: none
     """
 
@@ -129,6 +131,7 @@ class StatusListVersion(models.Model):
     version = models.PositiveBigIntegerField()
     bits = models.BinaryField()
     body = models.TextField()
+    digest = models.CharField(max_length=64)
     kid = models.CharField(max_length=64)
     signed_at = models.DateTimeField()
     valid_until = models.DateTimeField()

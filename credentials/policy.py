@@ -11,7 +11,7 @@ from credentials.models import LIST_SIZE
 
 
 def list_ttl_seconds() -> int:
-    """Seconds a verifier may keep a list: the longest a caching verifier believes a revoked credential (at most 300)."""
+    """Seconds a verifier may keep a list: the longest it believes a revoked credential. At most 300."""
     return min(int(getattr(settings, "STATUS_LIST_TTL_SECONDS", 60)), 300)
 
 

@@ -9,7 +9,7 @@ from credentials.verification import Presented, Verdict
 
 
 def remember(items: Sequence[Presented], verdicts: Sequence[Verdict], *, now: datetime) -> list[PresentedCredential]:
-    """Keep what was checked, inside the caller's transaction, with one INSERT. Order of `items` and `verdicts` is the same."""
+    """Keep what was checked, inside the caller's transaction; `verdicts` are those of `items`, in the same order."""
     until = now + policy.presented_retention()
     return PresentedCredential.objects.bulk_create(
         [

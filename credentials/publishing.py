@@ -8,18 +8,19 @@ reading and writing leaves the changes for the next. Source: spec credentials.md
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from audit import clock, log
 from audit.log import Action
 from credentials import addresses, bitstring, claims, keys, policy
-from credentials.models import IssuerKey, Purpose, StatusChange, StatusList, StatusListVersion
+from credentials.models import Purpose, StatusChange, StatusList, StatusListVersion
 from credentials.own_output import sign_and_check
-from django.conf import settings
 
 _ATTEMPTS = 20
 
@@ -170,6 +171,7 @@ def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bo
                 version=version,
                 bits=each.compressed,
                 body=each.body,
+                digest=hashlib.sha256(each.body.encode()).hexdigest(),
                 kid=each.kid,
                 signed_at=now,
                 valid_until=each.valid_until,
@@ -185,8 +187,3 @@ def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bo
             details={"version": version, "purposes": [each.purpose for each in signed]},
         )
     return True
-
-
-def signing_key_of(version: StatusListVersion) -> IssuerKey | None:
-    """Return the key that signed a published version."""
-    return IssuerKey.objects.filter(kid=version.kid).first()

@@ -1,4 +1,4 @@
-"""Why a presented credential is not believed: the closed set of spec domain.md 6, and the exception that carries one."""
+"""Why a presented credential is not believed: the closed set of spec domain.md 6, and its exception."""
 
 from enum import StrEnum
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from credentials import bitstring, tokens
-from credentials.issuers import Deadline, NamedKey
+from credentials import asking, bitstring, tokens
+from credentials.asking import Deadline
+from credentials.issuers import NamedKey
 from credentials.reasons import Disbelieved, Reason
-from outbound import client
 
 LEEWAY = timedelta(seconds=60)
 _ACCEPT = "application/vc+jwt, application/jwt;q=0.5"
@@ -116,33 +116,24 @@ _KEPT = 64
 
 
 def _fetch(url: str, deadline: Deadline, *, fresh: bool) -> bytes:
-    if deadline.is_over:
-        raise _unavailable("no time left to ask the issuer", retryable=True)
-    left = deadline.left()
     try:
-        response = client.get_cached(
+        body = asking.fetch(
             url,
             accept=_ACCEPT,
-            max_age_default=_MAXIMUM_AGE_SECONDS,
+            deadline=deadline,
+            max_bytes=_MAXIMUM_LIST,
             max_age_cap=_MAXIMUM_AGE_SECONDS,
             fresh=fresh,
-            connect_timeout=min(client.CONNECT_TIMEOUT, left),
-            read_timeout=min(client.READ_TIMEOUT, left),
-            max_bytes=_MAXIMUM_LIST,
         )
-    except client.OutboundError as error:
-        raise _unavailable(
-            "the issuer's list cannot be fetched", retryable=isinstance(error, client.Unreachable)
-        ) from error
-    if response.status != 200:
-        raise _unavailable(f"the issuer's list answers {response.status}", retryable=response.status >= 500)
+    except asking.Unanswered as error:
+        raise _unavailable(f"the issuer's list is not to be had: {error}", retryable=error.retryable) from error
     with _lock:
-        if fresh or url not in _fetched or _fetched[url][0] is not response.body:
-            _fetched[url] = (response.body, time.monotonic())
+        if fresh or url not in _fetched or _fetched[url][0] is not body:
+            _fetched[url] = (body, time.monotonic())
             _fetched.move_to_end(url)
             if len(_fetched) > _KEPT:
                 _fetched.popitem(last=False)
-    return response.body
+    return body
 
 
 def _kept_for(url: str) -> float:

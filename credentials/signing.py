@@ -74,7 +74,7 @@ def sign_jwt(payload: Mapping[str, Any], *, header: Mapping[str, str], signer: S
 def check_own(
     token: str, *, payload: Mapping[str, Any], header: Mapping[str, str], key: ec.EllipticCurvePublicKey
 ) -> None:
-    """Verify what was just signed with the published key, as a stranger would; OwnOutputInvalid if it is not what we meant."""
+    """Verify what was just signed with the published key, as a stranger would; OwnOutputInvalid otherwise."""
     try:
         found = _checker.decode_complete(token, key, algorithms=[ALGORITHM])
         same = json.loads(found["payload"]) == payload

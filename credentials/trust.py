@@ -25,7 +25,7 @@ MAIN_CLAIM = {
     "ProgramEligibilityCredential": "programs",
     "DERCertificationCredential": "der_types",
 }
-"""What a credential of a type must name when its issuer's trust is limited in just that; elsewhere silence is allowed."""
+"""What a credential must name when its issuer's trust is limited in just that; elsewhere silence is allowed."""
 
 _CLAIMS = {
     "utilities": ("utilityId",),

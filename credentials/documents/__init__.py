@@ -35,7 +35,8 @@ def schema_problem(credential: Mapping[str, Any]) -> str:
     error = next(_validator(name, addresses.base()).iter_errors(credential), None)
     if error is None:
         return ""
-    return f"{'/'.join(str(part) for part in error.instance_path) or 'the credential'} breaks {'/'.join(map(str, error.schema_path))}"
+    where, rule = ("/".join(map(str, path)) for path in (error.instance_path, error.schema_path))
+    return f"{where or 'the credential'} breaks {rule}"
 
 
 @lru_cache(maxsize=16)

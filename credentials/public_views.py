@@ -1,0 +1,92 @@
+"""What anybody may fetch: our keys, our JSON-LD context and schemas, and the status lists.
+
+Source: spec credentials.md 2 and 3; contract.md "Addresses".
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+
+from credentials import claims, documents, keys, policy
+from credentials.addresses import SLUGS
+from credentials.models import StatusListVersion
+from credentials.web import cacheable, cacheable_json, open_to_all, problem
+
+LIST_TYPE = "application/vc+jwt"
+_KEYS_MAX_AGE = 60
+_DOCUMENT_MAX_AGE = 86_400  # a published version never changes
+_LARGEST_NUMBER = 1_000_000
+
+
+@open_to_all
+def did_document(request: HttpRequest) -> HttpResponse:
+    """Our did:web document."""
+    document = claims.did_document(settings.ISSUER_DID, _keys())
+    return cacheable_json(request, document, content_type="application/did+ld+json", max_age=_KEYS_MAX_AGE)
+
+
+@open_to_all
+def jwks(request: HttpRequest) -> HttpResponse:
+    """Our keys as a JWKS, under every kid that occurs in a header."""
+    document = claims.jwks(settings.ISSUER_DID, _keys())
+    return cacheable_json(request, document, content_type="application/jwk-set+json", max_age=_KEYS_MAX_AGE)
+
+
+@open_to_all
+def context(request: HttpRequest) -> HttpResponse:
+    """Our JSON-LD context."""
+    return cacheable_json(request, documents.context(), content_type="application/ld+json", max_age=_DOCUMENT_MAX_AGE)
+
+
+@open_to_all
+def schema(request: HttpRequest, name: str) -> HttpResponse:
+    """A JSON Schema of ours."""
+    document = documents.schema(name)
+    if document is None:
+        return problem(404, "There is no such schema.")
+    return cacheable_json(request, document, content_type="application/schema+json", max_age=_DOCUMENT_MAX_AGE)
+
+
+@open_to_all
+def status_list(request: HttpRequest, slug: str, number: int | None = None) -> HttpResponse:
+    """A published status list as `vc+jwt`; which entry is looked up stays with whoever looks."""
+    response = _status_list(request, slug, number)
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def _status_list(request: HttpRequest, slug: str, number: int | None) -> HttpResponse:
+    # List 1 has one address, the guide's: /1 is none.
+    if slug not in SLUGS or (number is not None and not 1 < number <= _LARGEST_NUMBER):
+        return problem(404, "There is no such status list.")
+    if request.get_preferred_type([LIST_TYPE]) is None:
+        return problem(406, f"A status list is served as {LIST_TYPE}.")
+    kind, purpose = SLUGS[slug]
+    published = StatusListVersion.objects.filter(
+        status_list__kind=kind, status_list__number=number or 1, purpose=purpose
+    ).order_by("-version")
+    found = published.values_list("pk", "digest").first()
+    if found is None:
+        return problem(404, "There is no such status list.")
+    pk, digest = found
+    return cacheable(
+        request,
+        lambda: _body(pk, digest),
+        digest=digest,
+        content_type=LIST_TYPE,
+        max_age=policy.list_max_age_seconds(),
+    )
+
+
+@lru_cache(maxsize=32)
+def _body(pk: int, digest: str) -> str:
+    """The bytes of one version, kept by what they are: which version is the newest is asked at every request."""
+    return StatusListVersion.objects.values_list("body", flat=True).get(pk=pk, digest=digest)
+
+
+def _keys() -> list[tuple[str, str, dict[str, str]]]:
+    return [(row.kid, row.multikey, row.public_jwk) for row in keys.published()]

@@ -1,0 +1,17 @@
+"""The addresses of this package (contract.md). Ids in them are judged by `addresses.resolve_id`."""
+
+from django.urls import path
+
+from credentials import public_views, views
+
+urlpatterns = [
+    path("credentials/<str:credential_id>", views.credential, name="credential"),
+    path("verify", views.verify_posted, name="verify"),
+    path("verify/<str:credential_id>", views.verify_issued, name="verify-credential"),
+    path("status/<slug:slug>", public_views.status_list, name="status-list"),
+    path("status/<slug:slug>/<int:number>", public_views.status_list, name="status-list-number"),
+    path("contexts/energy-credentials-v1.jsonld", public_views.context, name="credential-context"),
+    path("schemas/<str:name>.json", public_views.schema, name="credential-schema"),
+    path(".well-known/did.json", public_views.did_document, name="did-document"),
+    path(".well-known/jwks.json", public_views.jwks, name="jwks"),
+]

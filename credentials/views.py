@@ -1,0 +1,146 @@
+"""A credential for its holder, and the answer to "is this credential good?" for everybody.
+
+What `/verify/{id}` shows is type, issuer, dates and status; who holds the credential shows it and sees the subject
+(decision 50). Source: spec credentials.md 5; contract.md "Addresses".
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from audit import clock
+from credentials import addresses, reports
+from credentials.models import Form, IssuedCredential
+from credentials.posted import NothingToVerify, read_posted
+from credentials.services import access_digest
+from credentials.verification import Presented, Verdict, verify_presented
+from credentials.web import allow_all_origins, open_to_all, problem, wants_page
+
+MAXIMUM_BODY = 256 * 1024
+_WAIT_SECONDS = 4.0
+_FORMS = {"application/jwt": Form.JWT_1_1, "application/vc+jwt": Form.JWT_2_0}
+
+# Checking a credential of another issuer may wait for that issuer: strangers may not hold every thread with it.
+_strangers = threading.BoundedSemaphore(2)
+
+
+@require_safe
+def credential(request: HttpRequest, credential_id: str) -> HttpResponse:
+    """A credential in the form that Accept asks for, to whoever has the link's token or the credential itself.
+
+    Everybody else gets 404, whether it exists or not.
+    """
+    response = _credential(request, credential_id)
+    patch_vary_headers(response, ["Accept", "Authorization"])
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address holds the token
+    return response
+
+
+@open_to_all
+def verify_issued(request: HttpRequest, credential_id: str) -> HttpResponse:
+    """Whether a credential of ours is good, without it: type, issuer, dates and status, no more."""
+    row = _row(addresses.resolve_id(credential_id))
+    if row is None:
+        report = reports.not_found()
+        status = 404
+    else:
+        report = reports.of_issued(row, _own_verdict(row))
+        status = 200
+    return _answer(request, report, status)
+
+
+@csrf_exempt
+def verify_posted(request: HttpRequest) -> HttpResponse:
+    """Check the credential in the body: a bare JWT, an envelope, {credentialData}, or an on_confirm message."""
+    if request.method == "OPTIONS":
+        return _preflight()
+    if request.method != "POST":
+        return allow_all_origins(HttpResponseNotAllowed(["POST", "OPTIONS"]))
+    return allow_all_origins(_verify_posted(request))
+
+
+def _verify_posted(request: HttpRequest) -> HttpResponse:
+    length = request.headers.get("Content-Length", "0")
+    if length.isdigit() and int(length) > MAXIMUM_BODY:
+        return problem(413, f"The body may have {MAXIMUM_BODY} bytes.")
+    try:
+        data = read_posted(request.body[: MAXIMUM_BODY + 1])
+    except NothingToVerify as error:
+        return JsonResponse(reports.nothing(str(error)), status=400)
+    if not _strangers.acquire(blocking=False):
+        response = problem(503, "Too many credentials are being checked. Please try again in a moment.")
+        response.headers["Retry-After"] = "2"
+        return response
+    try:
+        verdict = verify_presented(
+            [Presented("", "", "", data)], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS
+        )[0]
+    finally:
+        _strangers.release()
+    return _answer(request, reports.of_presented(verdict), 200)
+
+
+def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
+    row = _row(addresses.resolve_id(credential_id))
+    if row is None or not _may_read(request, row):
+        return problem(404, "There is no such credential, or this link does not open it.")
+    wanted = request.get_preferred_type([*_FORMS, "text/html"])
+    if wanted is None:
+        return problem(406, "A credential is served as " + ", ".join([*_FORMS, "text/html"]) + ".")
+    if wanted == "text/html":
+        verdict = _own_verdict(row)
+        held = {"row": row, "report": reports.of_issued(row, verdict), "jwt": _body(row, Form.JWT_1_1)}
+        return render(request, "credentials/credential.html", held)
+    return HttpResponse(_body(row, _FORMS[wanted]), content_type=wanted)
+
+
+def _may_read(request: HttpRequest, row: IssuedCredential) -> bool:
+    token = request.GET.get("t", "")
+    if token and hmac.compare_digest(access_digest(token), bytes(row.access_digest)):
+        return True
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not shown:
+        return False
+    bodies = row.forms.values_list("body", flat=True)
+    return any(hmac.compare_digest(shown.strip().encode(), body.encode()) for body in bodies)
+
+
+def _own_verdict(row: IssuedCredential) -> Verdict:
+    held = Presented(row.url, "", "VC-JWT", _body(row, Form.JWT_1_1))
+    return verify_presented([held], subject_did=None, now=clock.now())[0]
+
+
+def _row(credential_id: UUID | None) -> IssuedCredential | None:
+    if credential_id is None:
+        return None
+    return IssuedCredential.objects.select_related("status_list").filter(pk=credential_id).first()
+
+
+def _body(row: IssuedCredential, form: Form) -> str:
+    return row.forms.values_list("body", flat=True).get(form=form)
+
+
+def _answer(request: HttpRequest, report: dict[str, object], status: int) -> HttpResponse:
+    if wants_page(request):
+        response = render(request, "credentials/verify.html", {"report": report}, status=status)
+    else:
+        response = JsonResponse(report, status=status)
+    patch_vary_headers(response, ["Accept"])
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _preflight() -> HttpResponse:
+    response = HttpResponse(status=204)
+    response.headers["Access-Control-Allow-Methods"] = "POST"
+    response.headers["Access-Control-Allow-Headers"] = "Accept, Content-Type"
+    return allow_all_origins(response)
