@@ -98,7 +98,18 @@ def handle(message: Received, *, now: datetime, door: Door | None = None) -> Non
             ),
         )
         return
+    if message.action in _FOR_AN_ORDER and _is_refused_for_its_agency(call):
+        return
     _HANDLERS[message.action](call)
+
+
+def _is_refused_for_its_agency(call: _Call) -> bool:
+    """Answer EA_NOT_CERTIFIED to a message whose agency does not hold; init and confirm ask this themselves, in full."""
+    sender = call.message.participant.subscriber_id
+    refusal = services.refused_agency(call.assistance, sender, (), "", call.now)
+    if refusal is not None:
+        _refuse(call, refusal)
+    return refusal is not None
 
 
 def _refuse(call: _Call, refusal: Refusal) -> None:
@@ -181,6 +192,9 @@ _HANDLERS: Mapping[str, Handler] = {
     "cancel": _cancel,
     "support": _support,
 }
+
+
+_FOR_AN_ORDER = frozenset({"select", "status", "update", "cancel"})
 
 
 def lists_to_publish(result: Result) -> tuple[int, ...]:

@@ -130,7 +130,7 @@ def _readied(
         return subject_mismatch(), None
     if catalog.open_version(case.program_id, now) is None:
         return catalog.program_not_available(case.program_id), None
-    agency = refused_agency(command, authority, version.utilities, case.program_id, now)
+    agency = refused_agency(command.assisted_by, authority.participant_id, version.utilities, case.program_id, now)
     if agency is not None:
         return agency, None
     init = remembering.init_command(case.payload)

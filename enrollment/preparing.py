@@ -17,7 +17,7 @@ from audit import log
 from audit.log import Action, Actor, Line
 from enrollment import catalog, claims, conflicts, orders, remembering
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Authority, MeterRef, PrepareEnrollment
+from enrollment.commands import Assistance, Authority, MeterRef, PrepareEnrollment
 from enrollment.dates import Period, agree
 from enrollment.eligibility import Decision, Facts, evaluate, proven_meters
 from enrollment.gathering import Gathered, gather
@@ -129,7 +129,7 @@ def _refused_at_the_door(
     if version is None:
         return catalog.program_not_available(command.program_id)
     utilities = tuple(sorted({m.utility_id for m in command.meters if m.utility_id})) or tuple(version.utilities)
-    agency = refused_agency(command, authority, utilities, command.program_id, now)
+    agency = refused_agency(command.assisted_by, authority.participant_id, utilities, command.program_id, now)
     if agency is not None:
         return agency
     if authority.refusal_code:
@@ -149,12 +149,14 @@ def _refused_at_the_door(
 
 
 def refused_agency(
-    command: Any, authority: Authority, utilities: Sequence[str], program_id: str, now: datetime
+    assisted: Assistance | None, participant_id: str, utilities: Sequence[str], program_id: str, now: datetime
 ) -> Refusal | None:
-    """EA_NOT_CERTIFIED where the agency, its operator or its scope does not hold (decision 48)."""
-    assisted = command.assisted_by
+    """EA_NOT_CERTIFIED where the agency, its operator or its scope does not hold (decision 48).
+
+    No `utilities` and an empty `program_id`: only the agency itself and its operator are asked about.
+    """
     if assisted is None:
-        if not agencies.must_name_an_agency(authority.participant_id):
+        if not agencies.must_name_an_agency(participant_id):
             return None
         return Refusal(
             Code.EA_NOT_CERTIFIED,
@@ -164,7 +166,7 @@ def refused_agency(
     verdict = agencies.check(
         assisted.agency_id,
         operator_id=assisted.operator_id,
-        participant_id=authority.participant_id,
+        participant_id=participant_id,
         utility_ids=utilities,
         program_id=program_id,
         at=now,

@@ -7,7 +7,7 @@ that the act, its journal line, the caller's answer and the caller's "done" are 
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.ending import cancel, end, grant_consents, resume, status, suspend, withdraw_consent
-from enrollment.preparing import prepare
+from enrollment.preparing import prepare, refused_agency
 from enrollment.support import support_contact
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "end",
     "grant_consents",
     "prepare",
+    "refused_agency",
     "resume",
     "search",
     "select",
