@@ -104,7 +104,7 @@ def handle(message: Received, *, now: datetime, door: Door | None = None) -> Non
 
 
 def _is_refused_for_its_agency(call: _Call) -> bool:
-    """Answer EA_NOT_CERTIFIED to a message whose agency does not hold; init and confirm ask this themselves, in full."""
+    """Answer EA_NOT_CERTIFIED where the named agency does not hold; init and confirm ask this themselves, in full."""
     sender = call.message.participant.subscriber_id
     refusal = services.refused_agency(call.assistance, sender, (), "", call.now)
     if refusal is not None:

@@ -56,7 +56,7 @@ class ProgramVersion(models.Model):
 
     program = models.ForeignKey(Program, on_delete=models.RESTRICT, related_name="versions")
     number = models.PositiveIntegerField()
-    state = models.CharField(max_length=10, choices=choices(VersionState), default=VersionState.DRAFT)
+    state = models.CharField(max_length=10, choices=choices(VersionState), default=VersionState.DRAFT.value)
     published_at = models.DateTimeField(null=True, blank=True)
 
     name = models.CharField(max_length=200)
@@ -70,10 +70,10 @@ class ProgramVersion(models.Model):
 
     payment_type = models.CharField(max_length=20, default="NONE")
     notification = models.CharField(max_length=20, default="NONE")
-    control = models.CharField(max_length=10, choices=choices(Control), default=Control.NONE)
+    control = models.CharField(max_length=10, choices=choices(Control), default=Control.NONE.value)
     direction = models.CharField(max_length=10, default="BOTH")
     conflict_group = models.CharField(max_length=40)
-    partial = models.CharField(max_length=20, choices=choices(Partial), default=Partial.PER_METER)
+    partial = models.CharField(max_length=20, choices=choices(Partial), default=Partial.PER_METER.value)
 
     default_term_days = models.PositiveIntegerField(default=365)
     max_term_days = models.PositiveIntegerField(null=True, blank=True)
@@ -85,9 +85,9 @@ class ProgramVersion(models.Model):
     required_credentials = models.JSONField(default=list, blank=True)
     required_consents = models.JSONField(default=list, blank=True)
     documents = models.JSONField(default=list, blank=True)
-    consent_capture = models.CharField(max_length=20, choices=choices(ConsentCapture), default=ConsentCapture.EXPLICIT)
+    consent_capture = models.CharField(max_length=20, choices=choices(ConsentCapture), default=ConsentCapture.EXPLICIT.value)
     on_required_consent_revoked = models.CharField(
-        max_length=10, choices=choices(OnConsentRevoked), default=OnConsentRevoked.SUSPEND
+        max_length=10, choices=choices(OnConsentRevoked), default=OnConsentRevoked.SUSPEND.value
     )
     support = models.JSONField(default=dict, blank=True, help_text=_("name, phone, email, url, hours of the owner."))
 
