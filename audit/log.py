@@ -78,7 +78,6 @@ class Action(StrEnum):
     ENROLLMENT_RESUMED = "enrollment.resumed"
     ENROLLMENT_END_SCHEDULED = "enrollment.end_scheduled"
     ENROLLMENT_END_WITHDRAWN = "enrollment.end_withdrawn"
-    ENROLLMENT_END_WITHDRAWN = "enrollment.end_withdrawn"
     ENROLLMENT_CANCELLED = "enrollment.cancelled"
     ENROLLMENT_EXPIRED = "enrollment.expired"
 
