@@ -85,7 +85,9 @@ class ProgramVersion(models.Model):
     required_credentials = models.JSONField(default=list, blank=True)
     required_consents = models.JSONField(default=list, blank=True)
     documents = models.JSONField(default=list, blank=True)
-    consent_capture = models.CharField(max_length=20, choices=choices(ConsentCapture), default=ConsentCapture.EXPLICIT.value)
+    consent_capture = models.CharField(
+        max_length=20, choices=choices(ConsentCapture), default=ConsentCapture.EXPLICIT.value
+    )
     on_required_consent_revoked = models.CharField(
         max_length=10, choices=choices(OnConsentRevoked), default=OnConsentRevoked.SUSPEND.value
     )
