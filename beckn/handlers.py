@@ -72,7 +72,8 @@ class _Call:
             return Authority(
                 participant.subscriber_id,
                 asserts,
-                proven_subject=proof.subject_did,
+                # Without a DID the provider's own name for the person is what we know them by.
+                proven_subject=proof.subject_did or f"{proof.issuer}#{proof.sub}",
                 proven_utility=proof.utility_id,
                 acr=proof.acr,
             )
