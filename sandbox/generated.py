@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MARK = "sandbox-"
-OWNER = "provider.sandbox.example"
+OWNER = "vpp-program-owner.example.com"  # the guide's own name for us: its samples are addressed to it
 PORTAL = "portal.sandbox.example"
 AGENCY_PORTAL = "agency-portal.sandbox.example"
 UTILITY_A = "utility-example-001"
@@ -47,7 +47,7 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "INDEX_KEY": named_key("index-1"),
         "BECKN_IDENTITIES": json.dumps(identities, separators=(",", ":")),
         "UTILITIES": json.dumps(utilities, separators=(",", ":")),
-        "BECKN_TTL_POLICY": "nack",
+        "BECKN_TTL_POLICY": "off",
         "CELERY_BROKER_URL": "memory://",
         "VAR_DIR": str(folder),
         "LOG_FORMAT": "console",
