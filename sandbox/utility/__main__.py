@@ -1,4 +1,4 @@
-"""Run one utility until a signal: `python -m sandbox.utility --port 8001 --utility utility-example-001 --var var/8000`."""
+"""Run one utility until a signal: `python -m sandbox.utility --port P --utility utility-example-001 --var DIR`."""
 
 import argparse
 import json

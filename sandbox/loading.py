@@ -1,0 +1,213 @@
+"""Fill this deployment with the sandbox's programs, issuers, agency and network; may be run again at any time.
+
+Journalled as the system's own act where something changed. Source: spec/personas.md 0, contract.md.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+
+from audit import log
+from audit.log import SYSTEM, Action
+from beckn import participants
+from beckn.models import Source
+from credentials import trust
+from enrollment.models import ConflictPair, ConsentText, Program, ProgramVersion
+from identity.models import Agency, Membership
+from sandbox import generated
+from sandbox.issuing import did_web
+
+PROGRAMS = Path(__file__).resolve().parent / "programs.json"
+PROGRAM_ISSUER_AT = generated.UTILITY_A
+JOURNEY_SUBSCRIBER = "journey.sandbox.example"
+JOURNEY_PORT = 3  # after the deployment's own port
+AGENCY = "ea-001"
+AGENCY_PARTICIPANTS = ("ea-portal.example.com",)
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def load(*, now: datetime) -> list[str]:
+    """Load everything; return one line for each thing, saying what it is."""
+    said = list(load_programs(now))
+    said += load_trust(now)
+    said += load_agency()
+    said += load_network(now)
+    return said
+
+
+def load_programs(now: datetime) -> Iterable[str]:
+    """Programs with a published version each; one whose data changed gets a new version."""
+    data = json.loads(PROGRAMS.read_text())
+    for entry in data["programs"]:
+        with transaction.atomic():
+            program, _ = Program.objects.get_or_create(
+                program_id=entry["programId"],
+                defaults={"provider_id": entry["providerId"], "kind": entry["kind"], "created_at": now},
+            )
+            _put_texts(program, entry)
+            number = _publish(program, entry["version"], now)
+        yield f"program {program.program_id} (version {number})"
+    for pair in data["conflictPairs"]:
+        first, second = sorted(pair["groups"])
+        ConflictPair.objects.update_or_create(group_a=first, group_b=second, defaults={"verdict": pair["verdict"]})
+        yield f"groups {first} and {second} on one meter: {pair['verdict']}"
+
+
+def _put_texts(program: Program, entry: Mapping[str, Any]) -> None:
+    versions = {consent["type"]: consent["textVersion"] for consent in entry["version"]["required_consents"]}
+    for consent_type, texts in entry["texts"].items():
+        for locale, body in texts.items():
+            digest = "sha256:" + hashlib.sha256(body.encode()).hexdigest()
+            text, _ = ConsentText.objects.get_or_create(
+                program=program,
+                consent_type=consent_type,
+                version=versions[consent_type],
+                locale=locale,
+                defaults={"body": body, "digest": digest},
+            )
+            if text.digest != digest:
+                raise ValueError(f"{program} {consent_type} {locale}: the text changed, so its textVersion must too")
+
+
+def _publish(program: Program, wanted: Mapping[str, Any], now: datetime) -> int:
+    published = ProgramVersion.objects.filter(program=program, state="PUBLISHED").first()
+    if published is not None:
+        if all(getattr(published, name) == value for name, value in wanted.items()):
+            return published.number
+        published.state = "RETIRED"
+        published.save(update_fields=["state"])
+    last = ProgramVersion.objects.filter(program=program).order_by("-number").first()
+    version = ProgramVersion.objects.create(
+        program=program, number=last.number + 1 if last else 1, state="PUBLISHED", published_at=now, **wanted
+    )
+    log.record(
+        Action.PROGRAM_PUBLISHED,
+        actor=SYSTEM,
+        at=now,
+        object_type="ProgramVersion",
+        object_id=str(version.pk),
+        details={"program": program.program_id, "number": version.number, "by": "sandbox load"},
+    )
+    return version.number
+
+
+def load_trust(now: datetime) -> Iterable[str]:
+    """Each utility for its own meters, devices and judgements; the program issuer for eligibility anywhere."""
+    for utility in settings.UTILITIES:
+        did = did_web(utility.url)
+        types = ["MeterOwnershipCredential", "DERCertificationCredential", "ProgramEligibilityCredential"]
+        if utility.id == PROGRAM_ISSUER_AT:
+            types.remove("ProgramEligibilityCredential")
+            programs = did_web(f"{utility.url}/issuers/program")
+            trust.add(programs, types=["ProgramEligibilityCredential"], now=now, source="sandbox")
+            yield f"trusted for eligibility: {programs}"
+        trust.add(did, types=types, utilities=[utility.id], now=now, source="sandbox")
+        yield f"trusted for {utility.id}: {did}"
+
+
+def load_agency() -> Iterable[str]:
+    """The agency with a certified operator and one whose certificate has lapsed."""
+    ours = [identity.subscriber_id for identity in settings.BECKN_IDENTITIES if identity.role == "agency"]
+    agency, _ = Agency.objects.update_or_create(
+        agency_id=AGENCY,
+        defaults={
+            "name": "Sandbox Enrolment Agency",
+            "contact_email": "help@agency.sandbox.example",
+            "contact_phone": "+91 80 0000 0100",
+            "contact_url": "https://agency.sandbox.example",
+            "contact_hours": "Mon-Sat 09:00-18:00",
+            "certified_from": _LONG_AGO,
+            "certified_until": datetime(2028, 1, 1, tzinfo=UTC),  # until 2027-12-31, the end is exclusive
+            "participants": sorted([*AGENCY_PARTICIPANTS, *ours]),
+        },
+    )
+    for operator_id, certified_until in (("op-1", None), ("op-2", datetime(2024, 7, 1, tzinfo=UTC))):
+        Membership.objects.update_or_create(
+            agency=agency, operator_id=operator_id, defaults={"certified_until": certified_until, "active": True}
+        )
+    yield f"agency {AGENCY} with operators op-1 (certified) and op-2 (lapsed)"
+
+
+def load_network(now: datetime) -> Iterable[str]:
+    """Our own identities and the journey's BAP as participants, and all of them in the sandbox's registry."""
+    participants.sync(now=now)
+    bap = journey_bap()
+    participants.add(
+        subscriber_id=bap["subscriber_id"],
+        url=bap["url"],
+        key_id=bap["key_id"],
+        public_key=bap["public_key"],
+        source=Source.SANDBOX,
+        now=now,
+    )
+    rows = [_row(identity.subscriber_id, identity.uri, identity.role, key) for identity, key in _our_keys()]
+    rows.append(_registry_row(bap["subscriber_id"], bap["url"], "BAP", bap["key_id"], bap["public_key"]))
+    path = Path(settings.VAR_DIR) / "registry.json"
+    _write(path, json.dumps(rows, indent=1), mode=0o644)
+    yield f"participant {bap['subscriber_id']} (the journey's BAP, called back at {bap['url']})"
+    yield f"registry with {len(rows)} keys: {path}"
+
+
+def journey_bap() -> dict[str, str]:
+    """The journey's BAP: subscriber_id, key_id, seed and public_key (base64), url. Made once per deployment."""
+    path = Path(settings.VAR_DIR) / "journey.json"
+    if path.exists():
+        kept: dict[str, str] = json.loads(path.read_text())
+        return kept
+    seed, public_key = generated.key_pair()
+    port = (urlsplit(settings.PUBLIC_URL).port or 8000) + JOURNEY_PORT
+    made = {
+        "subscriber_id": JOURNEY_SUBSCRIBER,
+        "key_id": f"{generated.MARK}journey-1",
+        "seed": seed,
+        "public_key": public_key,
+        "url": f"http://127.0.0.1:{port}/beckn",
+    }
+    _write(path, json.dumps(made), mode=0o600)
+    return made
+
+
+def _our_keys() -> Iterable[tuple[Any, Any]]:
+    return [(identity, key) for identity in settings.BECKN_IDENTITIES for key in identity.keys]
+
+
+def _row(subscriber_id: str, url: str, role: str, key: Any) -> dict[str, Any]:
+    row = _registry_row(subscriber_id, url, "BPP" if role == "owner" else "BAP", key.key_id, key.public_key)
+    if key.valid_from:
+        row["valid_from"] = key.valid_from.isoformat()
+    if key.valid_until:
+        row["valid_until"] = key.valid_until.isoformat()
+    return row
+
+
+def _registry_row(subscriber_id: str, url: str, type_: str, key_id: str, public_key: str) -> dict[str, Any]:
+    """One row as a v1 registry answers it (spec/wire.md 6)."""
+    return {
+        "subscriber_id": subscriber_id,
+        "url": url,
+        "type": type_,
+        "domain": "energy.enrollment",
+        "key_id": key_id,
+        "signing_public_key": public_key,
+        "valid_from": "2020-01-01T00:00:00Z",
+        "valid_until": "2099-12-31T00:00:00Z",
+        "status": "SUBSCRIBED",
+    }
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    draft.replace(path)
