@@ -38,6 +38,7 @@ class Doorbell(Celery):
 
 
 app = Doorbell("energy-credentials")
+app.set_default()  # current_app is per thread, and web threads are not the one that imported us
 app.config_from_object("config.queues")
 app.autodiscover_tasks()
 

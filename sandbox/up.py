@@ -125,7 +125,7 @@ class Demo:
             command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
             self._start(name, command, SANDBOX_UTILITY_TOKEN=tokens.get(name, ""))
         for child, port in zip(self.children, self.utility_ports.values(), strict=True):
-            supervisor.wait_until_answers(child, f"http://127.0.0.1:{port}/")
+            supervisor.wait_until_answers(child, f"http://127.0.0.1:{port}/healthz")
 
     def _start_workers(self) -> None:
         """With an outside broker the worker and the beat are processes; without one they live in the web process."""

@@ -1,12 +1,18 @@
 """What every test may ask for. Real PostgreSQL; a test that commits starts from the template database."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from django.db import connection, connections
 from django.test import TransactionTestCase
+
+from sandbox import generated
+from tests.stack import Stack
 
 TEMPLATE_SUFFIX = "_template"
 
@@ -38,8 +44,55 @@ def fresh_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[st
     clone = f"fresh_{uuid4().hex[:12]}"
     with django_db_blocker.unblock():
         copy_database(name() + TEMPLATE_SUFFIX, clone)
-        yield clone
+    yield clone
+    with django_db_blocker.unblock():
         drop_database(clone)
+
+
+@pytest.fixture
+def make_stack(fresh_database: str, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """A function that starts a stack of real processes as the test wants it: `make_stack(workers=2, broker="redis")`.
+
+    One per test; stopped afterwards, its logs shown by pytest's tmp_path.
+    """
+    stacks: list[Stack] = []
+
+    def make(**wanted: Any) -> Stack:
+        stack = Stack(database_url=database_url(fresh_database), folder=tmp_path / "stack", **wanted)
+        stacks.append(stack)
+        stack.start()
+        return stack
+
+    yield make
+    for stack in stacks:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[Stack]:
+    """The stack that tests share which need nothing special of it: two workers, Redis where there is one.
+
+    Each test brings its own subjects, orders and ids; nobody kills or moves anything here.
+    """
+    clone = f"shared_{uuid4().hex[:12]}"
+    with django_db_blocker.unblock():
+        copy_database(name() + TEMPLATE_SUFFIX, clone)
+    wanted = Stack(
+        database_url=database_url(clone),
+        folder=tmp_path_factory.mktemp("stack"),
+        workers=2,
+        broker="auto",
+        utilities=(generated.UTILITY_A, generated.UTILITY_B),
+    )
+    with wanted as running:
+        yield running
+    with django_db_blocker.unblock():
+        drop_database(clone)
+
+
+def database_url(database: str) -> str:
+    """The address of another database on the test server."""
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}").geturl()
 
 
 def name() -> str:

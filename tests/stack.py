@@ -1,0 +1,278 @@
+"""The whole service as real processes against a database of its own: web, workers, utilities, a broker, and a BAP.
+
+    with Stack(database_url=…, folder=…) as stack:
+        stack.bap.ask(stack.base, message)
+
+Also used by the benchmark, outside of pytest. Start it from the main thread: children die with the thread that made
+them.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import psutil
+import psycopg
+
+from sandbox import generated, supervisor
+from sandbox.postgres import free_port
+from sandbox.supervisor import Child
+from tests.bap import Answer, Bap, http
+
+ROOT = Path(__file__).resolve().parent.parent
+Broker = Literal["auto", "redis", "none"]
+
+
+@dataclass
+class Stack:
+    """What to start, and then what runs.
+
+    `broker`: "redis" needs a Redis, "none" leaves the work to the sweep, "auto" takes Redis where there is one.
+    `clock_offset` seconds move every process, the sandbox and the BAP. `environment` wins over all settings.
+    `beat` starts a beat process (else the workers' sweepers do its jobs every `beat_seconds`).
+    """
+
+    database_url: str
+    folder: Path
+    web_workers: int = 1
+    web_threads: int = 4
+    workers: int = 1
+    worker_threads: int = 4
+    beat: bool = False
+    beat_seconds: float = 1.0
+    sweep_seconds: float = 0.2
+    broker: Broker = "none"
+    utilities: Sequence[str] = (generated.UTILITY_A,)
+    personas: bool = True
+    clock_offset: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    migrate: bool = False
+
+    def __post_init__(self) -> None:
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.utility_ports = {name: free_port() for name in self.utilities}
+        self.logs = self.folder / "logs"
+        self.settings_file = self.folder / "settings.env"
+        self.settings = generated.settings_for(self.port, folder=self.folder, utility_ports=self.utility_ports)
+        self.bap = Bap(offset=self.clock_offset)
+        self.children: dict[str, Child] = {}
+        self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
+
+    # life
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything in its order; a few seconds."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._settle()
+        if self.migrate:
+            self.manage("migrate", "--no-input", "--verbosity", "0")
+        self.manage("bootstrap")
+        for name, port in self.utility_ports.items():
+            self._start_utility(name, port)
+        for name, port in self.utility_ports.items():
+            supervisor.wait_until_answers(self.children[name], f"http://127.0.0.1:{port}/healthz")
+        if self.personas:
+            self.manage("sandbox", "load")
+        self.bap.start()
+        self.register(self.bap)
+        for number in range(self.workers):
+            self._start_worker(f"worker-{number + 1}")
+        if self.beat:
+            self._start("beat", [sys.executable, "-m", "celery", "--app", "config", "--quiet", "beat"])
+        self._start_web()
+
+    def stop(self) -> None:
+        """Stop everything; the logs stay."""
+        self.bap.stop()
+        supervisor.stop_all(list(self.children.values()))
+        self.children.clear()
+
+    # single processes
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process with its children, as a crash would."""
+        self.children[name].kill()
+
+    def restart(self, name: str) -> None:
+        """Start a process again, after stopping it if it runs; waits until the web answers."""
+        self.children.pop(name).stop()
+        command, environment = self._commands[name]
+        self._start(name, command, **environment)
+        if name == "web":
+            self._wait_for_web()
+
+    def add_worker(self) -> str:
+        """Start one more worker and return its name."""
+        name = f"worker-{sum(each.startswith('worker-') for each in self.children) + 1}"
+        self._start_worker(name)
+        return name
+
+    def utility_url(self, name: str = generated.UTILITY_A) -> str:
+        return f"http://127.0.0.1:{self.utility_ports[name]}"
+
+    def fault(self, mode: str, *, seconds: float = 30.0, utility: str = generated.UTILITY_A) -> None:
+        """Set a fault of a sandbox utility: slow, down, html, rotated-keys, none (contract.md)."""
+        raw = json.dumps({"mode": mode, "seconds": seconds}).encode()
+        answer = http("POST", f"{self.utility_url(utility)}/faults", raw, {"Content-Type": "application/json"})
+        assert answer.status < 300, answer.raw
+
+    # asking
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET a path of ours; headers as keywords with underscores."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return http("GET", path if path.startswith("http") else self.base + path, headers=sent)
+
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run an operator's command on this deployment. Raises AssertionError with its words when it fails."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.variables(), capture_output=True, text=True
+        )
+        with (self._made(self.logs) / "commands.log").open("a") as log:
+            log.write(done.stdout + done.stderr)
+        assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        return done
+
+    def register(self, bap: Bap, *options: str) -> None:
+        """Make a participant known, allowed to speak for the people of every utility here."""
+        self.manage(
+            *("participant", "add", "--subscriber-id", bap.subscriber_id, "--key-id", bap.key_id),
+            *("--public-key", bap.public_key, "--url", bap.uri, "--type", "BAP"),
+            *("--asserts-subjects", *self.utilities),
+            *options,
+        )
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Read or change the stack's database."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def idle(self) -> bool:
+        """Whether every message has been handled and every callback delivered."""
+        return self.sql(
+            "SELECT (SELECT count(*) FROM beckn_inbox WHERE state = 'WAITING')"
+            " + (SELECT count(*) FROM beckn_outbox WHERE state = 'WAITING')"
+        ) == [(0,)]
+
+    def log_texts(self) -> dict[str, str]:
+        """What each process has written, by name."""
+        return {path.stem: path.read_text(errors="replace") for path in sorted(self.logs.glob("*.log"))}
+
+    def usage(self) -> dict[str, tuple[float, float]]:
+        """CPU seconds used so far and resident MB now, of every child with its own children."""
+        return {name: _usage(child.pid) for name, child in self.children.items() if child.is_running()}
+
+    def variables(self, **more: str) -> dict[str, str]:
+        """The environment of our processes: nothing of the test run's own."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}
+        fixed = {"SETTINGS_FILE": str(self.settings_file), "DJANGO_SETTINGS_MODULE": "config.settings"}
+        return {**kept, **fixed, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+    # inside
+
+    def _settle(self) -> None:
+        self.settings |= {
+            "DATABASE_URL": self.database_url,
+            "DATABASE_POOL": str(max(self.web_threads, self.worker_threads) + 3),
+            "WORKER_THREADS": str(self.worker_threads),
+            "SWEEP_SECONDS": str(self.sweep_seconds),
+            "BEAT_SECONDS": str(self.beat_seconds),
+            "CLOCK_OFFSET": str(self.clock_offset),
+            "LOG_FORMAT": "json",
+            "CELERY_BROKER_URL": self._find_broker(),
+            **self.environment,
+        }
+        generated.write(self.settings_file, self.settings)
+
+    def _find_broker(self) -> str:
+        if self.broker == "none":
+            return "memory://"
+        url = os.environ.get("TEST_REDIS_URL", "")
+        if not url and redis_is_here():
+            port = free_port()
+            command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            self._start("redis", [*command, "--dir", str(self.folder)])
+            url = f"redis://127.0.0.1:{port}/0"
+            _wait_for_port(self.children["redis"], port)
+        assert url or self.broker == "auto", "no Redis here: install redis-server or set TEST_REDIS_URL"
+        return url or "memory://"
+
+    def _start_utility(self, name: str, port: int) -> None:
+        tokens = {utility["id"]: utility["token"] for utility in json.loads(self.settings["UTILITIES"])}
+        command = [sys.executable, "-m", "sandbox.utility", "--port", str(port), "--utility", name]
+        command += ["--var", str(self.folder), "--clock-offset", str(self.clock_offset)]
+        self._start(name, command, SANDBOX_UTILITY_TOKEN=tokens[name])
+
+    def _start_worker(self, name: str) -> None:
+        command = [sys.executable, "-m", "celery", "--app", "config", "--quiet", "worker", "--hostname", name]
+        self._start(name, [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+    def _start_web(self) -> None:
+        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--no-ws"]
+        command += ["--port", str(self.port), "--workers", str(self.web_workers)]
+        command += ["--blocking-threads", str(self.web_threads), "--log-level", "warning"]
+        self._start("web", [*command, "config.wsgi:application"])
+        self._wait_for_web()
+
+    def _wait_for_web(self) -> None:
+        supervisor.wait_until_answers(self.children["web"], f"{self.base}/healthz")
+
+    def _start(self, name: str, command: list[str], **more: str) -> None:
+        self._commands[name] = (command, more)
+        self.children[name] = supervisor.start(
+            name, command, environment=self.variables(**more), folder=ROOT, logs=self.logs
+        )
+
+    @staticmethod
+    def _made(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def redis_is_here() -> bool:
+    """Whether a Redis can be had: one to start, or one named by TEST_REDIS_URL."""
+    return bool(os.environ.get("TEST_REDIS_URL") or shutil.which("redis-server"))
+
+
+def _wait_for_port(child: Child, port: int) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until and child.is_running():
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise supervisor.DidNotStart(f"{child.name}: {child.last_words()}")
+
+
+def _usage(pid: int) -> tuple[float, float]:
+    leader = psutil.Process(pid)
+    cpu = memory = 0.0
+    for process in [leader, *leader.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+            cpu += times.user + times.system
+            memory += process.memory_info().rss / 1_048_576
+        except psutil.NoSuchProcess:
+            continue
+    return cpu, memory
