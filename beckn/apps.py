@@ -10,7 +10,7 @@ class BecknConfig(AppConfig):
 
     def ready(self) -> None:
         if find_spec("beckn.checks"):
-            import beckn.checks  # noqa: F401  (registers the system checks)
+            import beckn.checks
 
         if find_spec("beckn.listeners"):
             import beckn.listeners  # noqa: F401  (connects enrollment_changed)

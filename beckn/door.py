@@ -106,6 +106,29 @@ class Door:
             now=now,
         )
 
+    def apologise(self, message: Received, incident_id: str, *, now: datetime) -> Outbox:
+        """Write the callback for a message we could not handle: our fault, with a reference to quote."""
+        _needs_transaction()
+        error = {
+            "type": "SYSTEM_ERROR",
+            "code": "INTERNAL",
+            "message": "Something went wrong on our side. Please quote the incident id.",
+            "details": {"incidentId": incident_id},
+        }
+        order = message.message.get("order")
+        order_id = order.get("beckn:id") if isinstance(order, dict) else None
+        named = {"beckn:id": order_id} if isinstance(order_id, str) else {}
+        return write(
+            kind=Outbox.Kind.ANSWER,
+            participant=message.participant,
+            uri=str(message.context.get("bap_uri", "")),
+            context=answer_context(message, now, {}),
+            body={"order": {**named, "error": error}},
+            secret_paths=(),
+            now=now,
+            in_answer_to=message.inbox_id,
+        )
+
 
 def answer_context(message: Received, now: datetime, wins: Mapping[str, Any]) -> dict[str, Any]:
     """Return the callback's context: the request's, turned round; its message id is echoed (decision 53)."""

@@ -8,7 +8,7 @@ from psycopg.types.json import Json
 
 
 class MessageField(models.JSONField):
-    """JSON in PostgreSQL's `json` type, which keeps the order of keys and the writing of numbers; `jsonb` keeps neither.
+    """JSON in PostgreSQL's `json` type, which keeps the order of keys and the writing of numbers, as `jsonb` does not.
 
     Answers are read by people beside the guide's samples, and a number that arrived as 10.0 should leave as 10.0.
     No look-ups into the value: what is searched for has a column of its own.

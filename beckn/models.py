@@ -13,7 +13,7 @@ from identity.encryption import EncryptedJSONField
 
 
 class Source(models.TextChoices):
-    """Where we know a participant or a key from. What an operator or the file said is never overwritten by a registry."""
+    """Where we know a participant or a key from. A registry never overwrites what an operator or the file said."""
 
     COMMAND = "COMMAND", _("operator command")
     FILE = "FILE", _("participants file")

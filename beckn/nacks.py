@@ -34,7 +34,7 @@ class NackCode(StrEnum):
 
 @dataclass
 class Nack(Exception):
-    """A message is not taken. `path` points into the JSON ("context.ttl"), or names the header or part that is wrong."""
+    """A message is not taken. `path` points into the JSON ("context.ttl"), or names the header that is wrong."""
 
     status: int
     code: NackCode

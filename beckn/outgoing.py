@@ -29,7 +29,9 @@ def write(
     in_answer_to: int | None = None,
 ) -> Outbox:
     """Insert one Outbox row, its secrets sealed, and ring for a worker on commit."""
-    message = {key: value for key, value in body.items() if key != "context"} if "message" in body else {"message": body}
+    message = (
+        {key: value for key, value in body.items() if key != "context"} if "message" in body else {"message": body}
+    )
     whole = {"context": dict(context), **message}
     marked = sealing.credential_places(whole)
     whole = orjson.loads(orjson.dumps(whole, default=str))  # a copy to dig in, plain JSON values only

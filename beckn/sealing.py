@@ -1,8 +1,8 @@
 """Taking the secrets out of a message before it is kept, and putting them back when it is handled or sent.
 
-A secret path is written like "message.order.beckn:fulfillments[].beckn:customer.beckn:person.schema:name": keys between
-dots, "[]" for every element of a list; "**.person.name" is the key `name` of a `person` at any depth. Values are put back
-by the place they were taken from, never by looking for a placeholder's text: a sender who writes such a text gains nothing.
+A secret path is written like "message.order.beckn:fulfillments[].beckn:customer.beckn:person": keys between dots, "[]"
+for every element of a list; "**.person.name" is the key `name` of a `person` at any depth. Values are put back by the
+place they were taken from, never by looking for a placeholder's text: a sender who writes such a text gains nothing.
 Source: decision 27.
 """
 
@@ -56,9 +56,9 @@ def dig_holes(
 ) -> tuple[list[list[Any]], list[list[Any]]]:
     """Take the secrets out of a message we are going to send, in place.
 
-    `known` are holes that are there already. Returns (holes, sealed): a hole is [place, kind, reference]. "credential" is filled from the kept bytes of our
-    credential `reference`; "url" from sealed, or with `reference`, the address without its token; "secret" from sealed
-    or not at all. `sealed` is [place, value] as in `take_out`.
+    `known` are holes that are there already. Returns (holes, sealed): a hole is [place, kind, reference]. "credential"
+    is filled from the kept bytes of our credential `reference`; "url" from sealed, or with `reference`, the address
+    without its token; "secret" from sealed or not at all. `sealed` is [place, value] as in `take_out`.
     """
     holes = list(known)
     taken = {tuple(hole[0]) for hole in holes}

@@ -1,0 +1,79 @@
+"""Who works on which row: a lease taken in one short statement, never held by a lock (decisions 23, 29).
+
+A worker that dies leaves a lease that runs out; the next one takes the row. Claiming is fair in a simple way: of one
+participant at most a few rows are in work at once, so that a peer that hangs cannot hold up the others.
+"""
+
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+from django.db import connection
+
+from beckn.models import Inbox, Outbox, State
+
+Row = TypeVar("Row", Inbox, Outbox)
+
+_FREE = "state = 'WAITING' AND due_at <= %(now)s AND (lease_until IS NULL OR lease_until <= %(now)s)"
+# Outgoing rows wait for a peer that is suspended or did not answer a moment ago; what came in is worked off anyhow.
+_READY_PEER = {
+    Inbox: "TRUE",
+    Outbox: "p.suspended_at IS NULL AND (p.held_until IS NULL OR p.held_until <= %(now)s)",
+}
+
+_CLAIM = """
+WITH free AS (
+  SELECT o.id, o.due_at FROM beckn_participants p CROSS JOIN LATERAL (
+    SELECT id, due_at FROM {table} WHERE participant_id = p.id AND {free} ORDER BY due_at, id
+    LIMIT GREATEST(0, %(each)s - (SELECT count(*) FROM {table} busy
+      WHERE busy.participant_id = p.id AND busy.state = 'WAITING' AND busy.lease_until > %(now)s))
+  ) o WHERE {peer} AND (%(participant)s::bigint IS NULL OR p.id = %(participant)s)
+  ORDER BY o.due_at LIMIT %(most)s
+), mine AS (SELECT id FROM {table} WHERE id IN (SELECT id FROM free) AND {free} FOR UPDATE SKIP LOCKED)
+UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
+FROM mine WHERE t.id = mine.id RETURNING t.id
+"""
+_CLAIM_ONE = """
+UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
+FROM beckn_participants p
+WHERE t.id = %(id)s AND p.id = t.participant_id AND {peer}
+  AND t.state = 'WAITING' AND t.due_at <= %(now)s AND (t.lease_until IS NULL OR t.lease_until <= %(now)s)
+  AND (SELECT count(*) FROM {table} busy WHERE busy.participant_id = t.participant_id
+       AND busy.state = 'WAITING' AND busy.lease_until > %(now)s) < %(each)s
+RETURNING t.id
+"""
+
+
+def claim(
+    model: type[Row],
+    *,
+    now: datetime,
+    seconds: float,
+    most: int,
+    each: int,
+    participant_id: int | None = None,
+) -> list[int]:
+    """Take up to `most` due rows for `seconds`, of one participant at most `each` in work at once; return their ids."""
+    if most <= 0:
+        return []
+    values = {"now": now, "each": each, "most": most, "participant": participant_id}
+    return _run(_CLAIM, model, values, now, seconds)
+
+
+def claim_one(model: type[Row], row_id: int, *, now: datetime, seconds: float, each: int) -> bool:
+    """Take this row if it is due, free, and its participant has fewer than `each` rows in work."""
+    return bool(_run(_CLAIM_ONE, model, {"now": now, "id": row_id, "each": each}, now, seconds))
+
+
+def release(row: Row, **changes: object) -> bool:
+    """Write `changes` and give the lease back; False when it had run out and somebody else has the row now."""
+    values = {"lease": None, "lease_until": None, **changes}
+    return bool(type(row).objects.filter(pk=row.pk, state=State.WAITING, lease=row.lease).update(**values))
+
+
+def _run(statement: str, model: type[Row], values: dict[str, object], now: datetime, seconds: float) -> list[int]:
+    text = statement.format(table=model._meta.db_table, free=_FREE, peer=_READY_PEER[model])
+    lease: UUID = uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(text, {**values, "lease": lease, "until": now + timedelta(seconds=seconds)})
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,224 @@
+"""What workers do: handle what came in, deliver what has to go out, and clean up. Rows are the truth (decision 29).
+
+Every function is idempotent and safe to run in many processes at once. Celery tasks only make it sooner; `sweep_inbox`
+and `sweep_outbox`, called every second, find whatever nobody announced.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connections, transaction
+from django.db.models import Model, QuerySet
+
+from audit import clock
+from audit.log import SYSTEM, Action, record
+from beckn import delivery, leases, limits, registry, sealing
+from beckn.door import Door, LeaseLost
+from beckn.messages import Received, received
+from beckn.models import Inbox, Outbox, State
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30.0  # longer than a handler may wait for its utilities
+AT_ONCE_PER_PARTICIPANT = 8
+MAX_ATTEMPTS = 8
+RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 60)
+PURGE_BATCH = 1000
+
+
+@shared_task(name="beckn.tasks.process_inbox", ignore_result=True)
+def process_inbox(inbox_id: int) -> None:
+    """Handle one received message if it is due and nobody else has it."""
+    if _claim_inbox(inbox_id):
+        _handle(inbox_id)
+
+
+@shared_task(name="beckn.tasks.deliver_outbox", ignore_result=True)
+def deliver_outbox(outbox_id: int) -> None:
+    """Deliver one message if it is due and nobody else has it, then what else is due for the same participant."""
+    now = clock.now()
+    if leases.claim_one(Outbox, outbox_id, now=now, seconds=delivery.LEASE_SECONDS, each=delivery.AT_ONCE):
+        delivery.deliver(outbox_id)
+
+
+@shared_task(name="beckn.tasks.purge", ignore_result=True)
+def purge(now: datetime | None = None) -> int:
+    """Wipe sealed values after a day, give up what waited too long, delete old rows; return how many rows."""
+    at = now or clock.now()
+    sealed_before = at - timedelta(hours=getattr(settings, "RETENTION_SEALED_HOURS", 24))
+    count = 0
+    for model, field in ((Inbox, "received_at"), (Outbox, "created_at")):
+        old = model._default_manager.filter(sealed__isnull=False, **{f"{field}__lt": sealed_before})
+        count += _in_batches(old, lambda rows: rows.update(sealed=None))
+    count += delivery.give_up(at)
+    inbox_before = at - timedelta(days=getattr(settings, "RETENTION_INBOX_DAYS", 90))
+    outbox_before = at - timedelta(days=getattr(settings, "RETENTION_OUTBOX_DAYS", 90))
+    count += _in_batches(Outbox.objects.filter(created_at__lt=outbox_before, state=State.DONE), _delete)
+    count += _in_batches(Inbox.objects.filter(received_at__lt=inbox_before, state=State.DONE), _delete)
+    return count + limits.forget_old(at) + registry.forget_old(at)
+
+
+class _Pool:
+    """A few threads beside the sweeper; it claims no more than they can start at once."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._name, self._threads = name, threads
+        self._free = threading.Semaphore(threads)
+        self._executor: ThreadPoolExecutor | None = None
+
+    def places(self) -> int:
+        """Reserve every free place; the caller gives back with `unused` what it does not fill."""
+        count = 0
+        while count < self._threads and self._free.acquire(blocking=False):
+            count += 1
+        return count
+
+    def unused(self, count: int) -> None:
+        if count > 0:
+            self._free.release(count)
+
+    def start(self, work: Callable[[], None]) -> None:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
+        self._executor.submit(self._run, work)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # the lease runs out and the row is taken again; nothing else would report it
+            log.exception("a swept message failed outside its own handling")
+        finally:
+            connections.close_all()
+            self._free.release()
+
+
+_inbox_pool = _Pool("inbox", max(1, getattr(settings, "WORKER_THREADS", 4)))
+_outbox_pool = _Pool("outbox", 2 * max(1, getattr(settings, "WORKER_THREADS", 4)))
+
+
+def sweep_inbox(now: datetime) -> int:
+    """Take due messages that nobody handles and give them to the threads; return how many. Does not wait for them."""
+    return _sweep(
+        _inbox_pool,
+        lambda most: leases.claim(Inbox, now=now, seconds=LEASE_SECONDS, most=most, each=AT_ONCE_PER_PARTICIPANT),
+        _handle,
+    )
+
+
+def sweep_outbox(now: datetime) -> int:
+    """The same for messages that have to go out."""
+    return _sweep(
+        _outbox_pool,
+        lambda most: leases.claim(Outbox, now=now, seconds=delivery.LEASE_SECONDS, most=most, each=delivery.AT_ONCE),
+        delivery.deliver,
+    )
+
+
+def _sweep(pool: _Pool, claim: Callable[[int], list[int]], work: Callable[[int], None]) -> int:
+    places = pool.places()
+    try:
+        claimed = claim(places)
+    except BaseException:
+        pool.unused(places)
+        raise
+    pool.unused(places - len(claimed))
+    for row_id in claimed:
+        pool.start(partial(work, row_id))
+    return len(claimed)
+
+
+def drain(now: datetime | None = None, *, rounds: int = 50) -> int:
+    """Do everything that is due in this thread, until nothing is; for tests and commands. Returns how many rows."""
+    count = 0
+    for _ in range(rounds):
+        at = now or clock.now()
+        inbox = leases.claim(Inbox, now=at, seconds=LEASE_SECONDS, most=20, each=20)
+        for row_id in inbox:
+            _handle(row_id)
+        outbox = leases.claim(Outbox, now=at, seconds=delivery.LEASE_SECONDS, most=20, each=20)
+        for row_id in outbox:
+            delivery.deliver(row_id)
+        count += len(inbox) + len(outbox)
+        if not inbox and not outbox:
+            break
+    return count
+
+
+def _claim_inbox(inbox_id: int) -> bool:
+    # Bells are rung once a message, and a burst of one participant is handled by as many workers as there are.
+    return leases.claim_one(Inbox, inbox_id, now=clock.now(), seconds=LEASE_SECONDS, each=1000)
+
+
+def _handle(inbox_id: int) -> None:
+    """Call the handler for a row whose lease we hold, with no transaction open."""
+    row = Inbox.objects.select_related("participant").get(pk=inbox_id)
+    if row.attempts > MAX_ATTEMPTS:  # it took the workers down with it
+        _give_up(row, "too many attempts", clock.now())
+        return
+    try:
+        body = sealing.put_back(row.body, row.sealed)
+        _call_handler(received(row, row.participant, body))
+    except LeaseLost:
+        log.warning("a message was answered by another worker meanwhile", extra={"inbox": row.pk})
+    except Exception as problem:  # whatever a handler did not expect is retried, and then shown to an operator
+        log.exception("a handler failed", extra={"inbox": row.pk, "action": row.action, "attempt": row.attempts})
+        _retry(row, f"{type(problem).__name__}"[:500], clock.now())
+
+
+def _call_handler(message: Received) -> None:
+    from beckn.handlers import handle  # late: the rooms above the transport import it
+
+    handle(message, now=clock.now())
+    still_open = Inbox.objects.filter(pk=message.inbox_id, state=State.WAITING, lease=message.lease)
+    if still_open.exists():
+        raise RuntimeError(f"the handler of {message.action} returned without an answer")
+
+
+def _retry(row: Inbox, error: str, now: datetime) -> None:
+    """Try again soon, as long as the answer can still be in time, and three times in any case."""
+    wait = RETRY_SECONDS[min(row.attempts, len(RETRY_SECONDS)) - 1]
+    due = now + timedelta(seconds=wait)
+    if row.attempts < MAX_ATTEMPTS and (due < row.deadline or row.attempts < 3):
+        leases.release(row, due_at=due, last_error=error)
+        return
+    _give_up(row, error, now)
+
+
+def _give_up(row: Inbox, error: str, now: datetime) -> None:
+    """Mark the message stuck for an operator and tell the sender that it was our fault (domain.md 6, INTERNAL)."""
+    incident = str(uuid4())
+    with transaction.atomic():
+        changed = leases.release(row, state=State.STUCK, last_error=error, incident_id=incident)
+        if not changed:
+            return
+        record(
+            Action.MESSAGE_STUCK,
+            actor=SYSTEM,
+            at=now,
+            object_type="inbox",
+            object_id=str(row.pk),
+            details={"action": row.action, "error": error, "incident": incident, "attempts": row.attempts},
+        )
+        message = received(row, row.participant, row.body)
+        Door().apologise(message, incident, now=now)
+    log.error("a message is stuck", extra={"inbox": row.pk, "action": row.action, "incident": incident})
+
+
+def _delete(rows: QuerySet[Model]) -> int:
+    return rows.delete()[0]
+
+
+def _in_batches(rows: QuerySet[Model], act: Callable[[QuerySet[Model]], int]) -> int:
+    """Do `act` on all rows, a thousand at a time, so that no lock is held for long."""
+    count = 0
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:PURGE_BATCH]):
+        act(rows.model._default_manager.filter(pk__in=ids))
+        count += len(ids)
+    return count
