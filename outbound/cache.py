@@ -53,7 +53,7 @@ class Cache:
         with kept.lock:
             # Somebody may have fetched while we waited for the lock: that answer is as fresh as ours would be.
             now = self._clock()
-            if kept.response is not None and now < kept.good_until and (not fresh or kept.asked_at >= arrived):
+            if kept.response is not None and now < kept.good_until and (not fresh or kept.asked_at > arrived):
                 return kept.response
             return self._fetch(kept, accept, max_age_default, max_age_cap, fetch)
 

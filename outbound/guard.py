@@ -130,7 +130,7 @@ def read_url(url: str) -> Target:
 def _read_host(text: str) -> str:
     host = text.lower().removesuffix(".")
     literal = as_address(host)
-    if literal is not None:
+    if literal is not None and "%" not in host:
         return str(literal)
     if not _HOST.fullmatch(host) or len(host) > 253:
         raise Forbidden("the URL's host is not a name")
