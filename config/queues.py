@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from kombu import Queue
 
-broker_url = settings.CELERY_BROKER_URL
+# kombu complains about an in-memory broker without a host
+broker_url = "memory://localhost/" if settings.CELERY_BROKER_URL.startswith("memory:") else settings.CELERY_BROKER_URL
 result_backend = None
 task_ignore_result = True
 task_serializer = "json"

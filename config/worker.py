@@ -61,8 +61,8 @@ def run_as_thread(app: Celery) -> threading.Thread:
     from celery.worker import WorkController
 
     def work() -> None:
-        controller = WorkController(app=app, hostname="demo@localhost", pool_cls="threads", loglevel="WARNING")
-        controller.start()
+        # Celery's command line sends worker_ready itself; a bare controller only calls back.
+        WorkController(app=app, hostname="demo@localhost", ready_callback=lambda _: _begin()).start()
 
     thread = threading.Thread(target=work, name="worker", daemon=True)
     thread.start()

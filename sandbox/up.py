@@ -136,6 +136,7 @@ class Demo:
         self._start("beat", [*celery, "beat"])
 
     def _start_web(self) -> None:
+        (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--workers", "1", "--blocking-threads", "4", "--no-ws"]
         command += ["--log-level", "warning", "config.wsgi:application"]

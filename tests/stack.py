@@ -229,6 +229,7 @@ class Stack:
         self._start(name, [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
     def _start_web(self) -> None:
+        (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--no-ws"]
         command += ["--port", str(self.port), "--workers", str(self.web_workers)]
         command += ["--blocking-threads", str(self.web_threads), "--log-level", "warning"]
