@@ -37,7 +37,7 @@ def trust_is_fit_for_production(databases: Sequence[str] | None = None, **_: Any
 
 
 def sandbox_only(issuer: str, source: str = "") -> bool:
-    """Whether an issuer is one of a sandbox: so marked, did:example, or a did:web on a port, loopback or private host."""
+    """Whether an issuer is one of a sandbox: so marked, did:example, or a did:web on a port or a private host."""
     if source == "sandbox" or issuer.startswith("did:example:"):
         return True
     if not issuer.startswith("did:web:"):

@@ -1,4 +1,4 @@
-"""What a verifier is told: `{verified, code, checks[], status, credential{}}`. Source: credentials.md 5; decision 50."""
+"""What a verifier is told. Source: spec credentials.md 5; decision 50."""
 
 from __future__ import annotations
 
