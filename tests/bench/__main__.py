@@ -1,0 +1,88 @@
+"""`python -m tests.bench`: run every section, print one table, write var/bench.json.
+
+Ends by itself: every section has a time limit, and all processes die with this one.
+"""
+
+import argparse
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+
+from sandbox.postgres import PostgresFailed
+from sandbox.supervisor import DidNotStart
+from tests.bench import report
+from tests.bench.deployment import ROOT, Deployment, Failed
+
+# Seconds after which a section is ended from outside: far more than it takes.
+SECTIONS = {"crypto": 90, "lists": 90, "claims": 210}
+WHOLE = (*SECTIONS, "load")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", default="", help=f"sections to run, comma-separated: {', '.join(WHOLE)}, profile")
+    parser.add_argument("--profile", action="store_true", help="also print where the time goes")
+    options = parser.parse_args()
+    wanted = [name for name in options.only.split(",") if name] or list(WHOLE)
+    if options.profile and "profile" not in wanted:
+        wanted.append("profile")
+    begun = time.monotonic()
+    deployment = Deployment()
+    figures: list[report.Figure] = []
+    failures: list[str] = []
+    try:
+        deployment.up()
+        for name in wanted:
+            try:
+                figures += _run(deployment, name)
+            except (Failed, DidNotStart) as problem:
+                failures.append(f"{name}: {problem}")
+    except (Failed, DidNotStart, PostgresFailed) as problem:
+        failures.append(str(problem))
+    finally:
+        deployment.down()
+    about = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": _machine(), "failures": failures}
+    print(f"{_machine()}, {time.monotonic() - begun:.0f} s\n{report.table(figures)}\n", flush=True)
+    for failure in failures:
+        print(f"NOT MEASURED {failure}", file=sys.stderr)
+    report.write(ROOT / "var" / "bench.json", figures, about)
+    return 1 if failures else 0
+
+
+def _run(deployment: Deployment, name: str) -> list[report.Figure]:
+    print(f"… {name}", file=sys.stderr, flush=True)
+    if name in SECTIONS:
+        return _in_a_process(deployment, name, SECTIONS[name])
+    figures: list[report.Figure] = import_module(f"tests.bench.{name}").run(deployment)
+    return figures
+
+
+def _in_a_process(deployment: Deployment, name: str, seconds: float) -> list[report.Figure]:
+    environment = deployment.database(name)
+    result = deployment.folder / f"{name}.json"
+    child = deployment.start(name, [sys.executable, "-m", "tests.bench.section", name, str(result)], environment)
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(seconds)
+        if child.is_running() or child.process.returncode:
+            state = f"took more than {seconds:g} s" if child.is_running() else "failed"
+            raise Failed(f"{state}\n{child.last_words()}")
+    finally:
+        child.kill()
+        deployment.drop(name)
+    return report.from_json(result.read_text())
+
+
+def _machine() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{cores} cores, Python {platform.python_version()}{load}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
