@@ -57,7 +57,7 @@ def broker() -> str:
     if settings.CELERY_BROKER_URL.startswith("memory:"):
         return "ok"
     try:
-        with celery.connection_for_write() as line:
+        with celery.connection_for_write(settings.CELERY_BROKER_URL) as line:
             line.ensure_connection(max_retries=1, timeout=1, interval_start=0, interval_step=0)
     except Exception as problem:  # every transport raises errors of its own
         return f"unreachable ({type(problem).__name__}); the sweep does the work"

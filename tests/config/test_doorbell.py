@@ -1,0 +1,39 @@
+"""A broker that is down costs a second, never an error; without one nothing piles up."""
+
+import time
+
+import pytest
+
+from config.celery import Doorbell
+from sandbox.postgres import free_port
+
+
+@pytest.fixture
+def bell() -> Doorbell:
+    bell = Doorbell("test", set_as_current=False)
+    bell.config_from_object("config.queues")
+    return bell
+
+
+def test_without_a_listener_an_in_memory_bell_is_not_rung(bell):
+    assert not bell.reaches_a_worker()
+    assert bell.send_task("beckn.tasks.process_inbox", args=[1]) is None
+
+
+def test_a_dead_broker_is_noticed_quickly_and_then_left_alone(bell):
+    bell.conf.broker_url = f"redis://127.0.0.1:{free_port()}/0"
+    started = time.monotonic()
+    assert bell.send_task("beckn.tasks.process_inbox", args=[1]) is None
+    assert time.monotonic() - started < 2.0
+    started = time.monotonic()
+    for number in range(100):
+        assert bell.send_task("beckn.tasks.process_inbox", args=[number]) is None
+    assert time.monotonic() - started < 0.1
+
+
+def test_every_kind_of_work_has_its_queue(bell):
+    assert {queue.name for queue in bell.conf.task_queues} == {"inbox", "outbox", "bulk", "notices"}
+    router = bell.amqp.router
+    assert router.route({}, "beckn.tasks.process_inbox")["queue"].name == "inbox"
+    assert router.route({}, "beckn.tasks.deliver_outbox")["queue"].name == "outbox"
+    assert router.route({}, "credentials.tasks.upkeep")["queue"].name == "bulk"
