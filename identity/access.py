@@ -1,0 +1,115 @@
+"""The table "URL name → who may ask", enforced: an address that is not in it is answered to nobody.
+
+Source: design, identity. Which participant, holder or operator it is, the views find out; here stands what kind.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
+
+View = Callable[..., HttpResponse]
+
+
+class Who(Enum):
+    PUBLIC = auto()  # anybody, also without a sign-in
+    PARTICIPANT = auto()  # the view proves the sender by the message's signature
+    BEARER = auto()  # the address or a Bearer token is the proof, checked by the view
+    OPERATOR = auto()  # a machine of ours, by an operator's token
+    STAFF = auto()  # a person who works here, signed in
+
+
+TABLE: dict[str, Who] = {
+    "healthz": Who.PUBLIC,
+    "readyz": Who.PUBLIC,
+    "metrics": Who.PUBLIC,
+    "journal-seals": Who.PUBLIC,
+    "journal-seal": Who.PUBLIC,
+    "journal-keys": Who.PUBLIC,
+    "beckn-receive": Who.PARTICIPANT,
+    "bap-receive": Who.PARTICIPANT,
+    "consent-text": Who.PUBLIC,
+    "credential": Who.BEARER,
+    "verify": Who.PUBLIC,
+    "verify-credential": Who.PUBLIC,
+    "status-list": Who.PUBLIC,
+    "status-list-number": Who.PUBLIC,
+    "credential-context": Who.PUBLIC,
+    "credential-schema": Who.PUBLIC,
+    "did-document": Who.PUBLIC,
+    "jwks": Who.PUBLIC,
+}
+
+
+class AccessTable:
+    """Middleware that holds every request against the table before its view runs."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: View, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Return a refusal, or None to go on to the view."""
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        who = who_may(name)
+        if who is None:
+            return HttpResponseForbidden("This address is not in the access table.")
+        if who is Who.OPERATOR and operator_of(request) is None:
+            return _needs_a_token()
+        if who is Who.STAFF and not _is_staff(request):
+            return HttpResponseForbidden("For staff.")
+        return None
+
+
+def who_may(name: str) -> Who | None:
+    """Return who may ask for a URL name; None where the table does not say, which is nobody."""
+    return TABLE.get(name)
+
+
+def operator_required(view: View) -> View:
+    """Let a view run only with an operator's Bearer token; `request.operator` is then the token's name."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        operator = operator_of(request)
+        if operator is None:
+            return _needs_a_token()
+        request.operator = operator  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+def operator_of(request: HttpRequest) -> str | None:
+    """Return the name of the operator's token in the request, None without a good one.
+
+    `settings.OPERATOR_TOKENS` holds "name:sha256 in hex": the token itself is kept nowhere.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    digest = hashlib.sha256(token.strip().encode()).hexdigest()
+    known = [entry.rpartition(":") for entry in settings.OPERATOR_TOKENS]
+    # All are compared, so that the time taken tells nothing.
+    names = [name for name, _, expected in known if hmac.compare_digest(digest, expected.lower())]
+    return names[0] if names else None
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return bool(user is not None and user.is_active and user.is_staff)
+
+
+def _needs_a_token() -> HttpResponse:
+    response = JsonResponse({"error": "An operator's token is needed."}, status=401)
+    response["WWW-Authenticate"] = "Bearer"
+    return response

@@ -1,0 +1,220 @@
+"""Enrolment agencies: may this one send this message, and how operators of the service change them (decision 48)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db import transaction
+
+from audit.log import Action, Actor, record
+from identity.models import Agency, Membership
+
+
+class Reason(StrEnum):
+    NOT_BOUND = "NOT_BOUND"  # also what is said of an agency nobody knows
+    SUSPENDED = "SUSPENDED"
+    NOT_CERTIFIED = "NOT_CERTIFIED"
+    UTILITY_NOT_COVERED = "UTILITY_NOT_COVERED"
+    PROGRAM_NOT_COVERED = "PROGRAM_NOT_COVERED"
+    OPERATOR_NOT_CERTIFIED = "OPERATOR_NOT_CERTIFIED"
+
+
+@dataclass(frozen=True)
+class AgencyRefusal:
+    """Why an agency may not do this (EA_NOT_CERTIFIED on the wire), with a sentence for its operator."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A member to be added: certified until an instant (exclusive), or as long as the agency."""
+
+    operator_id: str
+    certified_until: datetime | None = None
+    role: str = Membership.Role.OPERATOR
+
+
+@dataclass(frozen=True)
+class Details:
+    """What `add` writes. Empty `utilities` and `programs` mean any, empty `participants` mean that nobody may send."""
+
+    name: str
+    certified_from: datetime
+    certified_until: datetime | None = None
+    utilities: Sequence[str] = ()
+    programs: Sequence[str] = ()
+    participants: Sequence[str] = ()
+    operators: Sequence[Operator] = ()
+    contact: Mapping[str, str] = field(default_factory=dict)  # email, phone, url, hours
+
+
+class UnknownAgency(LookupError):
+    """There is no agency of this id."""
+
+
+def check(
+    agency_id: str,
+    *,
+    operator_id: str,
+    participant_id: str,
+    utility_ids: Sequence[str],
+    program_id: str,
+    at: datetime,
+) -> AgencyRefusal | Agency:
+    """Return the agency if it may send this for `participant_id` now, or why it may not. Read anew for each message.
+
+    An empty `operator_id` (callers who know only the guide's header) or `program_id` is not checked.
+    """
+    agency = Agency.objects.filter(agency_id=agency_id).first()
+    if agency is None or participant_id not in agency.participants:
+        return AgencyRefusal(Reason.NOT_BOUND, "This participant may not send for the agency it names.")
+    refusal = _refused(agency, utility_ids, program_id, at)
+    if refusal is None and operator_id:
+        refusal = _refused_operator(agency, operator_id, at)
+    return refusal or agency
+
+
+def agencies_bound_to(participant_id: str) -> set[str]:
+    """Return the ids of the agencies this participant may send for, whatever their state."""
+    return set(Agency.objects.filter(participants__contains=[participant_id]).values_list("agency_id", flat=True))
+
+
+def must_name_an_agency(participant_id: str) -> bool:
+    """Say whether a message of this participant has to name an agency: it is there for agencies only."""
+    return bool(agencies_bound_to(participant_id))
+
+
+@transaction.atomic
+def add(agency_id: str, details: Details, *, actor: Actor, at: datetime) -> Agency:
+    """Write an agency and its operators, new or anew; operators that are not named are taken off the list.
+
+    A suspension stays: only `resume` ends it. Counts from the next message on.
+    """
+    agency = Agency.objects.select_for_update().filter(agency_id=agency_id).first()
+    before = facts(agency) if agency else None
+    agency = agency or Agency(agency_id=agency_id)
+    agency.name = details.name
+    agency.certified_from, agency.certified_until = details.certified_from, details.certified_until
+    agency.utilities, agency.programs = sorted(set(details.utilities)), sorted(set(details.programs))
+    agency.participants = sorted(set(details.participants))
+    for key in ("email", "phone", "url", "hours"):
+        setattr(agency, f"contact_{key}", details.contact.get(key, ""))
+    agency.save()
+    _write_operators(agency, details.operators)
+    action = Action.AGENCY_CHANGED if before else Action.AGENCY_ADDED
+    _journal(action, agency, actor, at, before)
+    return agency
+
+
+def suspend(agency_id: str, *, reason: str, actor: Actor, at: datetime) -> Agency:
+    """Refuse the agency's messages from now on; the first suspension's moment stays. Raises UnknownAgency."""
+    return _set_suspended(agency_id, at, Action.AGENCY_SUSPENDED, reason, actor, at)
+
+
+def resume(agency_id: str, *, reason: str, actor: Actor, at: datetime) -> Agency:
+    """End a suspension. Raises UnknownAgency."""
+    return _set_suspended(agency_id, None, Action.AGENCY_RESUMED, reason, actor, at)
+
+
+def facts(agency: Agency) -> dict[str, Any]:
+    """Return an agency with its operators as plain JSON, as commands print it and the journal digests it."""
+    members = agency.memberships.order_by("operator_id") if agency.pk else Membership.objects.none()
+    return {
+        "agencyId": agency.agency_id,
+        "name": agency.name,
+        "certifiedFrom": agency.certified_from.isoformat(),
+        "certifiedUntil": _text(agency.certified_until),
+        "suspendedAt": _text(agency.suspended_at),
+        "utilities": list(agency.utilities),
+        "programs": list(agency.programs),
+        "participants": list(agency.participants),
+        "contact": {
+            "email": agency.contact_email,
+            "phone": agency.contact_phone,
+            "url": agency.contact_url,
+            "hours": agency.contact_hours,
+        },
+        "operators": [
+            {
+                "operatorId": member.operator_id,
+                "role": member.role,
+                "certifiedUntil": _text(member.certified_until),
+                "active": member.active,
+            }
+            for member in members
+        ],
+    }
+
+
+def _refused(agency: Agency, utility_ids: Sequence[str], program_id: str, at: datetime) -> AgencyRefusal | None:
+    if agency.suspended_at is not None and agency.suspended_at <= at:
+        return AgencyRefusal(Reason.SUSPENDED, "The agency is suspended.")
+    if not agency.is_certified(at):
+        return AgencyRefusal(Reason.NOT_CERTIFIED, "The agency's certificate does not cover today.")
+    if agency.utilities and not set(utility_ids) <= set(agency.utilities):
+        return AgencyRefusal(Reason.UTILITY_NOT_COVERED, "The agency is not certified for this utility.")
+    if agency.programs and program_id and program_id not in agency.programs:
+        return AgencyRefusal(Reason.PROGRAM_NOT_COVERED, "The agency is not certified for this program.")
+    return None
+
+
+def _refused_operator(agency: Agency, operator_id: str, at: datetime) -> AgencyRefusal | None:
+    member = Membership.objects.filter(agency=agency, operator_id=operator_id).first()
+    if member is None or not member.is_certified(at):
+        return AgencyRefusal(Reason.OPERATOR_NOT_CERTIFIED, "The agency's operator is not certified today.")
+    return None
+
+
+def _write_operators(agency: Agency, operators: Sequence[Operator]) -> None:
+    Membership.objects.filter(agency=agency).exclude(operator_id__in=[each.operator_id for each in operators]).update(
+        active=False
+    )
+    for each in operators:
+        Membership.objects.update_or_create(
+            agency=agency,
+            operator_id=each.operator_id,
+            defaults={"certified_until": each.certified_until, "role": each.role, "active": True},
+        )
+
+
+@transaction.atomic
+def _set_suspended(
+    agency_id: str, suspended_at: datetime | None, action: Action, reason: str, actor: Actor, at: datetime
+) -> Agency:
+    agency = Agency.objects.select_for_update().filter(agency_id=agency_id).first()
+    if agency is None:
+        raise UnknownAgency(agency_id)
+    if (agency.suspended_at is None) != (suspended_at is None):
+        before = facts(agency)
+        agency.suspended_at = suspended_at
+        agency.save(update_fields=["suspended_at"])
+        _journal(action, agency, actor, at, before, {"reason": reason} if reason else None)
+    return agency
+
+
+def _journal(
+    action: Action,
+    agency: Agency,
+    actor: Actor,
+    at: datetime,
+    before: Mapping[str, Any] | None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    record(
+        action,
+        actor=actor,
+        at=at,
+        object_type="agency",
+        object_id=agency.agency_id,
+        before=before,
+        after=facts(agency),
+        details=details,
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,139 @@
+"""The identity providers this deployment believes, and their keys (`OIDC_PROVIDERS`)."""
+
+import base64
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from django.conf import settings
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from outbound.client import OutboundError, get_cached, post
+
+KEYS_CAP_SECONDS = 300.0
+FRESH_EVERY_SECONDS = 10.0  # an unknown kid asks again, but nobody can make us ask without end
+
+
+class Client(Protocol):
+    """A client of a provider whose ID tokens one participant may send us (decision 46)."""
+
+    client_id: str
+    participant_id: str
+
+
+class Provider(Protocol):
+    """What the deployment says about a provider: `config.env.OidcProvider`."""
+
+    issuer: str  # without a slash at its end
+    utilities: Sequence[str]
+    client_id: str
+    client_secret: str
+    audiences: Sequence[str]
+    clients: Sequence[Client]
+    minimum_acr: str
+    jwks_url: str
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A key object and the one algorithm it is meant for, empty where the provider does not say."""
+
+    key: Any
+    alg: str
+
+
+class ProviderUnavailable(Exception):
+    """The provider's documents cannot be had now; nothing is known about the token."""
+
+
+def provider_for(issuer: str) -> Provider | None:
+    """Return the provider of a token's `iss`; a slash at the end makes no other issuer."""
+    return next((each for each in settings.OIDC_PROVIDERS if each.issuer == issuer.rstrip("/")), None)
+
+
+def keys_of(provider: Provider, *, fresh: bool = False) -> Mapping[str, PublicKey]:
+    """Return a provider's usable signing keys by kid ("" for one without). Raises ProviderUnavailable.
+
+    `fresh` asks the provider again, at most every ten seconds: it may have rotated its keys.
+    """
+    url = provider.jwks_url or str(_metadata(provider).get("jwks_uri", ""))
+    return _read_keys(_fetch(url, fresh=fresh and _may_ask_again(url)))
+
+
+def introspect(provider: Provider, token: str) -> Mapping[str, Any]:
+    """Ask the provider what an opaque access token is (RFC 7662). Raises ProviderUnavailable."""
+    endpoint = str(_metadata(provider).get("introspection_endpoint", ""))
+    if not endpoint:
+        return {"active": False}
+    pair = base64.b64encode(f"{provider.client_id}:{provider.client_secret}".encode()).decode()
+    headers = {
+        "Authorization": f"Basic {pair}",
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "application/json",
+    }
+    try:
+        response = post(endpoint, body=urlencode({"token": token}).encode(), headers=headers, max_bytes=65_536)
+        answer = response.json() if response.status == 200 else None
+    except (OutboundError, ValueError) as error:
+        raise ProviderUnavailable(f"{provider.issuer} does not answer about a token") from error
+    if not isinstance(answer, dict):
+        raise ProviderUnavailable(f"{provider.issuer} does not answer about a token")
+    return answer
+
+
+def _metadata(provider: Provider) -> Mapping[str, Any]:
+    document = _document(_fetch(f"{provider.issuer}/.well-known/openid-configuration"))
+    if str(document.get("issuer", "")).rstrip("/") != provider.issuer:
+        raise ProviderUnavailable(f"the configuration of {provider.issuer} names another issuer")
+    return document
+
+
+def _fetch(url: str, *, fresh: bool = False) -> bytes:
+    try:
+        response = get_cached(url, accept="application/json", max_age_cap=KEYS_CAP_SECONDS, fresh=fresh)
+    except OutboundError as error:
+        raise ProviderUnavailable(f"{url} cannot be fetched") from error
+    if response.status != 200:
+        raise ProviderUnavailable(f"{url} answers {response.status}")
+    return response.body
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ProviderUnavailable("the provider's document is no JSON object")
+    return document
+
+
+@lru_cache(maxsize=64)
+def _read_keys(body: bytes) -> Mapping[str, PublicKey]:
+    # Key objects are kept: reading a key costs more than checking a signature with it.
+    keys: dict[str, PublicKey] = {}
+    listed = _document(body).get("keys")
+    for jwk in listed if isinstance(listed, list) else []:
+        if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or jwk.get("kty") == "oct" or "d" in jwk:
+            continue
+        try:
+            keys[str(jwk.get("kid", ""))] = PublicKey(PyJWK(jwk).key, str(jwk.get("alg", "")))
+        except (PyJWTError, ValueError, TypeError, KeyError):
+            continue  # a key of a kind we do not know hides none of the others
+    return keys
+
+
+def _may_ask_again(url: str) -> bool:
+    now = time.monotonic()
+    if now - _asked_again.get(url, -FRESH_EVERY_SECONDS) < FRESH_EVERY_SECONDS:
+        return False
+    _asked_again[url] = now
+    return True
+
+
+_asked_again: dict[str, float] = {}  # one entry per provider of the settings
