@@ -9,19 +9,25 @@ from identity.encryption import EncryptedField, SealedField
 
 ROOMS = ("audit", "identity", "utility_systems", "credentials", "enrollment", "beckn", "config", "sandbox", "console")
 MODELS = [model for model in apps.get_models() if model._meta.app_config.name.split(".")[0] in ROOMS]
-LINE = re.compile(r"pii: (none|[a-z_]+(?:, [a-z_]+)*)")
+LINE = re.compile(r"pii: (?:(none)(?: \(.+\))?|([a-z_]+(?:, [a-z_]+)*))$")
+# The content of a credential is read by everyone it is shown to and names no person, only a DID and meters
+# (spec/credentials.md 1): a pseudonym, kept readable so that its signature stays checkable.
+PSEUDONYMOUS = {
+    "credentials.issuedcredential": {"subject_did", "claims"},
+    "credentials.signedform": {"body"},
+}
 # Columns whose names promise personal data; a model that has one in clear has to be looked at.
 TELLING = re.compile(
     r"^(name|full_name|e?mail|phone|mobile|address|customer_number|utility_customer_id|date_of_birth)$"
 )
-PUBLIC = {"identity.agency", "enrollment.program", "enrollment.provider"}  # an organisation's own name
+PUBLIC = {"identity.agency", "enrollment.programversion"}  # an organisation's or a program's own name
 
 
 def stated(model):
     last = (model.__doc__ or "").strip().splitlines()[-1].strip()
-    found = LINE.fullmatch(last)
+    found = LINE.search(last)
     assert found, f"{model._meta.label}: the docstring ends with {last!r}, not with `pii: none` or `pii: field, field`"
-    return set() if found[1] == "none" else set(found[1].split(", "))
+    return set(found[2].split(", ")) if found[2] else set()
 
 
 def encrypted(model):
@@ -30,7 +36,7 @@ def encrypted(model):
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_a_model_says_what_personal_data_it_holds_and_that_is_encrypted(model):
-    assert stated(model) <= encrypted(model)
+    assert stated(model) - PSEUDONYMOUS.get(model._meta.label_lower, set()) <= encrypted(model)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
