@@ -22,21 +22,31 @@ FRESH_EVERY_SECONDS = 10.0  # an unknown kid asks again, but nobody can make us 
 class Client(Protocol):
     """A client of a provider whose ID tokens one participant may send us (decision 46)."""
 
-    client_id: str
-    participant_id: str
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def participant_id(self) -> str: ...
 
 
 class Provider(Protocol):
-    """What the deployment says about a provider: `config.env.OidcProvider`."""
+    """What the deployment says about a provider; `issuer` has no slash at its end. Filled by `config.env`."""
 
-    issuer: str  # without a slash at its end
-    utilities: Sequence[str]
-    client_id: str
-    client_secret: str
-    audiences: Sequence[str]
-    clients: Sequence[Client]
-    minimum_acr: str
-    jwks_url: str
+    @property
+    def issuer(self) -> str: ...
+    @property
+    def utilities(self) -> Sequence[str]: ...
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def client_secret(self) -> str: ...
+    @property
+    def audiences(self) -> Sequence[str]: ...
+    @property
+    def clients(self) -> Sequence[Client]: ...
+    @property
+    def minimum_acr(self) -> str: ...
+    @property
+    def jwks_url(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ What is done is recognised by its key id, so a run that was stopped is simply st
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -67,7 +68,7 @@ def _one_batch(field: EncryptedField | SealedField, batch: int, last: object) ->
     """Rewrite up to `batch` values with a key above `last`; return (rows seen, values rewritten, highest key)."""
     table, key, column = _names(field)
     after = f"AND {key} > %s" if last is not None else ""
-    parameters = [*_newest(), *([last] if last is not None else []), batch]
+    parameters: list[Any] = [*_newest(), *([last] if last is not None else []), batch]
     with connection.cursor() as cursor:
         # SKIP LOCKED: we wait for nobody, so we cannot be half of a deadlock.
         cursor.execute(
@@ -91,7 +92,7 @@ def _outdated(column: str) -> str:
     return f"length({column}) > 0 AND substring({column} from 1 for %s) <> %s"
 
 
-def _newest() -> list[object]:
+def _newest() -> list[Any]:
     header = newest_header()
     return [len(header), header]
 
@@ -99,6 +100,7 @@ def _newest() -> list[object]:
 def _names(field: EncryptedField | SealedField) -> tuple[str, str, str]:
     quote, meta = connection.ops.quote_name, field.model._meta
     assert meta.pk is not None
+    assert meta.pk.column is not None and field.column is not None
     return quote(meta.db_table), quote(meta.pk.column), quote(field.column)
 
 
