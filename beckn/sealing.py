@@ -29,7 +29,7 @@ class CredentialBytes(str):
 def take_out(body: Any, paths: Iterable[str]) -> list[list[Any]]:
     """Replace every value at `paths` in place; return [place, value] of each, in order of placeholders."""
     taken: list[list[Any]] = []
-    for place, parent, key in list(_places(body, paths)):
+    for place, parent, key in _outermost(body, paths):
         value = parent[key]
         if _is_secret(value):
             parent[key] = f"sealed:{len(taken)}"
@@ -63,7 +63,7 @@ def dig_holes(
     holes = list(known)
     taken = {tuple(hole[0]) for hole in holes}
     sealed: list[list[Any]] = []
-    for place, parent, key in list(_places(body, paths)):
+    for place, parent, key in _outermost(body, paths):
         value = parent[key]
         if tuple(place) in taken or not _is_secret(value):
             continue
@@ -105,8 +105,14 @@ def _is_secret(value: Any) -> bool:
     return value is not None and value != "" and value != {} and value != []
 
 
+def _outermost(body: Any, paths: Iterable[str]) -> list[tuple[Place, Any, Any]]:
+    """Return the places in the order of the message, without those inside another one."""
+    found = {tuple(place): (place, parent, key) for place, parent, key in _places(body, paths)}
+    return [found[place] for place in found if not any(place[:length] in found for length in range(1, len(place)))]
+
+
 def _places(body: Any, paths: Iterable[str]) -> Iterator[tuple[Place, Any, Any]]:
-    """Yield (place, parent, key) of every value that one of the paths names, outer ones first."""
+    """Yield (place, parent, key) of every value that one of the paths names."""
     endings: dict[str, list[list[str]]] = {}
     for path in paths:
         if path.startswith(_ANYWHERE):

@@ -7,6 +7,7 @@ Whatever is wrong is answered with a NACK that says what and where; nothing is k
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -83,7 +84,7 @@ def _read(request: HttpRequest, action: str, actions: frozenset[str]) -> bytes:
     elif request.META.get("wsgi.input_terminated") or "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", ""):
         stream = request.META["wsgi.input"]  # Django reads nothing where no length is told
     else:
-        raise Nack(411, NackCode.MALFORMED, "Content-Length is missing.", "Content-Length")
+        return b""  # neither length nor chunks: there is no body (RFC 9112, 6.3)
     try:
         raw = bytes(stream.read(limits.MAX_BODY_BYTES + 1))
     except OSError:
@@ -99,22 +100,26 @@ def _take_request(request: HttpRequest, raw: bytes, attempt: Attempt) -> None:
     attempt.subscriber_id = proven.subscriber_id
     anonymous = proven.through_gateway and attempt.action in ANONYMOUS_SEARCHES
     expected = contexts.Expected(attempt.action, "bap", receiver_may_be_absent=anonymous)
-    inbox.accept(_checked(request, raw, proven, expected, attempt), now=now)
+    inbox.accept(_checked(request, raw, proven, expected, attempt, now), now=now)
 
 
 def _take_callback(request: HttpRequest, raw: bytes, attempt: Attempt) -> None:
     now = clock.now()
     proven = proof.prove(request, raw, now=now, source=attempt.source, realm=proof.realm())
     attempt.subscriber_id = proven.subscriber_id
-    message = _checked(request, raw, proven, contexts.Expected(attempt.action, "bpp"), attempt)
+    message = _checked(request, raw, proven, contexts.Expected(attempt.action, "bpp"), attempt, now)
     inbox.accept_callback(message, our_request=correlate(message.context.given), now=now)
 
 
 def _checked(
-    request: HttpRequest, raw: bytes, proven: proof.Proof, expected: contexts.Expected, attempt: Attempt
+    request: HttpRequest,
+    raw: bytes,
+    proven: proof.Proof,
+    expected: contexts.Expected,
+    attempt: Attempt,
+    now: datetime,
 ) -> inbox.Incoming:
     """Read the proven bytes and check everything that needs no other row than the sender's."""
-    now = clock.now()
     body = parsing.parse(raw, request.META.get("CONTENT_TYPE", ""))
     context = contexts.read(body, expected, now=now)
     sender = expected.sender
@@ -146,7 +151,7 @@ def _checked(
 
 def _tell_journal(nack: Nack, attempt: Attempt) -> None:
     """Write that a message was refused, unless the budget for that is used up: junk must not fill the journal."""
-    if nack.status in (404, 405, 411, 413):
+    if nack.status in (404, 405, 413):
         return
     now = clock.now()
     actor = Actor(ActorKind.PARTICIPANT, attempt.subscriber_id) if attempt.subscriber_id else SYSTEM
