@@ -16,7 +16,7 @@ from typing import Any
 
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, DerRef, MeterRef
-from utility_systems.ports import DerFacts, MeterFacts
+from utility_systems.ports import DerFacts, DerType, MeterFacts
 
 METER_OWNERSHIP = "MeterOwnershipCredential"
 PROGRAM_ELIGIBILITY = "ProgramEligibilityCredential"
@@ -74,6 +74,8 @@ class Evidence:
     def is_verified(self) -> bool:
         return self.reason == ""
 
+
+_DER_TYPES = frozenset(DerType.__members__)
 
 #: What of a presented credential's subject is kept with a case.
 KEPT_CLAIMS = (
@@ -287,7 +289,7 @@ def _with_content_checked(
         if claims.get("programId") != terms.program_id:
             reason = "WRONG_PROGRAM"
     elif evidence.type == DER_CERTIFICATION:
-        der_id = claims.get("derId")
+        der_id = str(claims.get("derId"))
         if der_id not in {d.der_id for d in ders} or (evidence.der_id and evidence.der_id != der_id):
             reason = "WRONG_DER"
         else:
@@ -476,14 +478,16 @@ def _check_ders(
     wanted_types = set((by_kind.get("DER_TYPE", {}).get("parameters") or {}).get("anyOf", ()))
     for ref in ders:
         known = facts.ders.get(ref.der_id)
-        if known is not None and known.owner_did and known.owner_did != subject_did:
-            return findings, _der_not_certified(ref.der_id, "it is not registered to this customer")
+        is_anothers = known is not None and known.owner_did not in ("", subject_did)
         if needs_certificate:
-            problem = _certificate_problem(ref, known, evidence, authority, now)
+            # Somebody else's device and one nobody knows get the same words, as with meters.
+            problem = _certificate_problem(ref, None if is_anothers else known, evidence, authority, now)
             outcome = Outcome.FAIL if problem else Outcome.PASS
             findings.append(Finding("DER_CERTIFIED", ref.der_id, outcome, "a valid DER certificate", problem))
             if problem:
                 return findings, _der_not_certified(ref.der_id, problem)
+        if is_anothers:
+            return findings, _der_not_certified(ref.der_id, "it is not registered to this customer")
     if wanted_types:
         finding = _der_type_finding(by_kind["DER_TYPE"], wanted_types, facts, ders)
         findings.append(finding)
@@ -506,7 +510,7 @@ def _certificate_problem(
     """Why the device's certificate does not do, or "" (decision 36: presented, or the register of a proven subject)."""
     presented = [e for e in evidence if e.type == DER_CERTIFICATION and e.claims.get("derId") == ref.der_id]
     if presented:
-        return next((problem for e in presented if (problem := _capacity_problem(ref, e.claims))), "")
+        return next((problem for e in presented if (problem := _mismatch(ref, known, e.claims))), "")
     if known is None or not authority.is_proven:
         return "no certificate was presented"
     valid = [c for c in known.certificates if _is_current(c.valid_from, c.valid_until, now)]
@@ -515,10 +519,18 @@ def _certificate_problem(
     capacity_kw = max((c.capacity_kw or 0.0 for c in valid), default=0.0)
     if ref.declared_kw is not None and capacity_kw and ref.declared_kw > capacity_kw:
         return f"it is certified for {capacity_kw} kW, not {ref.declared_kw} kW"
+    if ref.declared_kwh is not None and known.energy_kwh is not None and ref.declared_kwh > known.energy_kwh:
+        return f"it is registered with {known.energy_kwh} kWh, not {ref.declared_kwh} kWh"
     return ""
 
 
-def _capacity_problem(ref: DerRef, claims: Mapping[str, Any]) -> str:
+def _mismatch(ref: DerRef, known: DerFacts | None, claims: Mapping[str, Any]) -> str:
+    """What the certificate says otherwise than the application: the type, or less capacity."""
+    stated = [str(claims.get(key)) for key in ("derType", "generationType")]
+    certified_type = next((t for t in stated if t in _DER_TYPES), None)
+    actual_type = known.type if known is not None and known.type in _DER_TYPES else ref.type
+    if certified_type is not None and actual_type in _DER_TYPES and certified_type != actual_type:
+        return f"it is certified as {certified_type}, not {actual_type}"
     certified_kw, certified_kwh = certified_capacity(claims)
     if ref.declared_kw is not None and certified_kw is not None and ref.declared_kw > certified_kw:
         return f"it is certified for {certified_kw} kW, not {ref.declared_kw} kW"
