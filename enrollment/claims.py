@@ -63,8 +63,9 @@ def release_what_may_be_released(wanted: Sequence[Wanted], claimant: Claimant, n
 
 INCUMBENTS_SQL = """
     SELECT c.kind, c.reference, c.group_name, lower(c.period), upper(c.period), c.state = 'HELD',
-           c.subject_id = %(subject)s, p.program_id, coalesce(e.enrollment_id, '')
+           c.subject_id = %(subject)s, p.program_id, coalesce(e.enrollment_id, ''), v.conflict_group
       FROM claims c JOIN programs p ON p.id = c.program_id LEFT JOIN program_enrollments e ON e.id = c.enrollment_id
+      JOIN enrollment_cases k ON k.id = c.case_id JOIN program_versions v ON v.id = k.program_version_id
      WHERE c.resource = ANY(%(resources)s) AND c.state IN ('HELD', 'CLAIMED')
        AND c.period && tstzrange(%(start)s, %(end)s)
        AND NOT (c.state = 'HELD' AND (c.hold_expires_at <= %(now)s OR c.case_id IS NOT DISTINCT FROM %(case)s))
@@ -98,7 +99,7 @@ def incumbents(
 
 
 def _incumbent(row: tuple[Any, ...], zone: ZoneInfo) -> Incumbent:
-    kind, reference, group, start, end, is_hold, is_same_subject, program_id, enrollment_id = row
+    kind, reference, group, start, end, is_hold, is_same_subject, program_id, enrollment_id, program_group = row
     return Incumbent(
         kind=kind,
         reference=reference,
@@ -109,6 +110,7 @@ def _incumbent(row: tuple[Any, ...], zone: ZoneInfo) -> Incumbent:
         is_same_subject=is_same_subject,
         program_id=program_id,
         enrollment_id=enrollment_id,
+        program_group=program_group,
     )
 
 

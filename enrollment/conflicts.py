@@ -66,7 +66,8 @@ class Wanted:
 class Incumbent:
     """A live claim of somebody on a wanted resource, overlapping the wanted period.
 
-    `ends_at` None: open-ended. `is_hold`: only reserved during another application, not enrolled.
+    `ends_at` None: open-ended. `is_hold`: only reserved during another application, not enrolled. `group` is what it
+    holds the resource in; `program_group` its program's own, which differs for a DER under direct control.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Incumbent:
     is_same_subject: bool
     program_id: str
     enrollment_id: str = ""
+    program_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def find(
     """
     by_resource: dict[tuple[str, str], str] = {(w.kind, w.reference): w.group for w in wanted}
     found: list[Conflict] = []
-    for incumbent in incumbents:
+    # The earliest claim first, so that the primary conflict does not depend on the order in which rows came back.
+    for incumbent in sorted(incumbents, key=lambda i: (i.starts_at, i.enrollment_id, i.program_id)):
         group = by_resource.get((incumbent.kind, incumbent.reference))
         if group is None:
             continue
@@ -135,7 +138,7 @@ def _rule(incumbent: Incumbent, group: str, program_id: str, denied_groups: Coll
         return Rule.R8
     if incumbent.group == group:
         return Rule.R1 if incumbent.kind == "METER" else Rule.R2
-    if incumbent.group in denied_groups:
+    if incumbent.group in denied_groups or incumbent.program_group in denied_groups:
         return Rule.R3
     return None
 
