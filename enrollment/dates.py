@@ -54,6 +54,8 @@ def agree(
         problem = "The end must lie after the start"
     elif end is not None and end <= now:
         problem = "The whole period lies in the past"
+    elif closes_at is not None and start >= closes_at:
+        problem, latest = "The program closes before that start", closes_at
     elif latest is not None and (end is None or end > latest):
         problem = f"The program allows at most {max_term_days} days"
     if problem:
