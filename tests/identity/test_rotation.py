@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,6 +13,8 @@ from identity.encryption import encrypted_fields, key_id, seal
 from identity.models import JournalKey, Subject, User
 from identity.rotation import remaining, rotate_fields
 from tests.identity.keys import INDEX, NEW, OLD
+
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -164,3 +167,31 @@ def test_a_value_that_does_not_open_is_named_and_stops_the_run(settings):
     settings.FIELD_KEYS = [NEW, OLD]
     with pytest.raises(CommandError, match=r"identity\.subject\.name does not open"):
         call_command("fields", "rotate")
+
+
+def test_private_keys_and_sealed_messages_of_the_other_rooms_stay_usable(settings):
+    from beckn import participants
+    from beckn.models import Inbox
+    from credentials import bootstrap, keys
+    from credentials.models import IssuerKey, StatusList
+
+    bootstrap.ensure(NOON)
+    sender = participants.add(subscriber_id="bap.example.com", url="https://bap.example.com", now=NOON)
+    Inbox.objects.create(
+        sender_id=sender.subscriber_id,
+        participant=sender,
+        body={"message": {}},
+        sealed={"/message/order/token": "secret"},
+        received_at=NOON,
+        deadline=NOON,
+        due_at=NOON,
+    )
+    permutations = dict(StatusList.objects.values_list("pk", "permutation_key"))
+    settings.FIELD_KEYS = [NEW, OLD]
+    rewritten = {each.field: each.rewritten for each in rotate_fields()}
+    assert rewritten["credentials.issuerkey.private"] == IssuerKey.objects.count() > 0
+    assert rewritten["beckn.inbox.sealed"] == 1
+    settings.FIELD_KEYS = [NEW]
+    assert keys.active().kid == IssuerKey.objects.get(state="ACTIVE").kid
+    assert dict(StatusList.objects.values_list("pk", "permutation_key")) == permutations
+    assert Inbox.objects.get().sealed == {"/message/order/token": "secret"}
