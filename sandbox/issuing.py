@@ -212,7 +212,7 @@ def sign_status_list(
             "encodedList": encoded_list(set_indexes),
         },
         "iss": issuer,
-        "sub": url,
+        "sub": f"{url}#list",
         "iat": seconds(now),
         "exp": seconds(valid_until),
     }
