@@ -74,6 +74,8 @@ class Bap:
 
     subscriber_id: str = "portal.test.example"
     key_id: str = "test-key-1"
+    bpp_id: str = ""  # whom it writes to
+    bpp_uri: str = ""
     offset: float = 0.0  # seconds our clock is ahead: that of the stack under test
     mode: Mode = "ack"
     callbacks: list[Callback] = field(default_factory=list)
@@ -131,6 +133,8 @@ class Bap:
             "transaction_id": str(uuid.uuid4()),
             "bap_id": self.subscriber_id,
             "bap_uri": self.uri,
+            "bpp_id": self.bpp_id,
+            "bpp_uri": self.bpp_uri,
             "ttl": "PT30S",
             **given,
         }

@@ -63,7 +63,7 @@ class Stack:
         self.logs = self.folder / "logs"
         self.settings_file = self.folder / "settings.env"
         self.settings = generated.settings_for(self.port, folder=self.folder, utility_ports=self.utility_ports)
-        self.bap = Bap(offset=self.clock_offset)
+        self.bap = self.new_bap("portal.test.example")
         self.children: dict[str, Child] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
 
@@ -152,6 +152,10 @@ class Stack:
             log.write(done.stdout + done.stderr)
         assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
         return done
+
+    def new_bap(self, subscriber_id: str) -> Bap:
+        """A further participant that writes to us; the caller starts, registers and stops it."""
+        return Bap(subscriber_id, bpp_id=generated.OWNER, bpp_uri=f"{self.base}/beckn", offset=self.clock_offset)
 
     def register(self, bap: Bap, *options: str) -> None:
         """Make a participant known, allowed to speak for the people of every utility here."""

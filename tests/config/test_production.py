@@ -110,6 +110,7 @@ def test_a_refused_production_process_ends_with_the_reason_and_without_a_trace(t
 
 
 def start(folder: Path, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    code = "import django; django.setup(); from django.conf import settings as s; print(s.DEPLOYMENT, s.SESSION_COOKIE_NAME)"
+    code = "import django; django.setup(); from django.conf import settings as s"
+    code += "; print(s.DEPLOYMENT, s.SESSION_COOKIE_NAME)"
     environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings", **values}
     return subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
