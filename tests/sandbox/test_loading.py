@@ -11,7 +11,7 @@ from credentials.models import TrustEntry
 from enrollment.eligibility import CRITERIA
 from enrollment.models import ConsentText, ProgramVersion
 from identity.models import Agency
-from sandbox import loading
+from sandbox import generated, loading
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +65,7 @@ def test_the_journeys_bap_is_a_participant_with_a_key_of_this_deployment(deploym
     assert row.keys.get().public_key == bap["public_key"]
     assert (deployment_folder / "journey.json").stat().st_mode & 0o777 == 0o600
     registry = json.loads((deployment_folder / "registry.json").read_text())
-    assert {entry["subscriber_id"] for entry in registry} >= {bap["subscriber_id"], "provider.sandbox.example"}
+    assert {entry["subscriber_id"] for entry in registry} >= {bap["subscriber_id"], generated.OWNER}
     assert bap["seed"] not in (deployment_folder / "registry.json").read_text()
 
 
