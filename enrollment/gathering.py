@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from enrollment.commands import DerRef, MeterRef, PresentedCredential
 from enrollment.eligibility import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts, certified_capacity
 from utility_systems import registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, der_type
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,12 @@ def gather(
         subject_did=subject_did,
         now=now,
     )
+    for verdict in verdicts:
+        if not verdict.ok:
+            logger.info(
+                "a presented credential was refused",
+                extra={"reason": verdict.reason, "detail": verdict.detail, "issuer": verdict.issuer},
+            )
     evidence = tuple(as_evidence(verdict, asked) for verdict, asked in zip(verdicts, credentials, strict=True))
     if any(not e.is_verified for e in evidence):
         return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts))
