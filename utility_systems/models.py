@@ -5,6 +5,8 @@ Both use core range types only, since the embedded PostgreSQL carries no btree_g
 Source: spec/domain.md 1.
 """
 
+from enum import StrEnum
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
@@ -22,7 +24,7 @@ class Source(models.TextChoices):
     DOCUMENT = "DOCUMENT"
 
 
-def _choices(words: type) -> list[tuple[str, str]]:
+def _choices(words: type[StrEnum]) -> list[tuple[str, str]]:
     return [(word, word) for word in words.__members__]
 
 

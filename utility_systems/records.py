@@ -58,7 +58,7 @@ def _remember_meters(facts: dict[str, MeterFacts], subject: Subject, source: str
     if not facts:
         return {}
     linked = Exists(MeterSubjectLink.objects.filter(meter=OuterRef("pk"), subject=subject))
-    found = {row.umid: row for row in Meter.objects.filter(umid__in=facts).annotate(is_linked=linked)}
+    found: dict[str, Meter] = {row.umid: row for row in Meter.objects.filter(umid__in=facts).annotate(is_linked=linked)}
     digests = {umid: _digest(fact) for umid, fact in facts.items()}
     stale = [
         umid
@@ -158,7 +158,7 @@ def _relink_meters(
         kept.setdefault(link.meter_id, []).append(link)
     new: list[MeterSubjectLink] = []
     for row in rows:
-        said = {
+        said: set[_Link] = {
             (known[holder.subject_did], holder.role.value, holder.since, holder.until)
             for holder in facts[row.umid].holders
             if holder.subject_did in known
@@ -209,7 +209,7 @@ def _remember_ders(facts: dict[str, DerFacts], subject: Subject, source: str, no
     if not facts:
         return {}
     linked = Exists(DerSubjectLink.objects.filter(der=OuterRef("pk"), subject=subject))
-    found = {row.der_id: row for row in Der.objects.filter(der_id__in=facts).annotate(is_linked=linked)}
+    found: dict[str, Der] = {row.der_id: row for row in Der.objects.filter(der_id__in=facts).annotate(is_linked=linked)}
     digests = {der_id: _digest(fact) for der_id, fact in facts.items()}
     stale = [
         der_id

@@ -6,6 +6,7 @@ what cannot be read must not be held against the applicant.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -45,7 +46,7 @@ class RestAdapter:
         self.time_zone = time_zone
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        self._timeouts = {"connect_timeout": connect_timeout, "read_timeout": read_timeout}
+        self._connect_timeout, self._read_timeout = connect_timeout, read_timeout
         self._circuit = circuit or Circuit()
 
     def meters(self, umids: Sequence[str]) -> tuple[MeterFacts, ...]:
@@ -54,10 +55,8 @@ class RestAdapter:
         for some in _batches(umids):
             found += self._ask(
                 "meters",
-                lambda some=some: self._get("/api/v1/meters", "umid", some),
-                lambda answer, some=some: answers.read_meters(
-                    answer, utility_id=self.utility_id, asked=some, now=clock.now()
-                ),
+                partial(self._get, "/api/v1/meters", "umid", some),
+                partial(answers.read_meters, utility_id=self.utility_id, asked=some, now=clock.now()),
             )
         return tuple(found)
 
@@ -67,8 +66,8 @@ class RestAdapter:
         for some in _batches(der_ids):
             found += self._ask(
                 "ders",
-                lambda some=some: self._get("/api/v1/ders", "derId", some),
-                lambda answer, some=some: answers.read_ders(answer, asked=some, now=clock.now()),
+                partial(self._get, "/api/v1/ders", "derId", some),
+                partial(answers.read_ders, asked=some, now=clock.now()),
             )
         return tuple(found)
 
@@ -94,11 +93,23 @@ class RestAdapter:
 
     def _get(self, path: str, name: str, values: Sequence[str]) -> client.Response:
         url = f"{self._url}{path}?{urlencode([(name, value) for value in values])}"
-        return client.get(url, headers=self._headers, max_bytes=MAX_BYTES, **self._timeouts)
+        return client.get(
+            url,
+            headers=self._headers,
+            max_bytes=MAX_BYTES,
+            connect_timeout=self._connect_timeout,
+            read_timeout=self._read_timeout,
+        )
 
     def _post(self, path: str, body: Mapping[str, Any]) -> client.Response:
         headers = {**self._headers, "Content-Type": "application/json"}
-        return client.post(self._url + path, body=orjson.dumps(body), headers=headers, **self._timeouts)
+        return client.post(
+            self._url + path,
+            body=orjson.dumps(body),
+            headers=headers,
+            connect_timeout=self._connect_timeout,
+            read_timeout=self._read_timeout,
+        )
 
     def _ask(self, system: str, call: Callable[[], client.Response], read: Callable[[Any], T]) -> T:
         wait = self._circuit.seconds_to_wait()
