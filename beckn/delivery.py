@@ -16,6 +16,7 @@ from audit.log import SYSTEM, Action, Line, record_all
 from beckn import contexts, identities, leases, sealing
 from beckn.models import Outbox, Participant, State
 from beckn.nacks import Answer, read_ack
+from beckn.traces import trace
 from credentials.publishing import ensure_published
 from credentials.services import signed_jwt
 from outbound import client as outbound
@@ -55,7 +56,7 @@ def _deliver(row: Outbox) -> bool:
     except (
         Exception
     ) as problem:  # a credential or list that is not there yet, a missing key: ours, and told to operators
-        log.exception("a message could not be made ready", extra={"outbox": row.pk, "action": row.action})
+        log.error("a message could not be made ready", extra={"outbox": row.pk, "action": row.action} | trace(problem))
         answer, reached = Answer(taken=False, reason=f"not ready: {type(problem).__name__}"), True
     now = clock.now()
     if answer.taken:

@@ -23,6 +23,7 @@ from beckn import delivery, leases, limits, registry, sealing
 from beckn.door import Door, LeaseLost
 from beckn.messages import Received, received
 from beckn.models import Inbox, Outbox, State
+from beckn.traces import trace
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +93,8 @@ class _Pool:
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception:  # the lease runs out and the row is taken again; nothing else would report it
-            log.exception("a swept message failed outside its own handling")
+        except Exception as problem:  # the lease runs out and the row is taken again; nothing else would report it
+            log.error("a swept message failed outside its own handling", extra=trace(problem))
         finally:
             connections.close_all()
             self._free.release()
@@ -168,7 +169,8 @@ def _handle(inbox_id: int) -> None:
     except LeaseLost:
         log.warning("a message was answered by another worker meanwhile", extra={"inbox": row.pk})
     except Exception as problem:  # whatever a handler did not expect is retried, and then shown to an operator
-        log.exception("a handler failed", extra={"inbox": row.pk, "action": row.action, "attempt": row.attempts})
+        facts = {"inbox": row.pk, "action": row.action, "attempt": row.attempts}
+        log.error("a handler failed", extra=facts | trace(problem))
         _retry(row, f"{type(problem).__name__}"[:500], clock.now())
 
 

@@ -21,6 +21,7 @@ from beckn import contexts, inbox, limits, parsing, proof
 from beckn.client import correlate
 from beckn.messages import CALLBACKS, KEPT_HEADERS, REQUESTS
 from beckn.nacks import Nack, NackCode, ack
+from beckn.traces import trace
 
 log = logging.getLogger(__name__)
 ANONYMOUS_SEARCHES = ("search", "discover")  # a gateway's search goes to many and names no receiver
@@ -58,13 +59,15 @@ def _answer(
     except Nack as nack:
         _tell_journal(nack, attempt)
         return nack.response()
-    except (OperationalError, InterfaceError):
-        log.exception("the database is not there", extra={"action": action[:32]})
+    except (OperationalError, InterfaceError) as problem:
+        log.error("the database is not there", extra={"action": action[:32]} | trace(problem))
         words = "Messages cannot be kept at the moment; sending again later is safe."
         return Nack(503, NackCode.INTERNAL, words, headers={"Retry-After": "5"}).response()
-    except Exception:  # a stranger's bytes must never end in a page of Django's
+    except Exception as problem:  # a stranger's bytes must never end in a page of Django's
         reference = getattr(request, "reference", "") or uuid4().hex
-        log.exception("a message could not be taken", extra={"reference": reference, "action": action[:32]})
+        log.error(
+            "a message could not be taken", extra={"reference": reference, "action": action[:32]} | trace(problem)
+        )
         words = "The message could not be taken; sending again later is safe."
         return Nack(500, NackCode.INTERNAL, words, details={"reference": reference}).response()
 
@@ -160,5 +163,5 @@ def _tell_journal(nack: Nack, attempt: Attempt) -> None:
         if limits.journal_of_source().take(now, who) and limits.journal_of_all().take(now):
             details = {"code": str(nack.code), "status": nack.status, "path": nack.path, "action": attempt.action}
             record(Action.MESSAGE_REFUSED, actor=actor, at=now, object_type="message", details=details)
-    except DatabaseError:
-        log.exception("a refusal could not be written into the journal")
+    except DatabaseError as problem:
+        log.error("a refusal could not be written into the journal", extra=trace(problem))
