@@ -35,7 +35,7 @@ format: $(STAMP)  ## put the code into its form
 check: $(STAMP)  ## what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m sandbox.migrations
 	$(BIN)/python -m pytest $(TESTS)

@@ -62,7 +62,7 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
     return event
 
 
-_BEFORE = [
+_BEFORE: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

@@ -5,6 +5,7 @@ and told in the log lines.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -37,7 +38,7 @@ class FromRows:
         )
 
 
-def _messages(name: str, help_text: str, model: type[Inbox] | type[Outbox], now: object) -> Iterator[Metric]:
+def _messages(name: str, help_text: str, model: type[Inbox] | type[Outbox], now: datetime) -> Iterator[Metric]:
     """One gauge by state, and the age in seconds of the row that has been due longest (0 where none is)."""
     by_state = GaugeMetricFamily(f"{name}_messages", help_text, labels=["state"])
     for state in OPEN:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import psycopg.sql
@@ -172,7 +173,7 @@ def die_with_parent(sign: int = signal.SIGTERM) -> Callable[[], None]:
     return prepare
 
 
-def _child() -> dict[str, object]:
+def _child() -> dict[str, Any]:
     """How to start a PostgreSQL program: not as root, in its own session, gone when we are."""
     environment = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
     return {

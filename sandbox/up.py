@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, NoReturn
 
 from sandbox import generated, supervisor
 from sandbox.postgres import Postgres, PostgresFailed
@@ -65,7 +65,7 @@ class Demo:
         self._start_workers()
         self._start_web()
 
-    def watch(self) -> None:
+    def watch(self) -> NoReturn:
         """Stay until somebody stops us; end with an error when a child ends by itself."""
         while True:
             for child in self.children:

@@ -42,6 +42,4 @@ def _start() -> str:
     return server.url("credentials")
 
 
-
-
 prepare()
