@@ -43,6 +43,8 @@ broker_transport_options: dict[str, Any] = {
 redis_socket_connect_timeout = 0.5
 redis_socket_timeout = 5.0
 
+# The jobs look at rows to know what is due; a beat that keeps a file of its own would only be in the way.
+beat_scheduler = "celery.beat:Scheduler"
 beat_schedule = {
     name: {"task": name, "schedule": settings.BEAT_SECONDS, "options": {"expires": settings.BEAT_SECONDS}}
     for name in settings.BEAT
