@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Iterable
 
 MINIMUM_BITS = 131_072
-MAXIMUM_BYTES = 2 * 1024 * 1024
-"""The largest list we unpack, 16,777,216 entries: a few kilobytes of zeros must not become gigabytes of memory."""
+MAXIMUM_BYTES = 1024 * 1024
+"""The largest list we unpack, 8,388,608 entries: a few kilobytes of zeros must not become gigabytes of memory."""
 
 _LEVEL = 6  # level 9 costs ten times the time on half-full lists and saves nothing
 

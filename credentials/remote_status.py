@@ -24,7 +24,7 @@ from credentials.reasons import Disbelieved, Reason
 LEEWAY = timedelta(seconds=60)
 _ACCEPT = "application/vc+jwt, application/jwt;q=0.5"
 _MAXIMUM_ENTRIES = 8
-_MAXIMUM_LIST = 1 << 20
+_MAXIMUM_LIST = 512 * 1024
 _MAXIMUM_AGE_SECONDS = 60.0
 _FAILED = {"revocation": Reason.REVOKED, "suspension": Reason.SUSPENDED}
 _HARMLESS = ("refresh", "message")  # purposes that say nothing against a credential
@@ -85,10 +85,13 @@ def _entry(named: object) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class _Proven:
-    """A list whose signature was verified with the key `kid_key`."""
+    """A list whose signature was verified with `key`. Keeps what is asked of it, not its text."""
 
-    token: tokens.Token
+    kid: str
+    algorithm: str
     key: NamedKey
+    valid_from: datetime | None
+    valid_until: datetime | None
     purpose: str
     bits: bytes
     ttl_seconds: float
@@ -101,10 +104,8 @@ def _list(entry: Mapping[str, Any], issuer: str, keys_of: KeysOf, deadline: Dead
         proven = _prove(_fetch(url, deadline, fresh=True), url, issuer, keys_of)
     if proven.purpose != entry["purpose"]:
         raise _unavailable("the list is of another purpose")
-    token = proven.token
-    if (token.valid_from and token.valid_from > now + LEEWAY) or (
-        token.valid_until and token.valid_until <= now - LEEWAY
-    ):
+    too_early = proven.valid_from is not None and proven.valid_from > now + LEEWAY
+    if too_early or (proven.valid_until is not None and proven.valid_until <= now - LEEWAY):
         raise _unavailable("the list is out of date", retryable=True)
     return proven.bits
 
@@ -112,7 +113,7 @@ def _list(entry: Mapping[str, Any], issuer: str, keys_of: KeysOf, deadline: Dead
 _fetched: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
 _proven: OrderedDict[tuple[bytes, str, str], _Proven] = OrderedDict()
 _lock = threading.Lock()
-_KEPT = 64
+_KEPT = 32
 
 
 def _fetch(url: str, deadline: Deadline, *, fresh: bool) -> bytes:
@@ -150,13 +151,14 @@ def _prove(body: bytes, url: str, issuer: str, keys_of: KeysOf) -> _Proven:
     name = (hashlib.sha256(body).digest(), issuer, url)
     with _lock:
         known = _proven.get(name)
-    token = known.token if known else _read(body, issuer, url)
+    named = known or _read(body, issuer, url)
     try:
-        candidates = keys_of(issuer, token.kid, token.algorithm)
+        candidates = keys_of(issuer, named.kid, named.algorithm)
     except Disbelieved as error:
         raise _unavailable("the list's key cannot be found", retryable=error.retryable) from error
     if known and known.key in candidates:
         return known
+    token = named if isinstance(named, tokens.Token) else _read(body, issuer, url)
     key = next((each for each in candidates if tokens.verify_signature(token, each.key)), None)
     if key is None:
         raise _unavailable("the list's signature is not good")
@@ -189,7 +191,16 @@ def _unpack(token: tokens.Token, key: NamedKey) -> _Proven:
         bits = bitstring.decode_list(encoded)
     except bitstring.BadList as error:
         raise _unavailable(f"the list cannot be read: {error}") from error
-    return _Proven(token, key, str(subject.get("statusPurpose", "")), bits, ttl / 1000)
+    return _Proven(
+        kid=token.kid,
+        algorithm=token.algorithm,
+        key=key,
+        valid_from=token.valid_from,
+        valid_until=token.valid_until,
+        purpose=str(subject.get("statusPurpose", "")),
+        bits=bits,
+        ttl_seconds=ttl / 1000,
+    )
 
 
 def _unavailable(detail: str, *, retryable: bool = False) -> Disbelieved:

@@ -26,7 +26,7 @@ from credentials.remote_status import LEEWAY
 
 FORMATS = ("", "VC-JWT", "vc+jwt", "application/vc+jwt", "application/jwt", "jwt_vc_json")
 
-__all__ = ["Check", "Presented", "Reason", "Recheck", "Verdict", "recheck_status", "verify_presented"]
+__all__ = ["Check", "Presented", "Reason", "Recheck", "Verdict", "asks_others", "recheck_status", "verify_presented"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,12 @@ def verify_presented(
         _Examination(item, token, known, deadline, now).verdict(subject_did)
         for item, token in zip(items, read, strict=True)
     ]
+
+
+def asks_others(item: Presented) -> bool:
+    """Whether checking this credential may have to wait for another issuer's answers."""
+    read = _read(item)
+    return isinstance(read, tokens.Token) and read.issuer != settings.ISSUER_DID
 
 
 def recheck_status(entries: Sequence[Mapping[str, Any] | None], *, now: datetime) -> list[Recheck]:

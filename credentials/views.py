@@ -21,7 +21,7 @@ from credentials import addresses, reports
 from credentials.models import Form, IssuedCredential
 from credentials.posted import NothingToVerify, read_posted
 from credentials.services import access_digest
-from credentials.verification import Presented, Verdict, verify_presented
+from credentials.verification import Presented, Verdict, asks_others, verify_presented
 from credentials.web import allow_all_origins, open_to_all, problem, wants_page
 
 MAXIMUM_BODY = 256 * 1024
@@ -29,7 +29,7 @@ _WAIT_SECONDS = 4.0
 _FORMS = {"application/jwt": Form.JWT_1_1, "application/vc+jwt": Form.JWT_2_0}
 
 # Checking a credential of another issuer may wait for that issuer: strangers may not hold every thread with it.
-_strangers = threading.BoundedSemaphore(2)
+_asking_others = threading.BoundedSemaphore(2)
 
 
 @require_safe
@@ -76,16 +76,21 @@ def _verify_posted(request: HttpRequest) -> HttpResponse:
         data = read_posted(request.body[: MAXIMUM_BODY + 1])
     except NothingToVerify as error:
         return JsonResponse(reports.nothing(str(error)), status=400)
-    if not _strangers.acquire(blocking=False):
+    item = Presented("", "", "", data)
+    if not asks_others(item):
+        return _judged(request, item)
+    if not _asking_others.acquire(blocking=False):
         response = problem(503, "Too many credentials are being checked. Please try again in a moment.")
         response.headers["Retry-After"] = "2"
         return response
     try:
-        verdict = verify_presented(
-            [Presented("", "", "", data)], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS
-        )[0]
+        return _judged(request, item)
     finally:
-        _strangers.release()
+        _asking_others.release()
+
+
+def _judged(request: HttpRequest, item: Presented) -> HttpResponse:
+    (verdict,) = verify_presented([item], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS)
     return _answer(request, reports.of_presented(verdict), 200)
 
 

@@ -1,11 +1,13 @@
 """Situations that tests of credentials begin with."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credentials import bootstrap
+from credentials import bootstrap, trust
 from credentials.services import NewCredential
+from tests.credentials.issuer import Issuer
 
 NOON = datetime(2026, 10, 15, 12, 0, tzinfo=UTC)
 
@@ -51,3 +53,21 @@ def consent(**changes: object) -> NewCredential:
 def ready(db: None) -> None:
     """A key and published lists."""
     bootstrap.ensure(NOON)
+
+
+@pytest.fixture
+def utility() -> Iterator[Issuer]:
+    """A foreign issuer with a DID document, a status list, and no trust yet."""
+    issuer = Issuer()
+    issuer.publish_list()
+    yield issuer
+    issuer.stop()
+
+
+@pytest.fixture
+def trusted(db: None, utility: Issuer) -> Issuer:
+    """The same issuer, believed for meters of one utility."""
+    trust.add(
+        utility.did, types=["MeterOwnershipCredential"], utilities=["utility-example-001"], source="sandbox", now=NOON
+    )
+    return utility

@@ -122,7 +122,9 @@ def test_the_database_keeps_of_the_links_token_only_its_digest(ready: None) -> N
 
 
 def test_a_batch_of_fifty_costs_as_many_queries_as_one(ready: None) -> None:
-    with CaptureQueriesContext(connection, ) as one:
+    with CaptureQueriesContext(
+        connection,
+    ) as one:
         services.issue([enrollment()], now=NOON)
     with CaptureQueriesContext(connection) as fifty:
         issued = services.issue([enrollment() for _ in range(50)], now=NOON)

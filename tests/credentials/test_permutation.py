@@ -33,7 +33,9 @@ def test_neighbours_are_not_neighbours_and_another_key_gives_another_order() -> 
     assert len(steps) > 950
     assert sum(a == b for a, b in zip(one, other, strict=True)) < 5
     # Spread over the whole list: about a quarter of the places in each quarter.
-    assert all(200 < sum(quarter * 32768 <= place < (quarter + 1) * 32768 for place in one) < 300 for quarter in range(4))
+    assert all(
+        200 < sum(quarter * 32768 <= place < (quarter + 1) * 32768 for place in one) < 300 for quarter in range(4)
+    )
 
 
 @pytest.mark.parametrize(("value", "size"), [(-1, 8), (8, 8), (0, 1), (0, 0)])
