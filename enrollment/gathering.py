@@ -13,7 +13,7 @@ from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
 from enrollment.eligibility import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts, certified_capacity
 from utility_systems import registry
-from utility_systems.ports import Certificate, DerFacts, MeterFacts, der_type
+from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,9 @@ def gather(
     """Check the presented credentials, then ask the utilities for the meters and DERs.
 
     `utilities` are those of the program: asked for meters whose utility the applicant did not name.
-    A credential that fails ends the matter, so the utilities are not asked then.
-    Raises UtilityUnavailable; an unknown utility simply knows no meter.
+    A credential that fails ends the matter, so the utilities are not asked then. Raises UtilityUnavailable, also
+    where an issuer cannot be asked about its credential: that is not the applicant's fault (decision 40). An unknown
+    utility simply knows no meter.
     """
     verdicts = verification.verify_presented(
         [verification.Presented(c.credential_id, c.type, c.format, c.data, c.der_id) for c in credentials],
@@ -53,9 +54,24 @@ def gather(
                 extra={"reason": verdict.reason, "detail": verdict.detail, "issuer": verdict.issuer},
             )
     evidence = tuple(as_evidence(verdict, asked) for verdict, asked in zip(verdicts, credentials, strict=True))
-    if any(not e.is_verified for e in evidence):
+    failed = [verdict for verdict in verdicts if not verdict.ok]
+    if failed and all(verdict.retryable for verdict in failed):
+        raise issuer_unavailable(failed[0].claims.get("utilityId") or failed[0].issuer)
+    if failed:
         return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts))
     return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts))
+
+
+def issuer_unavailable(issuer: object) -> UtilityUnavailable:
+    """The issuer's key or status list is not to be had now: it is asked again like a utility that is down."""
+    return UtilityUnavailable(str(issuer)[:200], "credentials")
+
+
+def utilities_asked(meters: Sequence[MeterRef], utilities: Sequence[str]) -> tuple[str, ...]:
+    """Every utility that will be asked for these meters or their DERs, configured or not: whom the sender speaks to."""
+    anywhere = tuple(utilities) or registry.utility_ids()
+    asked = {utility_id for m in meters for utility_id in ((m.utility_id,) if m.utility_id else anywhere)}
+    return tuple(sorted(asked)) or anywhere
 
 
 def ask_utilities(
