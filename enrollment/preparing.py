@@ -17,10 +17,10 @@ from audit import log
 from audit.log import Action, Actor, Line
 from enrollment import catalog, claims, conflicts, orders, remembering
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Assistance, Authority, MeterRef, PrepareEnrollment
+from enrollment.commands import Assistance, Authority, MeterRef, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
 from enrollment.eligibility import Decision, Facts, evaluate, proven_meters
-from enrollment.gathering import Gathered, gather
+from enrollment.gathering import Gathered, gather, utilities_asked
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     CredentialLine,
@@ -46,6 +46,8 @@ AlsoWrite = Callable[[Result], None]
 #: When a utility that does not answer is asked again: after 1, 5, 15 and then every 60 minutes, for 24 h (decision 40).
 RETRY_MINUTES = (1, 5, 15, 60)
 GIVE_UP_AFTER = timedelta(hours=24)
+#: Longer than any BCP 47 tag in use; what is longer is none.
+MAX_LOCALE = 35
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _refused_at_the_door(
     """Program, agency, authority, in this order (spec domain 3, steps 3 to 5)."""
     if version is None:
         return catalog.program_not_available(command.program_id)
-    utilities = tuple(sorted({m.utility_id for m in command.meters if m.utility_id})) or tuple(version.utilities)
+    utilities = utilities_asked(command.meters, version.utilities)
     agency = refused_agency(command.assisted_by, authority.participant_id, utilities, command.program_id, now)
     if agency is not None:
         return agency
@@ -185,7 +187,7 @@ def subject_mismatch() -> Refusal:
 def _refuse_at_the_door(
     command: PrepareEnrollment, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite
 ) -> Refused:
-    """Answered and journalled; no case is opened, and one that is open is left as it is."""
+    """Answered and journalled; no case is opened, and one that is open is rejected until the next init (decision 38)."""
     order = Order(
         bap_id=command.order.bap_id,
         order_id=command.order.order_id,
@@ -197,6 +199,11 @@ def _refuse_at_the_door(
     )
     result = Refused(refusal, order, now, Stage.DOOR)
     with transaction.atomic():
+        case = _locked_case(command.order)
+        if case is not None and case.state == CaseState.CONFIRMED:
+            return _already_confirmed(case, command, actor, now, also_write)
+        if case is not None:
+            _reject(case, refusal, now)
         log.record(
             Action.CASE_REFUSED,
             actor=actor,
@@ -217,7 +224,7 @@ def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
     with transaction.atomic():
         case = _open_case(command, checked.version, now)
         if case.state == CaseState.CONFIRMED:
-            return _already_confirmed(case, actor, now, also_write)
+            return _already_confirmed(case, command, actor, now, also_write)
         subject = _subject(checked)
         case.subject = subject
         result = _decided(checked, case)
@@ -245,15 +252,8 @@ def _open_case(
 ) -> EnrollmentCase:
     """The order's case, locked: a new one, or the old one with the new application's data (re-init)."""
     order = command.order
-    case = (
-        EnrollmentCase.objects.select_for_update(of=("self",))
-        .select_related("subject")
-        .filter(bap_id=order.bap_id, order_id=order.order_id)
-        .first()
-    )
-    if case is None:
-        case = EnrollmentCase(bap_id=order.bap_id, order_id=order.order_id, created_at=now)
-    elif case.state == CaseState.CONFIRMED:
+    case = _locked_case(order) or _new_case(order, version, now)
+    if case.state == CaseState.CONFIRMED:
         return case
     case.bap_uri, case.domain = order.bap_uri, order.domain
     if order.transaction_id and order.transaction_id not in case.transaction_ids:
@@ -269,20 +269,54 @@ def _open_case(
     if not keeps_waiting:
         stop_waiting(case)
     case.deadline, case.updated_at = now + timedelta(days=version.case_days), now
-    if case.pk is None:
-        case.save()  # the claims need its key; a second init of the same new order waits here and is tried again
     return case
 
 
-def _already_confirmed(case: EnrollmentCase, actor: Actor, now: datetime, also_write: AlsoWrite) -> Refused:
+def _locked_case(order: OrderRef) -> EnrollmentCase | None:
+    return (
+        EnrollmentCase.objects.select_for_update(of=("self",))
+        .select_related("subject")
+        .filter(bap_id=order.bap_id, order_id=order.order_id)
+        .first()
+    )
+
+
+def _new_case(order: OrderRef, version: ProgramVersion, now: datetime) -> EnrollmentCase:
+    """The order's first case, locked. Of two inits that come at once, the second waits here and finds the first's."""
+    row = EnrollmentCase(
+        bap_id=order.bap_id,
+        order_id=order.order_id,
+        state=CaseState.SUBMITTED,
+        created_at=now,
+        updated_at=now,
+        deadline=now + timedelta(days=version.case_days),
+    )
+    EnrollmentCase.objects.bulk_create([row], ignore_conflicts=True)
+    case = _locked_case(order)
+    assert case is not None
+    return case
+
+
+def _reject(case: EnrollmentCase, refusal: Refusal, now: datetime) -> None:
+    """End the locked, unconfirmed case until a new init: its hold and what was kept of the application go."""
+    case.state, case.refusal_code, case.updated_at, case.payload = CaseState.REJECTED, refusal.code.value, now, None
+    stop_waiting(case)
+    case.save()
+    claims.drop_holds(case)
+
+
+def _already_confirmed(
+    case: EnrollmentCase, command: PrepareEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Refused:
     """A new init on a confirmed order: the enrolment it became, and nothing changes (decision 45)."""
     order = orders.of_case(case)
     assert order.enrollment is not None
+    is_theirs = case.subject is not None and command.subject_did in ("", case.subject.did)
     refusal = Refusal(
         Code.DUPLICATE,
         "This order is already enrolled. Use update to change it.",
         field="order",
-        details={"enrollment_id": order.enrollment.enrollment_id},
+        details={"enrollment_id": order.enrollment.enrollment_id} if is_theirs else {},
     )
     result = Refused(refusal, order, now, Stage.DOOR)
     log.record(
@@ -303,7 +337,8 @@ def _subject(checked: _Checked) -> Subject:
     command = checked.command
     subject = Subject.objects.for_did(command.subject_did or checked.authority.proven_subject)
     if checked.decision.refusal is None:
-        subject.remember_contact(**{k: v for k, v in command.person.items() if k in ("name", "email", "phone")})
+        contact = {k: v for k, v in command.person.items() if k in ("name", "email", "phone")}
+        subject.remember_contact(**contact, locale=command.locale if len(command.locale) <= MAX_LOCALE else "")
     return subject
 
 
@@ -520,7 +555,7 @@ def _wait(
     with transaction.atomic():
         case = _open_case(command, version, now, keeps_waiting=is_retry)
         if case.state == CaseState.CONFIRMED:
-            return _already_confirmed(case, actor, now, also_write)
+            return _already_confirmed(case, command, actor, now, also_write)
         case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
         case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
         result = start_waiting(case, "init", outage, actor, now)
