@@ -4,12 +4,15 @@ Both belong inside the transaction of the act they tell of. Details hold ids, co
 address, token or code of a person, and never a DID: the journal is kept longer than personal data may be.
 """
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from django.db import connection
 
 from audit import chain
 from audit.models import Event
@@ -129,6 +132,30 @@ class Action(StrEnum):
     SANDBOX_RESET = "sandbox.reset"
 
 
+_COLUMNS = (
+    "public_id",
+    "at",
+    "action",
+    "actor_kind",
+    "actor_id",
+    "channel",
+    "on_behalf_of",
+    "subject",
+    "object_type",
+    "object_id",
+    "before_digest",
+    "after_digest",
+    "details",
+)
+_TYPES = ("uuid", "timestamptz", *("text" for _ in _COLUMNS[2:]))
+_INSERT = (
+    f"INSERT INTO audit_logs ({', '.join(_COLUMNS)})"  # noqa: S608 - our own column names
+    f" SELECT {', '.join(_COLUMNS[:-1])}, details::jsonb"
+    f" FROM unnest({', '.join(f'%s::{each}[]' for each in _TYPES)}) AS line({', '.join(_COLUMNS)})"
+    " RETURNING id, public_id"
+)
+
+
 @dataclass(frozen=True)
 class Line:
     """One line to be written. `subject` is a Subject pk as text; `before` and `after` are kept as digests only."""
@@ -163,7 +190,21 @@ def record(
 
 def record_all(lines: Sequence[Line]) -> list[Event]:
     """Write all lines with one INSERT, in the order given; raise ValueError for an instant without a time zone."""
-    return Event.objects.bulk_create([_event(line) for line in lines])
+    events = [_event(line) for line in lines]
+    if events:
+        _insert(events)
+    return events
+
+
+def _insert(events: Sequence[Event]) -> None:
+    # Not bulk_create: it opens a transaction of its own for a single row and is five times slower for many.
+    columns: list[list[Any]] = [[getattr(event, column) for event in events] for column in _COLUMNS]
+    columns[-1] = [None if each is None else json.dumps(each) for each in columns[-1]]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, columns)
+        ids = {public_id: key for key, public_id in cursor.fetchall()}
+    for event in events:
+        event.pk, event._state.adding, event._state.db = ids[event.public_id], False, connection.alias
 
 
 def _event(line: Line) -> Event:
