@@ -1,0 +1,93 @@
+"""`manage.py demo journey`: an outside portal plays the guide's story against the running service."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from sandbox import loading
+from sandbox.journey.bap import Bap, Identity
+from sandbox.journey.story import UTILITY, Story
+from sandbox.journey.wire import Clock
+
+
+class Command(BaseCommand):
+    help = "journey: search to unenrolment over HTTP with signatures, every credential checked; needs `make demo`."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("act", choices=["journey"])
+        parser.add_argument("--base", default=settings.PUBLIC_URL, help="address of the service (default PUBLIC_URL)")
+        parser.add_argument("--json", action="store_true", help="print one array of all messages, in order")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        base = options["base"].rstrip("/")
+        messages: list[Mapping[str, Any]] = []
+        quiet = options["json"]
+
+        def log(message: Mapping[str, Any]) -> None:
+            messages.append(message)
+            if not quiet:
+                self.stdout.write(_readable(message))
+
+        said: list[str] = []
+        say = said.append if quiet else self.stdout.write
+        bap = Bap(self._identity(base), Clock(settings.CLOCK_OFFSET), log)
+        story = Story(bap=bap, base=base, utility_url=self._utility(), issuer=settings.ISSUER_DID, say=say)
+        try:
+            with bap:
+                is_good = story.play()
+        except OSError as error:
+            raise CommandError(f"the callback address {bap.identity.url} cannot be served: {error}") from None
+        if quiet:
+            self.stdout.write(json.dumps(messages, ensure_ascii=False, indent=1))
+        if not is_good:
+            raise CommandError("The journey came otherwise than expected:\n  " + "\n  ".join(story.problems))
+        if not quiet:
+            self.stdout.write("\nThe whole journey was as expected.")
+        sys.stdout.flush()
+
+    def _identity(self, base: str) -> Identity:
+        bap = loading.journey_bap()
+        owner = next(identity for identity in settings.BECKN_IDENTITIES if identity.role == "owner")
+        return Identity(
+            subscriber_id=bap["subscriber_id"],
+            key_id=bap["key_id"],
+            seed=bap["seed"],
+            url=bap["url"],
+            bpp_id=owner.subscriber_id,
+            bpp_url=f"{base}/beckn",
+            registry_url=f"{self._utility()}/registry/lookup",
+        )
+
+    def _utility(self) -> str:
+        for utility in settings.UTILITIES:
+            if utility.id == UTILITY:
+                return str(utility.url)
+        raise CommandError(f"the journey needs the sandbox utility {UTILITY} in UTILITIES")
+
+
+def _readable(message: Mapping[str, Any]) -> str:
+    """A message with its answer, long values shortened."""
+    arrow = {"sent": "→", "received": "←"}.get(message["direction"], "✗")
+    head = f"\n{arrow} {message['action']} {message.get('url', '')}"
+    if "signedBy" in message:
+        head += f"  (signature of {message['signedBy']} verified)"
+    body = json.dumps(_shortened(message.get("body", message.get("problem"))), ensure_ascii=False, indent=2)
+    lines = [head, *("  " + line for line in body.splitlines())]
+    if message["direction"] == "sent":
+        lines.append(f"  answered {message['status']} {json.dumps(message['answer'], ensure_ascii=False)}")
+    return "\n".join(lines)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= 240 else f"{value[:60]}… ({len(value)} characters)"
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _shortened(item) for name, item in value.items()}
+    return value
