@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -25,8 +25,16 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, agreed_consents, consent_claims
 from enrollment.dates import Period, agree
-from enrollment.eligibility import Decision, Evidence, Facts, credential_refusal, evaluate, meter_not_found
-from enrollment.gathering import ask_utilities
+from enrollment.eligibility import (
+    METER_OWNERSHIP,
+    Decision,
+    Evidence,
+    Facts,
+    credential_refusal,
+    evaluate,
+    meter_not_found,
+)
+from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked
 from enrollment.models import (
     CapCounter,
     Consent,
@@ -49,7 +57,9 @@ from enrollment.preparing import (
 )
 from enrollment.results import Confirmed, ConsentLine, MeterLine, MeterState, Order, Refused, Result, Stage, Waiting
 from enrollment.states import CaseState, ConsentState, EnrollmentState
+from identity.models import Subject
 from utility_systems import records, registry
+from utility_systems.models import Der, Meter
 from utility_systems.ports import UtilityUnavailable
 
 
@@ -88,7 +98,7 @@ def confirm(
     try:
         checked = _gathered(case, ready, command, authority, now)
     except UtilityUnavailable as outage:
-        return _wait(case, command, outage, actor, now, also_write)
+        return _wait(case, command, authority, outage, actor, now, also_write)
     if isinstance(checked, Refusal):
         return _refuse(case, checked, actor, now, also_write)
     if checked.decision.refusal is not None:
@@ -123,17 +133,19 @@ def _readied(
 ) -> tuple[Refusal | None, _Ready | None]:
     if case.state != CaseState.READY or case.payload is None:
         return not_possible_now(case), None
-    subject, version = case.subject, case.program_version
-    assert subject is not None and version is not None
-    named = authority.proven_subject or command.subject_did
-    if named and named != subject.did:
+    version = case.program_version
+    assert version is not None
+    if authority.refusal_code:
+        return Refusal(Code(authority.refusal_code), authority.refusal_sentence, field="user_auth"), None
+    if not all(_is_the_subject(case, did) for did in (authority.proven_subject, command.subject_did) if did):
         return subject_mismatch(), None
     if catalog.open_version(case.program_id, now) is None:
         return catalog.program_not_available(case.program_id), None
-    agency = refused_agency(command.assisted_by, authority.participant_id, version.utilities, case.program_id, now)
+    init = remembering.init_command(case.payload)
+    utilities = utilities_asked(init.meters, version.utilities)
+    agency = refused_agency(command.assisted_by, authority.participant_id, utilities, case.program_id, now)
     if agency is not None:
         return agency, None
-    init = remembering.init_command(case.payload)
     umids, refusal = _chosen_meters(case, command)
     if refusal is not None:
         return refusal, None
@@ -155,6 +167,14 @@ def _readied(
     return None, _Ready(
         init, version, period, umids, consents, remembering.evidence(kept), tuple(kept["status_entries"])
     )
+
+
+def _is_the_subject(case: EnrollmentCase, did: str) -> bool:
+    """Is this DID whose order it is? A merged person has several."""
+    assert case.subject is not None
+    if did == case.subject.did:
+        return True
+    return Subject.objects.filter(did=did, merged_into_id=case.subject_id).exists()
 
 
 def not_possible_now(case: EnrollmentCase) -> Refusal:
@@ -184,6 +204,9 @@ def _gathered(
 ) -> _Checked | Refusal:
     """Ask again what may have changed since the init: credential status, meters, DERs; then the rules."""
     rechecks = verification.recheck_status(ready.status_entries, now=now)
+    silent = [entry for entry, again in zip(ready.status_entries, rechecks, strict=True) if again.retryable]
+    if silent and all(again.ok or again.retryable for again in rechecks):
+        raise issuer_unavailable(silent[0]["issuer"] if silent[0] else "")
     evidence = tuple(replace(e, reason=again.reason) for e, again in zip(ready.evidence, rechecks, strict=True))
     failed = next((e for e in evidence if not e.is_verified), None)
     if failed is not None:
@@ -203,13 +226,15 @@ def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: A
     """The rules for the chosen meters: evidence about others of the init is left aside, not held against them."""
     assert case.payload is not None and case.subject is not None
     chosen = set(ready.umids)
-    evidence = tuple(e for e in facts.evidence if e.claims.get("meterId", ready.umids[0]) in chosen)
+    evidence = tuple(e for e in facts.evidence if e.type != METER_OWNERSHIP or e.claims.get("meterId") in chosen)
+    # As whom the utility and the credentials know them: a merged person's living record may have another DID.
+    known_as = ready.init.subject_did or remembering.authority(case.payload).proven_subject or case.subject.did
     return evaluate(
         catalog.terms(ready.version),
         replace(facts, evidence=evidence),
         meter_refs(case.payload, ready.umids),
         ready.init.ders,
-        subject_did=case.subject.did or "",
+        subject_did=known_as or "",
         authority=proof,
         now=now,
     )
@@ -222,9 +247,10 @@ def _commit(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: A
     now, version = checked.now, checked.version
     try:
         with transaction.atomic():
-            case = _locked(case)
-            if case.state != CaseState.READY:
+            read, case = case, _locked(case)
+            if case.state != CaseState.READY or _is_another_application(read, case):
                 return _overtaken(case, checked, actor, also_write)
+            rows = _remembered(case, checked)
             umids, found = _claimable(case, checked)
             is_stopped = bool(found) and (
                 not umids or version.partial == "ALL_OR_NOTHING" or any(c.kind == "DER" for c in found)
@@ -233,7 +259,7 @@ def _commit(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: A
                 return _write_refusal(case, conflicts.refusal(found), actor, now, also_write, found)
             if not _take_places(version, len(umids)):
                 return _write_refusal(case, _capacity_full(), actor, now, also_write)
-            result = _enrol(case, checked, umids, found, actor)
+            result = _enrol(case, checked, umids, found, rows, actor)
             also_write(result)
             return result
     except IntegrityError as error:
@@ -251,13 +277,38 @@ def _locked(case: EnrollmentCase) -> EnrollmentCase:
     )
 
 
+def _is_another_application(read: EnrollmentCase, case: EnrollmentCase) -> bool:
+    """Has a new init replaced what this confirm was checked against, while the utilities were asked?"""
+    assert read.payload is not None
+    return case.payload is None or case.payload["init"] != read.payload["init"]
+
+
+_Rows = tuple[dict[str, Meter], dict[str, Der]]
+
+
+def _remembered(case: EnrollmentCase, checked: _Checked) -> _Rows:
+    """The meters' and DERs' rows as the utilities describe them; locked before the resources, as everywhere."""
+    assert case.subject is not None
+    return records.remember(
+        [checked.facts.meters[umid] for umid in checked.decision.enrolled],
+        list(checked.facts.ders.values()),
+        subject=case.subject,
+        source="UTILITY_API",
+        now=checked.now,
+    )
+
+
 def _overtaken(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
     """Another message of the same order was faster: a confirm (same answer), or something that closed the case."""
     if case.state == CaseState.CONFIRMED:
         result = Confirmed(orders.of_case(case, transaction_id=checked.command.order.transaction_id), checked.now)
         also_write(result)
         return result
-    return _write_refusal(case, not_possible_now(case), actor, checked.now, also_write)
+    refusal = not_possible_now(case)
+    if case.state == CaseState.READY:
+        sentence = "A new init changed the application while it was confirmed. Look at its answer, then send confirm."
+        refusal = replace(refusal, sentence=sentence)
+    return _write_refusal(case, refusal, actor, checked.now, also_write)
 
 
 def _claimable(case: EnrollmentCase, checked: _Checked) -> tuple[tuple[str, ...], tuple[conflicts.Conflict, ...]]:
@@ -303,19 +354,14 @@ def _enrol(
     checked: _Checked,
     umids: tuple[str, ...],
     found: tuple[conflicts.Conflict, ...],
+    rows: _Rows,
     actor: Actor,
 ) -> Confirmed:
     """Write the enrolment, its claims, consents and credentials. The locks are held and the meters are free."""
     now, version, period = checked.now, checked.version, checked.period
     subject = case.subject
     assert subject is not None
-    meters, ders = records.remember(
-        [checked.facts.meters[umid] for umid in umids],
-        list(checked.facts.ders.values()),
-        subject=subject,
-        source="UTILITY_API",
-        now=now,
-    )
+    meters, ders = rows
     enrollment = Enrollment(
         enrollment_id=f"enrollment-{uuid.uuid4()}",
         order_number=next_order_number(now),
@@ -494,7 +540,7 @@ def write_consents(
 
 def wire_instant(instant: datetime | None) -> str | None:
     """`2024-11-01T00:00:00Z`; None stays None."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
 
 
 _known_years: set[int] = set()
@@ -540,8 +586,7 @@ def refuse_unknown(bap_id: str, order_id: str, actor: Actor, now: datetime, also
 def _confirmed_before(
     case: EnrollmentCase, command: ConfirmEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
 ) -> Result:
-    subject_did = case.subject.did if case.subject else ""
-    if command.subject_did and command.subject_did != subject_did:
+    if command.subject_did and not _is_the_subject(case, command.subject_did):
         with transaction.atomic():
             return _write_refusal(_locked(case), subject_mismatch(), actor, now, also_write)
     with transaction.atomic():
@@ -552,13 +597,18 @@ def _confirmed_before(
 
 def _refuse(case: EnrollmentCase, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     with transaction.atomic():
-        case = _locked(case)
-        if case.state == CaseState.CONFIRMED:
-            # A twin of this confirm won while we were asking: what it enrolled is the answer.
-            result = Confirmed(orders.of_case(case), now)
-            also_write(result)
-            return result
-        return _write_refusal(case, refusal, actor, now, also_write)
+        return _refuse_locked(_locked(case), refusal, actor, now, also_write)
+
+
+def _refuse_locked(
+    case: EnrollmentCase, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Result:
+    if case.state == CaseState.CONFIRMED:
+        # A twin of this confirm won while we were asking: what it enrolled is the answer.
+        result = Confirmed(orders.of_case(case), now)
+        also_write(result)
+        return result
+    return _write_refusal(case, refusal, actor, now, also_write)
 
 
 def _write_refusal(
@@ -593,6 +643,7 @@ def _write_refusal(
 def _wait(
     case: EnrollmentCase,
     command: ConfirmEnrollment,
+    authority: Authority,
     outage: UtilityUnavailable,
     actor: Actor,
     now: datetime,
@@ -601,8 +652,8 @@ def _wait(
     with transaction.atomic():
         case = _locked(case)
         if case.state != CaseState.READY or case.payload is None:
-            return _write_refusal(case, not_possible_now(case), actor, now, also_write)
-        case.payload = remembering.with_confirm(case.payload, command)
+            return _refuse_locked(case, not_possible_now(case), actor, now, also_write)
+        case.payload = remembering.with_confirm(case.payload, command, authority)
         result: Waiting = start_waiting(case, "confirm", outage, actor, now)
         also_write(result)
     return result

@@ -245,16 +245,20 @@ def _retry(pk: int, now: datetime) -> None:
             fresh = EnrollmentCase.objects.get(pk=pk)
             enrollment_changed.send(EnrollmentCase, result=result, case=fresh, action="on_status")
 
-    authority = remembering.authority(kept)
     if case.waiting_act == "init":
         prepare(
-            remembering.init_command(kept), authority=authority, actor=SYSTEM, now=now, also_write=tell, is_retry=True
+            remembering.init_command(kept),
+            authority=remembering.authority(kept),
+            actor=SYSTEM,
+            now=now,
+            also_write=tell,
+            is_retry=True,
         )
         _clear_waiting(pk, kept_act="init", now=now)
     else:
         confirm(
             remembering.confirm_command(kept),
-            authority=authority,
+            authority=remembering.confirm_authority(kept),
             actor=SYSTEM,
             now=now,
             also_write=tell,

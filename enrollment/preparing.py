@@ -187,7 +187,7 @@ def subject_mismatch() -> Refusal:
 def _refuse_at_the_door(
     command: PrepareEnrollment, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite
 ) -> Refused:
-    """Answered and journalled; no case is opened, and one that is open is rejected until the next init (decision 38)."""
+    """Answered and journalled. No case is opened; an open one is rejected until the next init (decision 38)."""
     order = Order(
         bap_id=command.order.bap_id,
         order_id=command.order.order_id,

@@ -1,7 +1,8 @@
 """What a case keeps of its commands between messages: one encrypted JSON value, wiped when the case ends.
 
-`{"init": {...}, "confirm": {...}?, "evidence": [...], "status_entries": [...], "authority": {...}}`. The credentials'
-bytes are kept only while a utility has not answered yet, because only then is the whole check made again.
+`{"init": {...}, "evidence": [...], "status_entries": [...], "authority": {...}}`, and while a confirm waits for a
+utility also `confirm` and `confirm_authority`. The credentials' bytes are kept only while an init waits, because only
+then is the whole check made again.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def payload(
     }
 
 
-def with_confirm(kept: Mapping[str, Any], command: ConfirmEnrollment) -> dict[str, Any]:
-    return {**kept, "confirm": _plain(asdict(command))}
+def with_confirm(kept: Mapping[str, Any], command: ConfirmEnrollment, authority: Authority) -> dict[str, Any]:
+    return {**kept, "confirm": _plain(asdict(command)), "confirm_authority": _plain(asdict(authority))}
 
 
 def init_command(kept: Mapping[str, Any]) -> PrepareEnrollment:
@@ -81,6 +82,10 @@ def confirm_command(kept: Mapping[str, Any]) -> ConfirmEnrollment:
             "assisted_by": Assistance(**raw["assisted_by"]) if raw["assisted_by"] else None,
         }
     )
+
+
+def confirm_authority(kept: Mapping[str, Any]) -> Authority:
+    return authority({"authority": kept["confirm_authority"]})
 
 
 def authority(kept: Mapping[str, Any]) -> Authority:
