@@ -67,14 +67,15 @@ class Bap:
         body = json.dumps({"context": context, "message": message}, ensure_ascii=False, separators=(",", ":")).encode()
         url = f"{self.identity.bpp_url}/{action}"
         headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": self._sign(body)}
+        at = self._at()
         try:
             reply = wire.call(url, body, headers)
         except OSError as error:
             raise NoAnswer(f"nobody answers at {url}: {error}") from None
         answer = _json_or_text(reply.body)
         self.log(
-            {"direction": "sent", "action": action, "url": url, "body": json.loads(body), "status": reply.status}
-            | {"answer": answer}
+            {"direction": "sent", "at": at, "action": action, "url": url, "body": json.loads(body)}
+            | {"status": reply.status, "answer": answer}
         )
         if reply.status not in (200, 202) or "error" in (answer if isinstance(answer, dict) else {"error": answer}):
             raise NoAnswer(f"{action} was not taken: HTTP {reply.status} {answer}")
@@ -92,12 +93,12 @@ class Bap:
             if message["context"]["bpp_id"] != subscriber_id or message["context"]["action"] != action:
                 raise BadSignature("the context names another sender or action")
         except (BadSignature, KeyError, TypeError, ValueError) as error:
-            self.log({"direction": "refused", "action": action, "problem": str(error)})
+            self.log({"direction": "refused", "at": self._at(), "action": action, "problem": str(error)})
             nack = {"message": {"ack": {"status": "NACK"}}, "error": {"code": "401", "message": str(error)}}
             return 401, nack
         self.log(
-            {"direction": "received", "action": action, "url": f"{self.identity.url}/{action}", "body": message}
-            | {"signedBy": f"{subscriber_id}|{key_id}", "status": 200, "answer": _ACK}
+            {"direction": "received", "at": self._at(), "action": action, "url": f"{self.identity.url}/{action}"}
+            | {"body": message, "signedBy": f"{subscriber_id}|{key_id}", "status": 200, "answer": _ACK}
         )
         with self._arrived:
             self._callbacks[str(message["context"]["message_id"])] = message
@@ -131,6 +132,9 @@ class Bap:
             "bpp_uri": self.identity.bpp_url,
             "ttl": "PT30S",
         }
+
+    def _at(self) -> str:
+        return self.clock.now().isoformat(timespec="microseconds")
 
     def _sign(self, body: bytes) -> str:
         me = self.identity

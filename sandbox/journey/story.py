@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sandbox.journey import checking, wire
@@ -61,6 +62,7 @@ class Story:
         with self._leaving_if_it_fails():
             enrollment_id, token, consent_id, consent = self._confirm()
             self._verify_all_good(token, consent)
+            self._fetch_2_0(token)
             self._status("ACTIVE")
             self._revoke_consent(consent_id, token, consent)
             self._unenroll(enrollment_id, token, consent)
@@ -135,6 +137,7 @@ class Story:
         self._expect(attributes["conflictCheck"]["hasConflict"] is False, "on_init found no conflict")
 
     def _confirm(self) -> tuple[str, str, str, str]:
+        """Enrol; (enrolment id, its credential, the consent's credential id, the consent credential)."""
         self._title("5. confirm: from today for a year")
         start = self.bap.clock.now().replace(microsecond=0)
         end = start + timedelta(days=365)
@@ -168,6 +171,16 @@ class Story:
         granted = self._check("the consent credential", consent, good=True)
         self._expect(granted.claims["consentType"] == "DATA_COLLECTION", "it is the consent DATA_COLLECTION")
         self._ask_provider(token, verified=True)
+
+    def _fetch_2_0(self, token: str) -> None:
+        """The same credential in the 2.0 form, from its own address, opened with the credential itself."""
+        held = checking.unverified(token)
+        headers = {"Accept": "application/vc+jwt", "Authorization": f"Bearer {token}"}
+        reply = wire.call(self.base + urlsplit(held["jti"]).path, headers=headers)
+        self._expect(reply.status == 200, "the credential is served at its own address, to its holder")
+        self._check("its 2.0 form", reply.body.decode(), good=True)
+        content = checking.unverified(reply.body.decode())
+        self._expect(content.get("id") == held["jti"] and "vc" not in content, "it has the same id and no vc claim")
 
     def _status(self, expected: str) -> None:
         self._title(f"{'7' if expected == 'ACTIVE' else '10'}. status: how does the order stand?")
@@ -219,11 +232,8 @@ class Story:
 
     def _ask_provider(self, token: str, *, verified: bool) -> None:
         """The provider's own verifier must come to the same result as ours."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        reply = wire.call(f"{self.base}/verify", json.dumps({"credential": token}).encode(), headers)
-        if reply.status in (400, 415, 422):
-            reply = wire.call(f"{self.base}/verify", token.encode(), headers | {"Content-Type": "application/jwt"})
-        said = reply.json()
+        headers = {"Content-Type": "application/jwt", "Accept": "application/json"}
+        said = wire.call(f"{self.base}/verify", token.encode(), headers).json()
         self._expect(said.get("verified") is verified, f"the provider's /verify says verified: {said.get('verified')}")
 
     def _send_unenrollment(self, enrollment_id: str) -> Json:

@@ -43,7 +43,9 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"the callback address {bap.identity.url} cannot be served: {error}") from None
         if quiet:
-            self.stdout.write(json.dumps(messages, ensure_ascii=False, indent=1))
+            # A callback may overtake the ACK of its request.
+            ordered = sorted(messages, key=lambda message: message["at"])
+            self.stdout.write(json.dumps(ordered, ensure_ascii=False, indent=1))
         if not is_good:
             raise CommandError("The journey came otherwise than expected:\n  " + "\n  ".join(story.problems))
         if not quiet:
