@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -128,6 +129,23 @@ class Stack:
         self._start(name, command, **environment)
         if name == "web":
             self._wait_for_web()
+
+    def move_to(self, instant: datetime) -> None:
+        """Stop everything, move every clock so that it is `instant` now, and start it again (decision 43)."""
+        self.clock_offset = self.bap.offset = (instant - datetime.now(UTC)).total_seconds()
+        self.settings["CLOCK_OFFSET"] = str(self.clock_offset)
+        generated.write(self.settings_file, self.settings)
+        names = [name for name in self.children if name != "redis"]
+        supervisor.stop_all([self.children[name] for name in names])
+        for name in names:
+            del self.children[name]
+            command, environment = self._commands[name]
+            if "--clock-offset" in command:
+                command[command.index("--clock-offset") + 1] = str(self.clock_offset)
+            self._start(name, command, **environment)
+        for name, port in self.utility_ports.items():
+            supervisor.wait_until_answers(self.children[name], f"http://127.0.0.1:{port}/healthz")
+        self._wait_for_web()
 
     def add_worker(self) -> str:
         """Start one more worker and return its name."""

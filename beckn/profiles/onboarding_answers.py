@@ -7,7 +7,7 @@ Which blocks an answer has follows from how far the check got (`_BLOCKS`); what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from enrollment.codes import Code, Refusal
@@ -176,7 +176,7 @@ def _order_json(result: Result) -> Json:
 
 
 def instant_text(instant: datetime | None) -> str | None:
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ") if instant is not None else None
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant is not None else None
 
 
 def _head(order: Order, status: str | None) -> Json:
