@@ -37,14 +37,13 @@ check: $(STAMP)  ## what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m sandbox.migrations
 	$(BIN)/python -m pytest $(TESTS)
 
 bench: $(STAMP)  ## the benchmark table; writes var/bench.json
 	$(BIN)/python -m tests.bench
 
 audit: $(STAMP)  ## known vulnerabilities of what is locked, and an SBOM in var/
-	@PYTHON=$(PYTHON) $(BIN)/python -m sandbox.audit
+	@PYTHON=$(PYTHON) $(BIN)/python requirements/audit.py
 
 lock:  ## resolve the requirements again (needs uv); the locks name no registry
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -74,9 +74,10 @@ def test_the_compose_file_asks_for_the_password_instead_of_naming_one(services):
 
 
 def test_docker_itself_accepts_the_compose_file_where_docker_is_installed():
-    available = shutil.which("docker") and not subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    ).returncode
+    available = (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    )
     if not available:
         pytest.skip("docker compose is not installed here")
     done = subprocess.run(
