@@ -61,7 +61,7 @@ def read(body: Mapping[str, Any], expected: Expected, *, now: datetime) -> Conte
     profile = profiles.profile_for(context) if isinstance(context.get("domain"), str) else None
     if profile is None:
         raise _wrong("context.domain", "is not a domain that is served here")
-    if context.get("version") not in profile.VERSIONS:
+    if _text(context, "version") not in profile.VERSIONS:
         raise _wrong("context.version", f"should be one of {', '.join(sorted(profile.VERSIONS))}")
     if action.removeprefix("on_") not in profile.ACTIONS:
         raise Nack(404, NackCode.ACTION_UNKNOWN, f"{action} is not served in this domain.", "context.action")
