@@ -196,7 +196,10 @@ def end_claims(enrollment: Enrollment, at: datetime) -> None:
 
 
 def restore_claims(enrollment: Enrollment, upper: datetime | None) -> None:
-    """Claim up to `upper` again, after an end was moved; raises IntegrityError where somebody took the time since."""
+    """Claim up to `upper` again, after an end was moved. Lock the resources and look for incumbents first.
+
+    `upper` lies after the enrolment's start.
+    """
     Claim.objects.filter(enrollment=enrollment).update(
         state=ClaimState.CLAIMED,
         period=Func(

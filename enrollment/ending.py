@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 
 from audit import log
@@ -23,7 +24,7 @@ from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, Withdra
 from enrollment.confirming import find_case, refuse_unknown, write_consents
 from enrollment.consents import agreed_consents, consent_claims
 from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
-from enrollment.preparing import AlsoWrite, stop_waiting
+from enrollment.preparing import AlsoWrite, find_conflicts, stop_waiting, wanted_of
 from enrollment.results import ConsentsGranted, ConsentWithdrawn, Ended, Refused, Result, Snapshot, Stage, Withdrawn
 from enrollment.states import (
     LIVE_ENROLLMENT_STATES,
@@ -35,6 +36,7 @@ from enrollment.states import (
 )
 
 CONSENT_SUSPENSION = "REQUIRED_CONSENT_REVOKED"
+_ZONE = ZoneInfo("UTC")  # where only the fact of a conflict counts, not its dates in words
 
 
 # --- finding, with the rows locked -----------------------------------------------------------------------------------
@@ -99,14 +101,7 @@ def end(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: Also
     case = find_case(command.order.bap_id, command.order.order_id)
     if case is None or (command.enrollment_id and not _is_of(case, command.enrollment_id)):
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
-    try:
-        return _end(case, command, actor, now, also_write)
-    except IntegrityError as error:
-        if "a_resource_is_claimed_once" not in str(error):
-            raise
-    with transaction.atomic():
-        case, _enrollment = locked_enrollment(case)
-        return _refused(case, _time_was_taken(), actor, now, also_write, command.order.transaction_id)
+    return _end(case, command, actor, now, also_write)
 
 
 def _time_was_taken() -> Refusal:
@@ -120,22 +115,30 @@ def _time_was_taken() -> Refusal:
 def _end(case: EnrollmentCase, command: EndEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
+        refusal = None
         if enrollment is None:
-            return _refused(case, _not_enrolled(case), actor, now, also_write, command.order.transaction_id)
-        if enrollment.state in LIVE_ENROLLMENT_STATES:
-            at = command.effective_at
-            upper = enrollment.period.upper
-            if command.is_withdrawn:
-                _stay(enrollment, actor, now)
-            elif at is not None and at > now and (upper is None or at < upper):
-                _schedule_end(enrollment, at, command, actor, now)
-            elif at is None or at <= now:
-                end_now(enrollment, command.reason, actor, now, keep_outliving=not command.revoke_all_consents)
-            else:
-                return _refused(case, _ends_before(enrollment), actor, now, also_write, command.order.transaction_id)
+            refusal = _not_enrolled(case)
+        elif enrollment.state in LIVE_ENROLLMENT_STATES:
+            refusal = _act(enrollment, command, actor, now)
+        if refusal is not None or enrollment is None:
+            assert refusal is not None
+            return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
         result = ended(case, enrollment, now, command.order.transaction_id)
         also_write(result)
     return result
+
+
+def _act(enrollment: Enrollment, command: EndEnrollment, actor: Actor, now: datetime) -> Refusal | None:
+    """End the live enrolment now, plan its end, or take a planned end back; a refusal changes nothing."""
+    at, upper = command.effective_at, enrollment.period.upper
+    if command.is_withdrawn:
+        return _stay(enrollment, actor, now)
+    if at is None or at <= now:
+        end_now(enrollment, command.reason, actor, now, keep_outliving=not command.revoke_all_consents)
+        return None
+    if upper is not None and at >= upper:
+        return _ends_before(enrollment)
+    return _schedule_end(enrollment, at, command, actor, now)
 
 
 def _is_of(case: EnrollmentCase, enrollment_id: str) -> bool:
@@ -160,32 +163,57 @@ def _ends_before(enrollment: Enrollment) -> Refusal:
     )
 
 
-def _schedule_end(enrollment: Enrollment, at: datetime, command: EndEnrollment, actor: Actor, now: datetime) -> None:
-    if enrollment.end_scheduled_for is not None and at > enrollment.end_scheduled_for:
-        claims.restore_claims(enrollment, at)  # somebody may have taken the freed time: then the earlier end stands
+def _schedule_end(
+    enrollment: Enrollment, at: datetime, command: EndEnrollment, actor: Actor, now: datetime
+) -> Refusal | None:
+    earlier = enrollment.end_scheduled_for
+    if earlier is not None and at > earlier and not _claimed_again(enrollment, earlier, at, now):
+        return _time_was_taken()
     claims.end_claims(enrollment, at)
     enrollment.end_scheduled_for, enrollment.end_reason = at, command.reason[:60]
     enrollment.end_keeps_outliving_consents = not command.revoke_all_consents
     event = _record(Action.ENROLLMENT_END_SCHEDULED, enrollment, actor, now, {"at": at.isoformat()})
     enrollment.end_log_reference = event
     enrollment.save()
+    return None
 
 
-def _stay(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
-    """Take a scheduled end back; the freed time is claimed again."""
+def _claimed_again(enrollment: Enrollment, freed_from: datetime, until: datetime | None, now: datetime) -> bool:
+    """Claim the time that a planned end had freed; False where somebody has taken some of it since."""
+    since = max(freed_from, enrollment.period.lower)
+    if until is not None and until <= since:
+        return True  # it lies before the start: nothing is claimed for it
+    version = enrollment.program_version
+    umids = list(enrollment.meters.values_list("umid", flat=True))
+    wanted = wanted_of(version, umids, list(enrollment.ders.values_list("der_ref", flat=True)))
+    claimant = claims.Claimant(enrollment.case_id, enrollment.subject_id, version.program_id)
+    claims.lock(wanted)
+    claims.release_what_may_be_released(wanted, claimant, now)
+    there = claims.incumbents(wanted, claimant, since, until, zone=_ZONE, now=now)
+    others = [i for i in there if i.enrollment_id != enrollment.enrollment_id]
+    if find_conflicts(version, wanted, others):
+        return False
+    claims.restore_claims(enrollment, until)
+    return True
+
+
+def _stay(enrollment: Enrollment, actor: Actor, now: datetime) -> Refusal | None:
+    """Take a planned end back; the freed time is claimed again."""
     if enrollment.end_scheduled_for is None:
-        return
-    claims.restore_claims(enrollment, enrollment.period.upper)
+        return None
+    if not _claimed_again(enrollment, enrollment.end_scheduled_for, enrollment.period.upper, now):
+        return _time_was_taken()
     enrollment.end_scheduled_for, enrollment.end_reason, enrollment.end_keeps_outliving_consents = None, "", False
     enrollment.end_log_reference = _record(Action.ENROLLMENT_END_WITHDRAWN, enrollment, actor, now, {})
     enrollment.save()
+    return None
 
 
 def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *, keep_outliving: bool = False) -> None:
     """Cancel a live, locked enrolment: claims freed, credential and consents revoked. Caller's transaction."""
     before = enrollment.state
     claims.end_claims(enrollment, now)
-    _give_place_back(enrollment)
+    give_place_back(enrollment)
     enrollment.state, enrollment.cancelled_at = EnrollmentState.CANCELLED, now
     enrollment.end_reason, enrollment.end_scheduled_for = reason[:60], None
     consents = list(Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED))
@@ -205,7 +233,8 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
     enrollment.save()
 
 
-def _give_place_back(enrollment: Enrollment) -> None:
+def give_place_back(enrollment: Enrollment) -> None:
+    """Let another take the places of an enrolment that is over. Caller's transaction."""
     if enrollment.program_version.max_meters is not None:
         count = enrollment.meters.count()
         CapCounter.objects.filter(program_id=enrollment.program_version.program_id, used__gte=count).update(
@@ -283,8 +312,7 @@ def withdraw_consent(command: WithdrawConsent, *, actor: Actor, now: datetime, a
         if consent.state == ConsentState.GRANTED:
             consent.claimed_revoked_at = command.claimed_at[:40]
             if command.effective_at is not None and command.effective_at > now:
-                consent.revoke_scheduled_for, consent.revocation_reason = command.effective_at, command.reason[:60]
-                consent.save()
+                _schedule_revocation(enrollment, consent, command.effective_at, command.reason, actor, now)
                 is_pending = True
             else:
                 revoke_consent(enrollment, consent, command.reason, actor, now)
@@ -294,6 +322,23 @@ def withdraw_consent(command: WithdrawConsent, *, actor: Actor, now: datetime, a
         result = ConsentWithdrawn(order, line, now, is_pending)
         also_write(result)
     return result
+
+
+def _schedule_revocation(
+    enrollment: Enrollment, consent: Consent, at: datetime, reason: str, actor: Actor, now: datetime
+) -> None:
+    consent.revoke_scheduled_for, consent.revocation_reason = at, reason[:60]
+    consent.save()
+    detail = {"consent": consent.consent_id, "type": consent.consent_type, "effective_at": at.isoformat()}
+    _record(Action.CONSENT_REVOKED, enrollment, actor, now, detail)
+    ConsentEvent.objects.create(
+        consent=consent,
+        event="REVOCATION_PLANNED",
+        at=now,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        detail={"reason": reason[:60], "claimedAt": consent.claimed_revoked_at, "effectiveAt": at.isoformat()},
+    )
 
 
 def _find_consent(enrollment: Enrollment, command: WithdrawConsent) -> Consent | None:
@@ -361,11 +406,7 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
                 details={"state": enrollment.state if enrollment else case.state},
             )
             return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
-        live = set(
-            Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).values_list(
-                "consent_type", flat=True
-            )
-        )
+        live = {c.consent_type: c for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
         umids = list(enrollment.meters.values_list("umid", flat=True))
         ders = list(enrollment.ders.values_list("der_ref", flat=True))
         grants = [g for g in command.consents if g.type not in live]
@@ -389,14 +430,18 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
             actor=actor,
         )
         lines = write_consents(enrollment, agreed, issued, actor, now)
-        _record(Action.CONSENT_GRANTED, enrollment, actor, now, {"types": [c.type for c in agreed]})
+        if agreed:
+            _record(Action.CONSENT_GRANTED, enrollment, actor, now, {"types": [c.type for c in agreed]})
         _resume_if_consents_are_complete(enrollment, actor, now)
         order = orders.of_rows(case, enrollment, transaction_id=command.order.transaction_id)
         assert order.enrollment is not None
         fresh = {line.consent_id: line for line in lines}
         # Only now is the link's token known: the lines just written carry it.
         consents = tuple(fresh.get(c.consent_id, c) for c in order.enrollment.consents)
-        result = ConsentsGranted(order.with_enrollment(replace(order.enrollment, consents=consents)), tuple(lines), now)
+        # A consent that was live already is answered like a fresh one: asking again changes nothing.
+        asked = {g.type for g in command.consents if g.granted}
+        granted = tuple(c for c in consents if c.state == ConsentState.GRANTED and c.type in asked)
+        result = ConsentsGranted(order.with_enrollment(replace(order.enrollment, consents=consents)), granted, now)
         also_write(result)
     return result
 

@@ -8,18 +8,20 @@ decisions 31, 40, 52.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Func, Q
 
 from audit import log
 from audit.log import SYSTEM, Action
 from enrollment import ending, orders, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
-from enrollment.models import Claim, Consent, Enrollment, EnrollmentCase
+from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.preparing import GIVE_UP_AFTER, prepare, stop_waiting
 from enrollment.results import ConsentWithdrawn, Result, Snapshot, Waiting
 from enrollment.signals import enrollment_changed
@@ -36,12 +38,14 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 #: How long one attempt at a waiting case may take before another worker may try it.
 ATTEMPT_LEASE = timedelta(minutes=2)
+MOST_ATTEMPTS, ATTEMPTS_SECONDS = 20, 2.0
 
 
 def turn_the_clock(now: datetime) -> int:
     """Do everything that is due at `now`; returns how many rows changed."""
+    # In the order in which it would have happened, had nobody slept.
     return sum(
-        job(now) for job in (activate, end_as_scheduled, expire, revoke_as_scheduled, expire_holds, expire_cases)
+        job(now) for job in (activate, revoke_as_scheduled, end_as_scheduled, expire, expire_holds, expire_cases)
     )
 
 
@@ -56,8 +60,20 @@ def _each(ids: Iterable[int], do: Callable[[int], bool]) -> int:
     return changed
 
 
-def _due(query: Q) -> list[int]:
-    return list(Enrollment.objects.filter(query).order_by("pk").values_list("case_id", flat=True)[:BATCH])
+def _all_due(due: Callable[[], list[int]], do: Callable[[int], bool]) -> int:
+    """Do what is due, batch by batch; ends when a batch is not full, or when none of its rows can be moved."""
+    changed = 0
+    while True:
+        batch = due()
+        moved = _each(batch, do)
+        changed += moved
+        if len(batch) < BATCH or not moved:
+            return changed
+
+
+def _due(query: Q) -> Callable[[], list[int]]:
+    rows = Enrollment.objects.filter(query).order_by("pk").values_list("case_id", flat=True)
+    return lambda: list(rows.all()[:BATCH])
 
 
 def _with_enrollment(case_id: int, change: Callable[[EnrollmentCase, Enrollment], bool]) -> bool:
@@ -78,7 +94,8 @@ def activate(now: datetime) -> int:
     """SCHEDULED → ACTIVE at the start date."""
 
     def change(case: EnrollmentCase, enrollment: Enrollment) -> bool:
-        if enrollment.state != EnrollmentState.SCHEDULED or enrollment.period.lower > now:
+        start, end = enrollment.period.lower, enrollment.end_scheduled_for
+        if enrollment.state != EnrollmentState.SCHEDULED or start > now or (end is not None and end <= start):
             return False
         enrollment.state = EnrollmentState.ACTIVE
         enrollment.save()
@@ -86,8 +103,9 @@ def activate(now: datetime) -> int:
         _tell(case, enrollment, now, "started")
         return True
 
-    due = _due(Q(state=EnrollmentState.SCHEDULED, period__startswith__lte=now))
-    return _each(due, lambda pk: _with_enrollment(pk, change))
+    is_to_start = Q(end_scheduled_for=None) | Q(end_scheduled_for__gt=Func(F("period"), function="lower"))
+    due = _due(is_to_start & Q(state=EnrollmentState.SCHEDULED, period__startswith__lte=now))
+    return _all_due(due, lambda pk: _with_enrollment(pk, change))
 
 
 def expire(now: datetime) -> int:
@@ -101,16 +119,25 @@ def expire(now: datetime) -> int:
         before = enrollment.state
         enrollment.state, enrollment.end_scheduled_for = EnrollmentState.EXPIRED, None
         enrollment.save()
-        Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).update(
-            state=ConsentState.EXPIRED, revoke_scheduled_for=None
-        )
+        ending.give_place_back(enrollment)
+        _expire_consents(enrollment, now)
         _journal(Action.ENROLLMENT_EXPIRED, enrollment, before, now)
         _tell(case, enrollment, now, "expired")
         return True
 
     live = [EnrollmentState.ACTIVE, EnrollmentState.SUSPENDED]
     due = _due(Q(state__in=live, period__endswith__lte=now))
-    return _each(due, lambda pk: _with_enrollment(pk, change))
+    return _all_due(due, lambda pk: _with_enrollment(pk, change))
+
+
+def _expire_consents(enrollment: Enrollment, now: datetime) -> None:
+    consents = list(Consent.objects.select_for_update().filter(enrollment=enrollment, state=ConsentState.GRANTED))
+    Consent.objects.filter(pk__in=[c.pk for c in consents]).update(
+        state=ConsentState.EXPIRED, revoke_scheduled_for=None
+    )
+    ConsentEvent.objects.bulk_create(
+        ConsentEvent(consent=c, event="EXPIRED", at=now, actor_kind=SYSTEM.kind, actor_id=SYSTEM.id) for c in consents
+    )
 
 
 def end_as_scheduled(now: datetime) -> int:
@@ -127,7 +154,7 @@ def end_as_scheduled(now: datetime) -> int:
             enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
         return True
 
-    return _each(_due(Q(end_scheduled_for__lte=now)), lambda pk: _with_enrollment(pk, change))
+    return _all_due(_due(Q(end_scheduled_for__lte=now)), lambda pk: _with_enrollment(pk, change))
 
 
 def revoke_as_scheduled(now: datetime) -> int:
@@ -151,8 +178,8 @@ def revoke_as_scheduled(now: datetime) -> int:
 
         return _with_enrollment(case_id, change)
 
-    due = Consent.objects.filter(revoke_scheduled_for__lte=now, state=ConsentState.GRANTED)
-    return _each(list(due.values_list("pk", flat=True)[:BATCH]), do)
+    rows = Consent.objects.filter(revoke_scheduled_for__lte=now, state=ConsentState.GRANTED).order_by("pk")
+    return _all_due(lambda: list(rows.values_list("pk", flat=True)[:BATCH]), do)
 
 
 def _journal(action: Action, enrollment: Enrollment, before: str, now: datetime) -> None:
@@ -174,9 +201,10 @@ def _journal(action: Action, enrollment: Enrollment, before: str, now: datetime)
 def expire_holds(now: datetime) -> int:
     """Let expired holds go. Their cases stay READY (decision 31), so nobody needs to be told."""
     with transaction.atomic():
-        due = Claim.objects.filter(state=ClaimState.HELD, hold_expires_at__lte=now)
-        # A waiting case's hold is prolonged with each attempt, so an expired one is nobody's any more.
-        count, _ = due.delete()
+        # A waiting case's hold is prolonged with each attempt, so an expired one is nobody's any more. Rows that an
+        # init or confirm is releasing itself are left to it: waiting for them in another order would deadlock.
+        due = Claim.objects.filter(state=ClaimState.HELD, hold_expires_at__lte=now).select_for_update(skip_locked=True)
+        count, _ = Claim.objects.filter(pk__in=list(due.values_list("pk", flat=True))).delete()
         if count:
             log.record(Action.HOLD_RELEASED, actor=SYSTEM, at=now, object_type="claims", details={"expired": count})
     return count
@@ -194,8 +222,8 @@ def expire_cases(now: datetime) -> int:
             _tell(case, None, now, "The application was not confirmed in time.")
             return True
 
-    due = EnrollmentCase.objects.filter(state__in=OPEN_CASE_STATES, deadline__lte=now)
-    return _each(list(due.order_by("deadline").values_list("pk", flat=True)[:BATCH]), do)
+    rows = EnrollmentCase.objects.filter(state__in=OPEN_CASE_STATES, deadline__lte=now).order_by("deadline", "pk")
+    return _all_due(lambda: list(rows.values_list("pk", flat=True)[:BATCH]), do)
 
 
 # --- utilities that did not answer -----------------------------------------------------------------------------------
@@ -203,8 +231,9 @@ def expire_cases(now: datetime) -> int:
 
 def retry_waiting(now: datetime) -> int:
     """Ask again for the cases whose moment has come; one attempt each, then the next is planned (decision 40)."""
-    tried = 0
-    for _ in range(20):
+    tried, began = 0, time.monotonic()
+    # Other sweeps wait behind this one: after a slow attempt the next second goes on.
+    while tried < MOST_ATTEMPTS and time.monotonic() - began < ATTEMPTS_SECONDS:
         pk = _take_waiting(now)
         if pk is None:
             return tried
@@ -236,9 +265,15 @@ def _retry(pk: int, now: datetime) -> None:
     kept = case.payload
     if kept is None or not case.is_waiting_for_a_utility or case.waiting_since is None:
         return
-    if case.waiting_since + GIVE_UP_AFTER <= now:
-        _give_up(case, now)
-        return
+    try:
+        _ask_again(case, kept, now)
+    finally:
+        # Also after a sleep of days the utility is asked once more before anybody is told that it did not answer.
+        _give_up_if_overdue(pk, now)
+
+
+def _ask_again(case: EnrollmentCase, kept: Mapping[str, Any], now: datetime) -> None:
+    pk = case.pk
 
     def tell(result: Result) -> None:
         if not isinstance(result, Waiting):  # still waiting: that was said before
@@ -276,18 +311,18 @@ def _clear_waiting(pk: int, *, kept_act: str, now: datetime) -> None:
             case.save()
 
 
-def _give_up(case: EnrollmentCase, now: datetime) -> None:
+def _give_up_if_overdue(pk: int, now: datetime) -> None:
     """After 24 h: NEEDS_INPUT with UTILITY_UNAVAILABLE, never REJECTED; the applicant may try again (decision 40)."""
-    utility_id = case.waiting_utility
-    refusal = Refusal(
-        Code.UTILITY_UNAVAILABLE,
-        f"The utility {utility_id} did not answer for a day. Nothing was decided: send a new init later.",
-        details={"retry_after": 3600},
-    )
     with transaction.atomic():
-        case, _enrollment = ending.locked_enrollment(case)
-        if not case.is_waiting_for_a_utility:
+        case, _enrollment = ending.locked_enrollment(EnrollmentCase(pk=pk))
+        if case.waiting_since is None or case.waiting_since + GIVE_UP_AFTER > now:
             return
+        utility_id = case.waiting_utility
+        refusal = Refusal(
+            Code.UTILITY_UNAVAILABLE,
+            f"The utility {utility_id} did not answer for a day. Nothing was decided: send a new init later.",
+            details={"retry_after": 3600},
+        )
         stop_waiting(case)
         case.state, case.updated_at, case.payload = CaseState.NEEDS_INPUT, now, None
         case.save()
