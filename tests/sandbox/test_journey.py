@@ -1,0 +1,113 @@
+"""The scripted portal: against the whole service, and its own eyes for what is wrong."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from sandbox import generated
+from sandbox.journey import wire
+from sandbox.journey.bap import Bap, Identity
+from sandbox.journey.wire import BadSignature, Clock
+from tests.journeys import RAJESH, Journey
+
+VECTOR_SEED = "nnl1gQalccRODkk/AO5/HWYKausRBvkayBegf9TTI9M="
+VECTOR_PUBLIC = "l0/NX8ztKcPr4Q2obCQgBqPsV0cfb73xOfako5OL/CU="
+VECTOR_SIGNATURE = "V29p0sDMbJnjWmYxZOHv7Ex/0aTBKY/Ay3fSn6KZXfLor7jR7/cAJj7swCnu0XTNde8n+TnEdX6D8ixPEwJ5AA=="
+VECTOR_BODY = (
+    '{"context":{"domain":"beckn.one:deg:p2p-enrollment:2.0.0","version":"2.0.0","action":"init","bap_id":'
+    '"bap.example.org","bap_uri":"https://bap.example.org/bap/receiver","bpp_id":"bpp.example.org","bpp_uri":'
+    '"https://bpp.example.org/bpp/receiver","transaction_id":"2b4d69aa-22e4-4c78-9f56-5a7b9e2b2002","message_id":'
+    '"7d2a1b64-3c55-4f0e-9a6f-0b5c3d1e8f77","timestamp":"2025-01-01T00:00:00.000Z","ttl":"PT30S"},"message":{"order":'
+    '{"beckn:note":"Zoë pays ₹5/kWh"}}}'
+).encode()
+VECTOR_AT = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def bap() -> Bap:
+    """A BAP that knows its partner's key, without a server."""
+    seed, public = generated.key_pair()
+    identity = Identity("bap.example", "1", seed, "http://127.0.0.1:1/beckn", "bpp.example", "", "")
+    made = Bap(identity, Clock(), lambda _: None)
+    made._keys["bpp.example", "k"] = public
+    made.partner_seed = seed  # type: ignore[attr-defined]
+    return made
+
+
+def a_callback(bap: Bap, **context: str) -> tuple[bytes, str]:
+    body = json.dumps(
+        {"context": {"bpp_id": "bpp.example", "action": "on_init", "message_id": "m", **context}}
+    ).encode()
+    header = wire.authorization(
+        body,
+        subscriber_id="bpp.example",
+        key_id="k",
+        seed=bap.partner_seed,  # type: ignore[attr-defined]
+        now=datetime.now(UTC),
+    )
+    return body, header
+
+
+def test_the_portals_signer_makes_the_published_signature() -> None:
+    header = wire.authorization(
+        VECTOR_BODY, subscriber_id="bap.example.org", key_id="76EU-key-1", seed=VECTOR_SEED, now=VECTOR_AT
+    )
+    assert f'signature="{VECTOR_SIGNATURE}"' in header
+    wire.verify(header, VECTOR_BODY, public_key=VECTOR_PUBLIC, now=VECTOR_AT)
+    with pytest.raises(BadSignature):
+        wire.verify(header, VECTOR_BODY + b" ", public_key=VECTOR_PUBLIC, now=VECTOR_AT)
+    with pytest.raises(BadSignature):
+        wire.verify(header, VECTOR_BODY, public_key=VECTOR_PUBLIC, now=datetime(2025, 1, 2, tzinfo=UTC))
+
+
+def test_the_portal_takes_its_partners_callback(bap: Bap) -> None:
+    body, header = a_callback(bap)
+    assert bap.receive("on_init", header, body)[0] == 200
+
+
+@pytest.mark.parametrize("context", [{"bpp_id": "other.example"}, {"action": "on_confirm"}])
+def test_the_portal_refuses_a_callback_that_names_another_sender_or_action(bap: Bap, context: dict) -> None:
+    body, header = a_callback(bap, **context)
+    assert bap.receive("on_init", header, body)[0] == 401
+
+
+def test_the_portal_refuses_a_changed_an_unsigned_and_a_garbled_callback(bap: Bap) -> None:
+    body, header = a_callback(bap)
+    assert bap.receive("on_init", header, body.replace(b'"m"', b'"n"'))[0] == 401
+    assert bap.receive("on_init", "", body)[0] == 401
+    assert bap.receive("on_init", header.replace("keyId", "kid"), body)[0] == 401
+    assert bap.receive("on_init", header.replace("bpp.example|", "evil.example|"), body)[0] == 401
+
+
+@pytest.mark.processes
+def test_the_whole_journey_is_as_expected_twice_and_after_a_reset(make_stack) -> None:
+    stack = make_stack()
+    for _ in range(2):
+        messages = json.loads(stack.manage("demo", "journey", "--json").stdout)
+        actions = [message["action"] for message in messages]
+        assert actions == [
+            name
+            for action in ("search", "select", "init", "confirm", "status", "update", "update", "status")
+            for name in (action, f"on_{action}")
+        ]
+        assert all("signedBy" in message for message in messages if message["direction"] == "received")
+
+    journey = Journey(stack, RAJESH)
+    stack.bap.ask(stack.base, journey.init())
+    assert stack.bap.ask(stack.base, journey.confirm()).message["order"]["beckn:status"] == "CONFIRMED"
+    refused = stack.manage("demo", "journey", check=False)
+    assert refused.returncode != 0
+    assert "ENROLLMENT_CONFLICT" in refused.stderr
+    assert journey.order_id in stack.manage("sandbox", "reset").stdout
+    assert "as expected" in stack.manage("demo", "journey").stdout
+    assert json.loads(stack.manage("audit", "verify", "--json").stdout)
+
+
+@pytest.mark.processes
+def test_the_journey_says_what_came_otherwise(make_stack) -> None:
+    stack = make_stack()
+    stack.fault("down")
+    broken = stack.manage("demo", "journey", check=False)
+    assert broken.returncode != 0
+    assert "the utility gives no meter-ownership credential: HTTP 503" in broken.stderr
