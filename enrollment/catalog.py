@@ -136,13 +136,16 @@ def _with_texts(version: ProgramVersion) -> Iterable[Mapping[str, Any]]:
 
 def consent_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str], ...]:
     """(locale, digest) of each language of a consent text. The texts are insert-only, so a found answer stays true."""
-    found = _cached_texts(program_pk, consent_type, version)
-    if not found:
-        _cached_texts.cache_clear()  # it may have been loaded a moment later
-    return found
+    try:
+        return _cached_texts(program_pk, consent_type, version)
+    except LookupError:
+        return ()  # not kept: it may be loaded a moment later
 
 
 @lru_cache(maxsize=1024)
 def _cached_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str], ...]:
     texts = ConsentText.objects.filter(program_id=program_pk, consent_type=consent_type, version=version)
-    return tuple(texts.order_by("locale").values_list("locale", "digest"))
+    found = tuple(texts.order_by("locale").values_list("locale", "digest"))
+    if not found:
+        raise LookupError
+    return found

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from enrollment import catalog
 from enrollment.codes import Code, Refusal
 from enrollment.commands import ConsentGrant
-from enrollment.models import ConsentText, ProgramVersion
+from enrollment.models import ProgramVersion
 from enrollment.states import ConsentCapture
 
 #: Consent types that a bare confirm can never stand for: control, telemetry, other utilities (decision 35).
@@ -54,22 +55,34 @@ def agreed_consents(
     given = {g.type: g for g in grants}
     recorded: list[RecordedConsent] = []
     missing: list[str] = []
+    stale: list[str] = []
     for definition in version.required_consents:
-        consent_type = definition["type"]
+        consent_type, is_required = definition["type"], definition.get("required", True)
         grant = given.get(consent_type)
-        if grant is not None and grant.granted:
-            recorded.append(_recorded(version, definition, grant, umids, der_ids, basis="EXPLICIT"))
+        if grant is not None and grant.granted and _covers(grant, umids, is_required=is_required):
+            words = _words(version, definition, grant)
+            if words is None:
+                stale.append(consent_type)
+            else:
+                recorded.append(_recorded(definition, grant, words, umids, der_ids))
         elif grant is None and not only_given and _is_given_by_confirming(version, definition):
-            recorded.append(_recorded(version, definition, None, umids, der_ids, basis="CONFIRM"))
-        elif definition.get("required", True) and not only_given:
+            words = _words(version, definition, None) or _Words()
+            recorded.append(_recorded(definition, None, words, umids, der_ids))
+        elif is_required and (not only_given or (grant is not None and grant.granted)):
             missing.append(consent_type)
     unknown = sorted(set(given) - {d["type"] for d in version.required_consents})
     if missing or (unknown and only_given):
-        return _consent_required(missing or unknown, "These consents are missing")
-    stale = [r.type for r in recorded if r.basis == "EXPLICIT" and not _are_our_words(version, r)]
+        return _consent_required(missing or unknown, "These consents are missing or do not cover every meter")
     if stale:
         return _consent_required(stale, "The consent texts shown are not the program's; fetch them again with select")
     return tuple(recorded)
+
+
+def _covers(grant: ConsentGrant, umids: Sequence[str], *, is_required: bool) -> bool:
+    """A grant that names meters covers those; a required one must cover all that are enrolled."""
+    if not grant.meters:
+        return True
+    return set(umids) <= set(grant.meters) if is_required else bool(set(umids) & set(grant.meters))
 
 
 def _is_given_by_confirming(version: ProgramVersion, definition: Mapping[str, Any]) -> bool:
@@ -79,56 +92,57 @@ def _is_given_by_confirming(version: ProgramVersion, definition: Mapping[str, An
     )
 
 
+@dataclass(frozen=True)
+class _Words:
+    """Which of the program's texts was agreed to."""
+
+    version: str = ""
+    digest: str = ""
+    locale: str = ""
+
+
+def _words(version: ProgramVersion, definition: Mapping[str, Any], grant: ConsentGrant | None) -> _Words | None:
+    """The text that was shown: the one whose version and digest the grant echoes, else the default one.
+
+    The default is the grant's language where we have it, else English, else the first. None: the words are not ours.
+    """
+    number = str(definition.get("textVersion", ""))
+    texts = dict(catalog.consent_texts(version.program_id, definition["type"], number))
+    if grant is not None and grant.text_version not in ("", number):
+        return None
+    wish = grant.locale if grant is not None else ""
+    if grant is not None and grant.text_digest:
+        named = [locale for locale, digest in texts.items() if digest == grant.text_digest]
+        if not named:
+            return None
+        return _Words(number, grant.text_digest, wish if wish in named else named[0])
+    locale = next((each for each in (wish, "en", *sorted(texts)) if each in texts), "")
+    return _Words(number, texts.get(locale, ""), locale)
+
+
 def _recorded(
-    version: ProgramVersion,
     definition: Mapping[str, Any],
     grant: ConsentGrant | None,
+    words: _Words,
     umids: Sequence[str],
     der_ids: Sequence[str],
-    *,
-    basis: str,
 ) -> RecordedConsent:
-    text_version, digest, locale = definition.get("textVersion", ""), "", ""
-    if grant is not None and (grant.text_digest or grant.text_version):
-        text_version, digest, locale = grant.text_version or text_version, grant.text_digest, grant.locale
-    else:
-        shown = _default_text(version, definition["type"], text_version)
-        digest, locale = (shown.digest, shown.locale) if shown else ("", "")
     keys = ("purposes", "data", "grantee", "mode", "frequency", "validity")
     chosen = tuple(m for m in grant.meters if m in umids) if grant is not None and grant.meters else tuple(umids)
     return RecordedConsent(
         consent_id=f"consent-{uuid.uuid4()}",
         type=definition["type"],
-        basis=basis,
+        basis="EXPLICIT" if grant is not None else "CONFIRM",
         is_required=bool(definition.get("required", True)),
         outlives_enrollment=bool(definition.get("outlivesEnrollment", False)),
         terms={key: definition[key] for key in keys if key in definition},
         meters=chosen,
         ders=tuple(der_ids),
-        text_version=text_version,
-        text_digest=digest,
-        locale=locale,
+        text_version=words.version,
+        text_digest=words.digest,
+        locale=words.locale,
         limits=dict(grant.limits) if grant is not None else {},
     )
-
-
-def _default_text(version: ProgramVersion, consent_type: str, text_version: str) -> ConsentText | None:
-    """The text that on_init named first: English where there is one."""
-    texts = ConsentText.objects.filter(program_id=version.program_id, consent_type=consent_type, version=text_version)
-    by_locale = {t.locale: t for t in texts}
-    return by_locale.get("en") or next((by_locale[k] for k in sorted(by_locale)), None)
-
-
-def _are_our_words(version: ProgramVersion, consent: RecordedConsent) -> bool:
-    """A grant that echoes a digest must echo one of ours; one that echoes none is taken for the default text."""
-    if not consent.text_digest:
-        return True
-    return ConsentText.objects.filter(
-        program_id=version.program_id,
-        consent_type=consent.type,
-        version=consent.text_version,
-        digest=consent.text_digest,
-    ).exists()
 
 
 def _consent_required(types: Sequence[str], why: str) -> Refusal:
