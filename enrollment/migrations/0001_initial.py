@@ -199,12 +199,12 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("order_id", models.CharField(max_length=200)),
                 ("bap_id", models.CharField(max_length=255)),
-                ("bap_uri", models.CharField(max_length=500)),
+                ("bap_uri", models.CharField(max_length=2048)),
                 ("domain", models.CharField(max_length=100)),
                 (
                     "transaction_ids",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=200), default=list, size=None
+                        base_field=models.CharField(max_length=255), default=list, size=None
                     ),
                 ),
                 ("channel", models.CharField(max_length=20)),

@@ -23,9 +23,9 @@ class EnrollmentCase(models.Model):
 
     order_id = models.CharField(max_length=200)
     bap_id = models.CharField(max_length=255)
-    bap_uri = models.CharField(max_length=500)
+    bap_uri = models.CharField(max_length=2048)
     domain = models.CharField(max_length=100)
-    transaction_ids = ArrayField(models.CharField(max_length=200), default=list)
+    transaction_ids = ArrayField(models.CharField(max_length=255), default=list)
     channel = models.CharField(max_length=20)
     agency_id = models.CharField(max_length=200, blank=True)
     operator_id = models.CharField(max_length=200, blank=True)

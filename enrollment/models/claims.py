@@ -20,7 +20,7 @@ def _as_range(column: str) -> Func:
 class Claim(models.Model):
     """A resource held or claimed by a case for a period: what makes two enrolments exclude each other.
 
-    `resource` and `conflict_group` are the integer keys of enrollment.claims.resource_key; `reference` says in words
+    `resource` and `conflict_group` are the integer keys of enrollment.conflicts.resource_key; `reference` says in words
     what `resource` is (a UMID or DER id). The exclusion constraint uses core range types only: an embedded
     PostgreSQL carries no btree_gist.
 

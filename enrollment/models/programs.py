@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from enrollment.eligibility import CRITERIA
 from enrollment.states import ConsentCapture, Control, OnConsentRevoked, Partial, VersionState
 
 
@@ -117,6 +119,16 @@ class ProgramVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.program} v{self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.refuse_unknown_criteria()
+        super().save(*args, **kwargs)
+
+    def refuse_unknown_criteria(self) -> None:
+        """Raise ValidationError where a published version asks for something that nobody would check."""
+        unknown = [c for c in self.criteria if not isinstance(c, dict) or c.get("kind") not in CRITERIA]
+        if self.state == VersionState.PUBLISHED and unknown:
+            raise ValidationError({"criteria": _("Each criterion has a kind of the closed list.")})
 
 
 class ConsentText(models.Model):
