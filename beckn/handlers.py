@@ -77,7 +77,13 @@ class _Call:
                 proven_utility=proof.utility_id,
                 acr=proof.acr,
             )
-        return Authority(participant.subscriber_id, asserts, refusal_code=proof.code, refusal_sentence=proof.message)
+        return Authority(
+            participant.subscriber_id,
+            asserts,
+            refusal_code=proof.code,
+            refusal_sentence=proof.message,
+            refusal_details={"retry_after": proof.retry_after_seconds} if proof.retry_after_seconds else {},
+        )
 
     def answer(self, result: Result) -> None:
         """The `also_write` of every service: the callback's row and "done", in the service's transaction."""

@@ -24,6 +24,7 @@ from beckn.door import Door, LeaseLost
 from beckn.messages import Received, received
 from beckn.models import Inbox, Outbox, State
 from beckn.traces import trace
+from identity import tokens
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def purge(now: datetime | None = None) -> int:
     outbox_before = at - timedelta(days=getattr(settings, "RETENTION_OUTBOX_DAYS", 90))
     count += _in_batches(Outbox.objects.filter(created_at__lt=outbox_before, state=State.DONE), _delete)
     count += _in_batches(Inbox.objects.filter(received_at__lt=inbox_before, state=State.DONE), _delete)
-    return count + limits.forget_old(at) + registry.forget_old(at)
+    return count + limits.forget_old(at) + registry.forget_old(at) + tokens.purge(at)
 
 
 class _Pool:

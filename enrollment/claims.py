@@ -148,7 +148,7 @@ def _insert(
     enrollment: Enrollment | None = None,
     hold_expires_at: datetime | None = None,
 ) -> None:
-    assert case.program_version is not None
+    assert case.program_version is not None and case.subject_id is not None
     Claim.objects.bulk_create(
         Claim(
             resource=w.resource,

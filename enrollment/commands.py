@@ -81,6 +81,7 @@ class Authority:
     acr: str = ""
     refusal_code: str = ""
     refusal_sentence: str = ""
+    refusal_details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_proven(self) -> bool:

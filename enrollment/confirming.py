@@ -47,6 +47,7 @@ from enrollment.models import (
 )
 from enrollment.preparing import (
     AlsoWrite,
+    authority_refusal,
     find_conflicts,
     meter_refs,
     refused_agency,
@@ -136,7 +137,7 @@ def _readied(
     version = case.program_version
     assert version is not None
     if authority.refusal_code:
-        return Refusal(Code(authority.refusal_code), authority.refusal_sentence, field="user_auth"), None
+        return authority_refusal(authority), None
     if not all(_is_the_subject(case, did) for did in (authority.proven_subject, command.subject_did) if did):
         return subject_mismatch(), None
     if catalog.open_version(case.program_id, now) is None:
@@ -315,6 +316,7 @@ def _claimable(case: EnrollmentCase, checked: _Checked) -> tuple[tuple[str, ...]
     """Under the locks: which meters are free, and what stands on the others."""
     version, period = checked.version, checked.period
     wanted = wanted_of(version, checked.decision.enrolled, [d.der_id for d in checked.init.ders])
+    assert case.subject_id is not None
     claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
     claims.lock(wanted)
     claims.release_what_may_be_released(wanted, claimant, checked.now)

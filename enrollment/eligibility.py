@@ -347,7 +347,7 @@ def _is_current(since: datetime | None, until: datetime | None, now: datetime) -
 
 
 def _roles(meter: MeterFacts, subject_did: str, evidence: Sequence[Evidence], now: datetime) -> set[str]:
-    roles = {
+    roles: set[str] = {
         h.role
         for h in meter.holders
         if _is_current(h.since, h.until, now) and (not h.subject_did or h.subject_did == subject_did)

@@ -6,7 +6,7 @@ Writers behind enrollment.services. Every act is idempotent: the first moment st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -485,7 +485,7 @@ def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
 
 
 def _record(
-    action: Action, enrollment: Enrollment, actor: Actor, now: datetime, details: dict[str, object], before: str = ""
+    action: Action, enrollment: Enrollment, actor: Actor, now: datetime, details: Mapping[str, object], before: str = ""
 ) -> str:
     event = log.record(
         action,

@@ -135,7 +135,7 @@ def _refused_at_the_door(
     if agency is not None:
         return agency
     if authority.refusal_code:
-        return Refusal(Code(authority.refusal_code), authority.refusal_sentence, field="user_auth")
+        return authority_refusal(authority)
     subject_did = command.subject_did or authority.proven_subject
     if authority.is_proven:
         if command.subject_did and command.subject_did != authority.proven_subject:
@@ -178,6 +178,16 @@ def refused_agency(
             Code.EA_NOT_CERTIFIED, verdict.message, field="assisted_by", details={"ea_id": assisted.agency_id}
         )
     return None
+
+
+def authority_refusal(authority: Authority) -> Refusal:
+    """What was wrong with the customer's own sign-in, as the proof of it said."""
+    return Refusal(
+        Code(authority.refusal_code),
+        authority.refusal_sentence,
+        field="user_auth",
+        details=authority.refusal_details,
+    )
 
 
 def subject_mismatch() -> Refusal:
@@ -388,6 +398,7 @@ def _hold(checked: _Checked, case: EnrollmentCase) -> tuple[tuple[conflicts.Conf
     """(conflicts on what is wanted, whether they stop everything). What is free is held, if nothing is missing."""
     version, decision, now = checked.version, checked.decision, checked.now
     wanted = wanted_of(version, decision.enrolled, [d.der_id for d in checked.command.ders])
+    assert case.subject_id is not None
     claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
     claims.lock(wanted)
     claims.release_what_may_be_released(wanted, claimant, now)

@@ -203,7 +203,7 @@ def read_confirm(
     context: Mapping[str, Any], body: Mapping[str, Any], *, assistance: Assistance | None
 ) -> ConfirmEnrollment:
     order = body["message"]["order"]
-    fulfillment = next(iter(order.get("beckn:fulfillments", [])), {})
+    fulfillment: Mapping[str, Any] = next(iter(order.get("beckn:fulfillments", [])), {})
     meters = fulfillment.get("beckn:instrument", {}).get("meters")
     attributes = _attributes(body)
     return ConfirmEnrollment(
