@@ -118,6 +118,14 @@ class StatusList(models.Model):
         return f"{self.kind} {self.number}"
 
 
+class StatusListVersionQuerySet(models.QuerySet["StatusListVersion"]):
+    def newest(self) -> StatusListVersionQuerySet:
+        """The version that is served now, of each list and purpose."""
+        # By id: ordering by the relation itself would take the list's own ordering, and DISTINCT ON must agree.
+        newest_first = self.order_by("status_list_id", "purpose", "-version")
+        return newest_first.distinct("status_list_id", "purpose")
+
+
 class StatusListVersion(models.Model):
     """One published list: its bits (gzip, as in `encodedList`) and the signed `vc+jwt`. Versions never go back.
 
@@ -135,6 +143,8 @@ class StatusListVersion(models.Model):
     kid = models.CharField(max_length=64)
     signed_at = models.DateTimeField()
     valid_until = models.DateTimeField()
+
+    objects = StatusListVersionQuerySet.as_manager()
 
     class Meta:
         db_table = "status_list_versions"

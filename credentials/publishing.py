@@ -84,9 +84,10 @@ def stale(now: datetime) -> list[int]:
     """Return the ids of the lists that have to be signed again although no bit changed."""
     good_keys = {key.kid for key in keys.published()}
     half_over = now + policy.list_validity() / 2
-    newest = StatusListVersion.objects.order_by("status_list", "purpose", "-version").distinct("status_list", "purpose")
     fresh: dict[int, int] = {}
-    for list_id, kid, signed_at, valid_until in newest.values_list("status_list", "kid", "signed_at", "valid_until"):
+    for list_id, kid, signed_at, valid_until in StatusListVersion.objects.newest().values_list(
+        "status_list", "kid", "signed_at", "valid_until"
+    ):
         if kid in good_keys and valid_until > half_over and signed_at <= now:
             fresh[list_id] = fresh.get(list_id, 0) + 1
     every = StatusList.objects.order_by("pk").values_list("pk", flat=True)
@@ -95,8 +96,11 @@ def stale(now: datetime) -> list[int]:
 
 def forget_old_versions(now: datetime) -> int:
     """Delete versions that are over and replaced: the credential rows are the truth, a verifier holds no older list."""
-    newest = StatusListVersion.objects.order_by("status_list", "purpose", "-version").distinct("status_list", "purpose")
-    return StatusListVersion.objects.filter(valid_until__lt=now).exclude(pk__in=newest.values("pk")).delete()[0]
+    return (
+        StatusListVersion.objects.filter(valid_until__lt=now)
+        .exclude(pk__in=StatusListVersion.objects.newest().values("pk"))
+        .delete()[0]
+    )
 
 
 def _publish(list_id: int, *, now: datetime, every_purpose: bool = False) -> bool:

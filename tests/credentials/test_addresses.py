@@ -101,9 +101,7 @@ def test_a_list_changes_with_its_etag_when_something_is_revoked(ready: None, cli
     assert unchanged.status_code == 304
 
 
-def test_a_list_that_the_caller_has_costs_one_query(
-    ready: None, client: Client, django_assert_num_queries: Any
-) -> None:
+def test_a_list_costs_one_query(ready: None, client: Client, django_assert_num_queries: Any) -> None:
     etag = client.get(LIST)["ETag"]
     with django_assert_num_queries(1):
         client.get(LIST, headers={"If-None-Match": etag})

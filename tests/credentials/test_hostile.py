@@ -229,6 +229,17 @@ def test_a_vc_jwt_with_a_vc_claim_is_malformed(trusted: Issuer) -> None:
     assert reason(trusted.sign(neither)) == "MALFORMED"
 
 
+MEMBERS = [
+    "@context",
+    "id",
+    "type",
+    "issuer",
+    "issuanceDate",
+    "expirationDate",
+    "credentialSubject",
+    "credentialStatus",
+    "credentialSchema",
+]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
@@ -244,19 +255,7 @@ def test_any_text_at_all_is_judged_without_an_exception(db: None, data: str) -> 
 
 @examples(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    field=st.sampled_from(
-        [
-            "@context",
-            "id",
-            "type",
-            "issuer",
-            "issuanceDate",
-            "expirationDate",
-            "credentialSubject",
-            "credentialStatus",
-            "credentialSchema",
-        ]
-    ),
+    field=st.sampled_from(MEMBERS),
     value=json_values,
 )
 def test_any_value_in_any_member_is_judged_without_an_exception(trusted: Issuer, field: str, value: Any) -> None:
