@@ -134,7 +134,8 @@ class ProgramVersion(models.Model):
 class ConsentText(models.Model):
     """The exact words a person is shown before consenting; a grant echoes the digest of these bytes (decision 34).
 
-    `body` is served as it is; `digest` is `sha256:<hex>` of its UTF-8 bytes. Insert-only. pii: none
+    `body` is served as it is; `digest` is `sha256:<hex>` of its UTF-8 bytes. Insert-only; `reviewed_by` names the
+    role or reference of the legal approval, without which production does not start (decision 60). pii: none
     """
 
     program = models.ForeignKey(Program, on_delete=models.RESTRICT, related_name="consent_texts")
@@ -143,6 +144,7 @@ class ConsentText(models.Model):
     locale = models.CharField(max_length=35)
     body = models.TextField()
     digest = models.CharField(max_length=80)
+    reviewed_by = models.CharField(max_length=200, blank=True, help_text=_("Who approved it; production needs one."))
 
     class Meta:
         db_table = "consent_texts"
