@@ -47,9 +47,9 @@ def call(url: str, body: bytes | None = None, headers: Mapping[str, str] | None 
     request = urllib.request.Request(url, body, dict(headers or {}))
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:
-            return Reply(answer.status, answer.headers, answer.read())
+            return Reply(answer.status, dict(answer.headers), answer.read())
     except urllib.error.HTTPError as error:
-        return Reply(error.code, error.headers, error.read())
+        return Reply(error.code, dict(error.headers), error.read())
 
 
 def authorization(body: bytes, *, subscriber_id: str, key_id: str, seed: str, now: datetime) -> str:
