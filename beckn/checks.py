@@ -14,7 +14,7 @@ def settings_are_fit_for_production(app_configs: Any = None, **_: Any) -> list[c
     """Unsigned mode, no time limit, published test keys and addresses without TLS are for a sandbox."""
     if settings.DEPLOYMENT != "production":
         return []
-    found = []
+    found: list[checks.CheckMessage] = []
     if not settings.BECKN_REQUIRE_SIGNATURE:
         found.append(checks.Error("BECKN_REQUIRE_SIGNATURE must be true in production.", id="beckn.E001"))
     if settings.BECKN_TTL_POLICY == "off":

@@ -5,7 +5,7 @@ participant at most a few rows are in work at once, so that a peer that hangs ca
 """
 
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import connection
@@ -71,7 +71,7 @@ def release(row: Row, **changes: object) -> bool:
     return bool(type(row).objects.filter(pk=row.pk, state=State.WAITING, lease=row.lease).update(**values))
 
 
-def _run(statement: str, model: type[Row], values: dict[str, object], now: datetime, seconds: float) -> list[int]:
+def _run(statement: str, model: type[Row], values: dict[str, Any], now: datetime, seconds: float) -> list[int]:
     text = statement.format(table=model._meta.db_table, free=_FREE, peer=_READY_PEER[model])
     lease: UUID = uuid4()
     with connection.cursor() as cursor:

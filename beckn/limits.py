@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -40,7 +41,12 @@ class Budget:
 
     def take(self, now: datetime, who: str = "") -> bool:
         """Take one token of `who`; False when there is none. Commits at once, so call it outside a transaction."""
-        values = {"key": f"{self.name}:{who}"[:300], "burst": self.burst, "rate": self.per_second, "now": now}
+        values: dict[str, Any] = {
+            "key": f"{self.name}:{who}"[:300],
+            "burst": self.burst,
+            "rate": self.per_second,
+            "now": now,
+        }
         with connection.cursor() as cursor:
             cursor.execute(_TAKE, values)
             return cursor.fetchone() is not None

@@ -83,8 +83,8 @@ def _status_and_error(body: bytes) -> tuple[str, str]:
         return "", ""
     if not isinstance(answer, dict):
         return "", ""
-    message = answer.get("message") if isinstance(answer.get("message"), dict) else {}
-    inner = message.get("ack") if isinstance(message.get("ack"), dict) else {}
+    message = _object(answer, "message")
+    inner = _object(message, "ack")
     said = [inner.get("status"), message.get("status"), answer.get("ack_status"), answer.get("status")]
     status = next((text.upper() for text in said if isinstance(text, str)), "")
     return status, _words(answer.get("error") or message.get("error"))
@@ -96,6 +96,11 @@ def _words(error: Any) -> str:
         return ""
     if not isinstance(error, dict):
         return "error without a code"
-    details = error.get("details") if isinstance(error.get("details"), dict) else {}
+    details = _object(error, "details")
     parts = (error.get("code"), error.get("path") or details.get("path"))
     return " at ".join(str(part)[:100] for part in parts if part) or "error without a code"
+
+
+def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
+    found = parent.get(key)
+    return found if isinstance(found, dict) else {}

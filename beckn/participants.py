@@ -100,13 +100,11 @@ def find(subscriber_id: str, key_id: str, *, now: datetime) -> KnownKey | None:
         return known if known is not None and known.key.source != Source.REGISTRY else None
     answer = registry.ask(subscriber_id, key_id, known=known is not None, now=now)
     if answer is registry.Answer.STALE:
-        return known if known and known.key.stale_until and known.key.stale_until > now else _unavailable(subscriber_id)
+        if known and known.key.stale_until and known.key.stale_until > now:
+            return known
+        raise registry.Unavailable(f"the registry did not answer about {subscriber_id}")
     _cache.clear()
     return known_key(subscriber_id, key_id) if answer is registry.Answer.FOUND else None
-
-
-def _unavailable(subscriber_id: str) -> None:
-    raise registry.Unavailable(f"the registry did not answer about {subscriber_id}")
 
 
 def _registry_may_say(subscriber_id: str, known: KnownKey | None) -> bool:

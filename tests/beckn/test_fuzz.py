@@ -74,7 +74,8 @@ class AnyBytes(TestCase):
     @FEW
     @given(
         name=strategies.sampled_from(
-            ["version", "action", "domain", "timestamp", "message_id", "transaction_id", "bap_id", "bap_uri", "bpp_id", "ttl", "more"]
+            [f"{side}_{what}" for side in ("bap", "bpp") for what in ("id", "uri")]
+            + [*("version", "action", "domain", "timestamp", "message_id", "transaction_id", "ttl", "more")]
         ),
         value=JSON,
     )

@@ -41,11 +41,12 @@ class Command(BaseCommand):
         asked = {"state": state} if state else {}
         inbox = Inbox.objects.filter(**asked).select_related("participant").order_by("-received_at")[:limit]
         outbox = Outbox.objects.filter(**asked).select_related("participant").order_by("-created_at")[:limit]
-        return sorted(map(told, [*inbox, *outbox]), key=lambda row: row["since"], reverse=True)[:limit]
+        found = [told(row) for rows in (inbox, outbox) for row in rows]
+        return sorted(found, key=lambda row: row["since"], reverse=True)[:limit]
 
     def _retry(self, name: str) -> dict[str, Any]:
         kind, _, number = name.partition("-")
-        models = {"in": Inbox, "out": Outbox}
+        models: dict[str, type[Inbox] | type[Outbox]] = {"in": Inbox, "out": Outbox}
         if kind not in models or not number.isdigit():
             raise CommandError(f"{name} is no id of a message; they look like in-17 or out-17")
         row = again(models[kind], int(number), now=clock.now())
