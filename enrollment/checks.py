@@ -25,7 +25,7 @@ def consent_texts_are_reviewed(databases: Sequence[str] | None = None, **_: Any)
     return [
         Error(
             f"The consent text {text} is shown to people, and nobody has reviewed it.",
-            hint="Add the reviewed text as a new version, with reviewed_by, and publish a program version that asks it.",
+            hint="Add the reviewed text as a new version (reviewed_by), and publish a program version that asks it.",
             id="enrollment.E001",
         )
         for text in unreviewed
