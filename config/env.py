@@ -7,6 +7,7 @@ should look like, and the process does not start. Source: contract.md, "Settings
 
 import base64
 import binascii
+import ipaddress
 import json
 import os
 import re
@@ -101,11 +102,22 @@ def _token_digest(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("is not a network such as 10.0.0.0/8") from None
+    return text
+
+
 TokenDigest = Annotated[str, AfterValidator(_token_digest)]
 NamedKey = Annotated[str, AfterValidator(_named_key)]
 Origin = Annotated[str, AfterValidator(_origin)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
+Network = Annotated[str, AfterValidator(_network)]
+RateName = Literal["participant", "source", "journal", "journal-all"]
+Rate = Annotated[float, Field(gt=0)]
 
 
 class Part(BaseModel):
@@ -210,7 +222,23 @@ class Env(BaseModel):
     )
     BECKN_MODE: Literal["direct", "adapter"] = Field(default="direct", description="`direct` or `adapter`")
     BECKN_ADAPTER_URL: str = Field(default="", description="address of the adapter, needed with BECKN_MODE=adapter")
+    BECKN_ADAPTER_SECRET: str = Field(
+        default="", repr=False, description="what the adapter sends as X-Adapter-Secret; empty: its address proves it"
+    )
+    BECKN_ADAPTER_SOURCES: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
+        default=(), description="networks the adapter calls from, separated by spaces (default: loopback)"
+    )
     BECKN_REQUIRE_SIGNATURE: bool = Field(default=True, description="true; false only in the sandbox")
+    BECKN_SIGNATURE_LIFETIME_SECONDS: int = Field(
+        default=3600, ge=30, le=86_400, description="seconds a peer's signature may live, 30 to 86400 (wire.md 1)"
+    )
+    BECKN_SIGNATURE_AHEAD_SECONDS: int = Field(
+        default=5, ge=0, le=60, description="seconds a peer's clock may be ahead of ours, 0 to 60 (decision 53)"
+    )
+    BECKN_RATES: Annotated[dict[RateName, tuple[Rate, Rate]], BeforeValidator(_json)] = Field(
+        default={},
+        description='JSON: {"participant": [messages per second, burst], "source": […]} where the defaults do not fit',
+    )
     BECKN_TTL_POLICY: Literal["off", "log", "nack"] = Field(default="nack", description="`off`, `log` or `nack`")
     BECKN_REGISTRY: str = Field(default="", description="address of the registry, empty for none")
     BECKN_PARTICIPANTS_FILE: str = Field(default="", description="path of a JSON file with participants")
@@ -234,6 +262,12 @@ class Env(BaseModel):
     RETENTION_SEALED_HOURS: int = Field(default=24, ge=1, le=24, description="whole hours, 1 to 24 (decision 27)")
 
     WORKER_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a worker process")
+    LEASE_SECONDS: float = Field(
+        default=30.0,
+        ge=1,
+        le=600,
+        description="seconds until a dead worker's message is taken by another, 1 to 600; longer than utilities may take",
+    )
     SWEEP_SECONDS: float = Field(default=1.0, gt=0, le=5, description="pause between two looks for due rows, up to 5")
     BEAT_SECONDS: float = Field(default=30.0, ge=0.2, le=300, description="pause between two looks at the calendar")
     PROXY_NETWORKS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(

@@ -87,6 +87,16 @@ def wait_until_answers(child: Child, url: str, *, seconds: float = 30.0) -> None
     raise DidNotStart(f"{child.name} did not answer at {url}:\n{child.last_words()}")
 
 
+def wait_until_says(child: Child, text: str, *, seconds: float = 30.0) -> None:
+    """Wait for words in a child's log. Raises DidNotStart."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and child.is_running():
+        if text in child.last_words():
+            return
+        time.sleep(0.05)
+    raise DidNotStart(f"{child.name} did not say {text!r}:\n{child.last_words()}")
+
+
 def answers(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

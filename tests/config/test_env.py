@@ -50,6 +50,10 @@ def test_an_empty_environment_names_every_missing_variable_at_once_and_what_it_s
         ("UTILITIES", '[{"id": "u", "url": "http://u", "time_zone": "UTC", "tokn": "x"}]', "0.tokn"),
         ("OIDC_PROVIDERS", '[{"issuer": "idp"}]', "0.issuer: wants an http(s) address"),
         ("RETENTION_SEALED_HOURS", "48", "1 to 24"),
+        ("LEASE_SECONDS", "0", "1 to 600"),
+        ("BECKN_RATES", '{"everybody": [1, 2]}', "BECKN_RATES"),
+        ("BECKN_RATES", '{"source": [0, 2]}', "greater than 0"),
+        ("BECKN_ADAPTER_SOURCES", "adapter.local", "is not a network"),
         ("OPERATOR_TOKENS", "anna:plain-text", "sha256 in hex"),
     ],
 )
