@@ -34,7 +34,7 @@ from enrollment.eligibility import (
     evaluate,
     meter_not_found,
 )
-from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked
+from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked, with_subject_kind
 from enrollment.models import (
     CapCounter,
     Consent,
@@ -232,7 +232,7 @@ def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: A
     known_as = ready.init.subject_did or remembering.authority(case.payload).proven_subject or case.subject.did
     return evaluate(
         catalog.terms(ready.version),
-        replace(facts, evidence=evidence),
+        with_subject_kind(replace(facts, evidence=evidence), ready.version.criteria, known_as or ""),
         meter_refs(case.payload, ready.umids),
         ready.init.ders,
         subject_did=known_as or "",

@@ -12,6 +12,7 @@ from typing import Any
 from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
 from enrollment.eligibility import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts, certified_capacity
+from identity.models import Subject
 from utility_systems import registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
 
@@ -60,6 +61,14 @@ def gather(
     if failed:
         return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts))
     return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts))
+
+
+def with_subject_kind(facts: Facts, criteria: Iterable[Mapping[str, Any]], subject_did: str) -> Facts:
+    """Whether the subject is a person or an organisation, looked up only where the program asks."""
+    if not any(criterion["kind"] == "SUBJECT_KIND" for criterion in criteria):
+        return facts
+    kind = Subject.objects.filter(did=subject_did).values_list("kind", flat=True).first()
+    return replace(facts, subject_kind=kind or facts.subject_kind)
 
 
 def issuer_unavailable(issuer: object) -> UtilityUnavailable:

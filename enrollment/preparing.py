@@ -20,7 +20,7 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority, MeterRef, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
 from enrollment.eligibility import Decision, Facts, evaluate, proven_meters
-from enrollment.gathering import Gathered, gather, utilities_asked
+from enrollment.gathering import Gathered, gather, utilities_asked, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     CredentialLine,
@@ -111,7 +111,7 @@ def prepare(
         return _wait(command, authority, version, outage, actor, now, also_write, is_retry=is_retry)
     decision = evaluate(
         catalog.terms(version),
-        gathered.facts,
+        with_subject_kind(gathered.facts, version.criteria, subject_did),
         command.meters,
         command.ders,
         subject_did=subject_did,
