@@ -22,7 +22,6 @@ from credentials.services import signed_jwt
 from outbound import client as outbound
 
 log = logging.getLogger(__name__)
-LEASE_SECONDS = 30.0
 AT_ONCE = 4  # deliveries to one participant, over all workers
 IN_A_ROW = 50  # messages to one participant that one worker sends before it looks at the others again
 FIRST_WAIT, LONGEST_WAIT = 10, 3600
@@ -37,7 +36,12 @@ def deliver(outbox_id: int) -> None:
         if not _deliver(row):
             return
         due = leases.claim(
-            Outbox, now=clock.now(), seconds=LEASE_SECONDS, most=1, each=AT_ONCE, participant_id=row.participant_id
+            Outbox,
+            now=clock.now(),
+            seconds=settings.LEASE_SECONDS,
+            most=1,
+            each=AT_ONCE,
+            participant_id=row.participant_id,
         )
         if not due:
             return

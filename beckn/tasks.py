@@ -28,7 +28,6 @@ from identity import tokens
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 30.0  # longer than a handler may wait for its utilities
 AT_ONCE_PER_PARTICIPANT = 8
 MAX_ATTEMPTS = 8
 RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 60)
@@ -46,7 +45,7 @@ def process_inbox(inbox_id: int) -> None:
 def deliver_outbox(outbox_id: int) -> None:
     """Deliver one message if it is due and nobody else has it, then what else is due for the same participant."""
     now = clock.now()
-    if leases.claim_one(Outbox, outbox_id, now=now, seconds=delivery.LEASE_SECONDS, each=delivery.AT_ONCE):
+    if leases.claim_one(Outbox, outbox_id, now=now, seconds=settings.LEASE_SECONDS, each=delivery.AT_ONCE):
         delivery.deliver(outbox_id)
 
 
@@ -109,7 +108,9 @@ def sweep_inbox(now: datetime) -> int:
     """Take due messages that nobody handles and give them to the threads; return how many. Does not wait for them."""
     return _sweep(
         _inbox_pool,
-        lambda most: leases.claim(Inbox, now=now, seconds=LEASE_SECONDS, most=most, each=AT_ONCE_PER_PARTICIPANT),
+        lambda most: leases.claim(
+            Inbox, now=now, seconds=settings.LEASE_SECONDS, most=most, each=AT_ONCE_PER_PARTICIPANT
+        ),
         _handle,
     )
 
@@ -118,7 +119,7 @@ def sweep_outbox(now: datetime) -> int:
     """The same for messages that have to go out."""
     return _sweep(
         _outbox_pool,
-        lambda most: leases.claim(Outbox, now=now, seconds=delivery.LEASE_SECONDS, most=most, each=delivery.AT_ONCE),
+        lambda most: leases.claim(Outbox, now=now, seconds=settings.LEASE_SECONDS, most=most, each=delivery.AT_ONCE),
         delivery.deliver,
     )
 
@@ -141,10 +142,10 @@ def drain(now: datetime | None = None, *, rounds: int = 50) -> int:
     count = 0
     for _ in range(rounds):
         at = now or clock.now()
-        inbox = leases.claim(Inbox, now=at, seconds=LEASE_SECONDS, most=20, each=20)
+        inbox = leases.claim(Inbox, now=at, seconds=settings.LEASE_SECONDS, most=20, each=20)
         for row_id in inbox:
             _handle(row_id)
-        outbox = leases.claim(Outbox, now=at, seconds=delivery.LEASE_SECONDS, most=20, each=20)
+        outbox = leases.claim(Outbox, now=at, seconds=settings.LEASE_SECONDS, most=20, each=20)
         for row_id in outbox:
             delivery.deliver(row_id)
         count += len(inbox) + len(outbox)
@@ -155,7 +156,7 @@ def drain(now: datetime | None = None, *, rounds: int = 50) -> int:
 
 def _claim_inbox(inbox_id: int) -> bool:
     # Bells are rung once a message, and a burst of one participant is handled by as many workers as there are.
-    return leases.claim_one(Inbox, inbox_id, now=clock.now(), seconds=LEASE_SECONDS, each=1000)
+    return leases.claim_one(Inbox, inbox_id, now=clock.now(), seconds=settings.LEASE_SECONDS, each=1000)
 
 
 def _handle(inbox_id: int) -> None:

@@ -16,7 +16,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
+
+from outbound.guard import read_entry
 
 
 class Misconfigured(SystemExit):
@@ -80,6 +91,21 @@ def _zone(name: str) -> str:
     return name
 
 
+def _outbound_entry(text: str) -> str:
+    read_entry(text)
+    return text
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+def _rates(text: object) -> object:
+    """Read {"participant": [tokens a second, most kept], …}."""
+    return _json(text) if text else {}
+
+
 def _seed(text: str) -> str:
     """Accept a 32-byte seed or the 64-byte libsodium form (wire.md 2), both base64."""
     try:
@@ -114,6 +140,8 @@ TokenDigest = Annotated[str, AfterValidator(_token_digest)]
 NamedKey = Annotated[str, AfterValidator(_named_key)]
 Origin = Annotated[str, AfterValidator(_origin)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+OutboundEntry = Annotated[str, AfterValidator(_outbound_entry)]
+NetworkText = Annotated[str, AfterValidator(_network)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 Network = Annotated[str, AfterValidator(_network)]
 RateName = Literal["participant", "source", "journal", "journal-all"]
@@ -194,7 +222,12 @@ class Env(BaseModel):
         pattern=r"^postgres(ql)?://\S+$",
         description="postgresql://user:password@host:5432/name (PostgreSQL 15 or newer)",
     )
-    DATABASE_POOL: int = Field(default=8, ge=0, le=200, description="connections a process keeps at most; 0 keeps none")
+    DATABASE_POOL: int | None = Field(
+        default=None,
+        ge=0,
+        le=200,
+        description="connections a process keeps at most, 0 for none; default: by its threads",
+    )
     CELERY_BROKER_URL: str = Field(
         default="memory://",
         repr=False,
@@ -228,6 +261,22 @@ class Env(BaseModel):
     BECKN_ADAPTER_SOURCES: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         default=(), description="networks the adapter calls from, separated by spaces (default: loopback)"
     )
+    BECKN_ADAPTER_SECRET: str = Field(
+        default="", repr=False, description="what the adapter sends to show that it is ours (adapter mode)"
+    )
+    BECKN_ADAPTER_SOURCES: Annotated[tuple[NetworkText, ...], BeforeValidator(_words)] = Field(
+        default=(), description="networks the adapter calls from, separated by spaces (default: this machine)"
+    )
+    BECKN_SIGNATURE_LIFETIME_SECONDS: int = Field(
+        default=3600, ge=1, le=3600, description="whole seconds a signature may live, up to 3600"
+    )
+    BECKN_SIGNATURE_AHEAD_SECONDS: int = Field(
+        default=5, ge=0, le=60, description="whole seconds a sender's clock may be ahead, up to 60"
+    )
+    BECKN_RATES: Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], BeforeValidator(_rates)] = Field(
+        default_factory=dict,
+        description='JSON: {"participant": [messages a second, most at once], "source": [...]}, or @file',
+    )
     BECKN_REQUIRE_SIGNATURE: bool = Field(default=True, description="true; false only in the sandbox")
     BECKN_SIGNATURE_LIFETIME_SECONDS: int = Field(
         default=3600, ge=30, le=86_400, description="seconds a peer's signature may live, 30 to 86400 (wire.md 1)"
@@ -253,12 +302,15 @@ class Env(BaseModel):
         repr=False,
         description='JSON: [{"id", "time_zone", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
     )
-    ALLOWED_OUTBOUND: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
-        default=(), description="private hosts we may call: host, host:port or network, separated by spaces"
+    ALLOWED_OUTBOUND: Annotated[tuple[OutboundEntry, ...], BeforeValidator(_words)] = Field(
+        default=(),
+        description="private places we may call: host, host:port, address or network, separated by spaces; "
+        "http://host:port for one that speaks no TLS",
     )
 
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
+    RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")
     RETENTION_SEALED_HOURS: int = Field(default=24, ge=1, le=24, description="whole hours, 1 to 24 (decision 27)")
 
     WORKER_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a worker process")
@@ -266,11 +318,11 @@ class Env(BaseModel):
         default=30.0,
         ge=1,
         le=600,
-        description="seconds until a dead worker's message is taken by another, 1 to 600; longer than utilities may take",
+        description="seconds until another worker takes a dead one's message, 1 to 600; utilities must have answered by then",
     )
     SWEEP_SECONDS: float = Field(default=1.0, gt=0, le=5, description="pause between two looks for due rows, up to 5")
     BEAT_SECONDS: float = Field(default=30.0, ge=0.2, le=300, description="pause between two looks at the calendar")
-    PROXY_NETWORKS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+    PROXY_NETWORKS: Annotated[tuple[NetworkText, ...], BeforeValidator(_words)] = Field(
         default=(), description="networks of our own proxies, whose X-Forwarded-For is believed"
     )
     OPERATOR_TOKENS: Annotated[tuple[TokenDigest, ...], BeforeValidator(_words)] = Field(

@@ -48,11 +48,11 @@ MIDDLEWARE = [
     "config.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "config.middleware.Locale",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    *(["identity.access.AccessTable"] if (BASE_DIR / "identity" / "access.py").exists() else []),
+    "identity.access.AccessTable",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -96,7 +96,9 @@ def _database(url: str, pool: int) -> dict[str, object]:
     }
 
 
-DATABASES = {"default": _database(ENV.DATABASE_URL, ENV.DATABASE_POOL)}
+# A worker has its tasks' threads, and the sweep's for messages in (as many) and out (twice as many).
+_threads = 4 * ENV.WORKER_THREADS + 2
+DATABASES = {"default": _database(ENV.DATABASE_URL, _threads if ENV.DATABASE_POOL is None else ENV.DATABASE_POOL)}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -156,6 +158,11 @@ BECKN_ADAPTER_SOURCES = list(ENV.BECKN_ADAPTER_SOURCES)
 BECKN_SIGNATURE_LIFETIME_SECONDS = ENV.BECKN_SIGNATURE_LIFETIME_SECONDS
 BECKN_SIGNATURE_AHEAD_SECONDS = ENV.BECKN_SIGNATURE_AHEAD_SECONDS
 BECKN_RATES = dict(ENV.BECKN_RATES)
+BECKN_ADAPTER_SECRET = ENV.BECKN_ADAPTER_SECRET
+BECKN_ADAPTER_SOURCES = ENV.BECKN_ADAPTER_SOURCES
+BECKN_SIGNATURE_LIFETIME_SECONDS = ENV.BECKN_SIGNATURE_LIFETIME_SECONDS
+BECKN_SIGNATURE_AHEAD_SECONDS = ENV.BECKN_SIGNATURE_AHEAD_SECONDS
+BECKN_RATES = ENV.BECKN_RATES
 BECKN_REQUIRE_SIGNATURE = ENV.BECKN_REQUIRE_SIGNATURE
 BECKN_TTL_POLICY = ENV.BECKN_TTL_POLICY
 BECKN_REGISTRY = ENV.BECKN_REGISTRY
@@ -166,6 +173,7 @@ ALLOWED_OUTBOUND = [*ENV.ALLOWED_OUTBOUND, *(["127.0.0.1"] if SANDBOX else [])]
 PROXY_NETWORKS = list(ENV.PROXY_NETWORKS)
 RETENTION_INBOX_DAYS = ENV.RETENTION_INBOX_DAYS
 RETENTION_OUTBOX_DAYS = ENV.RETENTION_OUTBOX_DAYS
+RETENTION_PRESENTED_DAYS = ENV.RETENTION_PRESENTED_DAYS
 RETENTION_SEALED_HOURS = ENV.RETENTION_SEALED_HOURS
 AUDIT_SIGNER = "identity.journal_keys.SoftwareSigner"
 OPERATOR_TOKENS = tuple(ENV.OPERATOR_TOKENS)

@@ -54,6 +54,10 @@ def test_an_empty_environment_names_every_missing_variable_at_once_and_what_it_s
         ("BECKN_RATES", '{"everybody": [1, 2]}', "BECKN_RATES"),
         ("BECKN_RATES", '{"source": [0, 2]}', "greater than 0"),
         ("BECKN_ADAPTER_SOURCES", "adapter.local", "is not a network"),
+        ("ALLOWED_OUTBOUND", "10.0.0.0/8 what/is/this", "is not a host"),
+        ("PROXY_NETWORKS", "10.0.0.0/33", "PROXY_NETWORKS"),
+        ("BECKN_RATES", '{"participant": [0, 5]}', "greater than 0"),
+        ("BECKN_SIGNATURE_LIFETIME_SECONDS", "86400", "up to 3600"),
         ("OPERATOR_TOKENS", "anna:plain-text", "sha256 in hex"),
     ],
 )
