@@ -128,14 +128,6 @@ def _token_digest(text: str) -> str:
     return text
 
 
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("is not a network such as 10.0.0.0/8") from None
-    return text
-
-
 TokenDigest = Annotated[str, AfterValidator(_token_digest)]
 NamedKey = Annotated[str, AfterValidator(_named_key)]
 Origin = Annotated[str, AfterValidator(_origin)]
@@ -143,9 +135,6 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 OutboundEntry = Annotated[str, AfterValidator(_outbound_entry)]
 NetworkText = Annotated[str, AfterValidator(_network)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
-Network = Annotated[str, AfterValidator(_network)]
-RateName = Literal["participant", "source", "journal", "journal-all"]
-Rate = Annotated[float, Field(gt=0)]
 
 
 class Part(BaseModel):
@@ -256,12 +245,6 @@ class Env(BaseModel):
     BECKN_MODE: Literal["direct", "adapter"] = Field(default="direct", description="`direct` or `adapter`")
     BECKN_ADAPTER_URL: str = Field(default="", description="address of the adapter, needed with BECKN_MODE=adapter")
     BECKN_ADAPTER_SECRET: str = Field(
-        default="", repr=False, description="what the adapter sends as X-Adapter-Secret; empty: its address proves it"
-    )
-    BECKN_ADAPTER_SOURCES: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
-        default=(), description="networks the adapter calls from, separated by spaces (default: loopback)"
-    )
-    BECKN_ADAPTER_SECRET: str = Field(
         default="", repr=False, description="what the adapter sends to show that it is ours (adapter mode)"
     )
     BECKN_ADAPTER_SOURCES: Annotated[tuple[NetworkText, ...], BeforeValidator(_words)] = Field(
@@ -278,16 +261,6 @@ class Env(BaseModel):
         description='JSON: {"participant": [messages a second, most at once], "source": [...]}, or @file',
     )
     BECKN_REQUIRE_SIGNATURE: bool = Field(default=True, description="true; false only in the sandbox")
-    BECKN_SIGNATURE_LIFETIME_SECONDS: int = Field(
-        default=3600, ge=30, le=86_400, description="seconds a peer's signature may live, 30 to 86400 (wire.md 1)"
-    )
-    BECKN_SIGNATURE_AHEAD_SECONDS: int = Field(
-        default=5, ge=0, le=60, description="seconds a peer's clock may be ahead of ours, 0 to 60 (decision 53)"
-    )
-    BECKN_RATES: Annotated[dict[RateName, tuple[Rate, Rate]], BeforeValidator(_json)] = Field(
-        default={},
-        description='JSON: {"participant": [messages per second, burst], "source": […]} where the defaults do not fit',
-    )
     BECKN_TTL_POLICY: Literal["off", "log", "nack"] = Field(default="nack", description="`off`, `log` or `nack`")
     BECKN_REGISTRY: str = Field(default="", description="address of the registry, empty for none")
     BECKN_PARTICIPANTS_FILE: str = Field(default="", description="path of a JSON file with participants")
@@ -318,7 +291,7 @@ class Env(BaseModel):
         default=30.0,
         ge=1,
         le=600,
-        description="seconds until another worker takes a dead one's message, 1 to 600; utilities must have answered by then",
+        description="seconds until another worker takes a dead one's message, 1 to 600; longer than utilities need",
     )
     SWEEP_SECONDS: float = Field(default=1.0, gt=0, le=5, description="pause between two looks for due rows, up to 5")
     BEAT_SECONDS: float = Field(default=30.0, ge=0.2, le=300, description="pause between two looks at the calendar")
