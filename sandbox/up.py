@@ -60,6 +60,7 @@ class Demo:
         self._settle()
         self._manage("migrate", "--no-input", "--verbosity", "0")
         self._manage("bootstrap")
+        self._manage("participant", "sync")
         self._start_utilities()
         self._manage("sandbox", "load")
         self._start_workers()

@@ -106,7 +106,7 @@ class Stack:
         for name, port in self.utility_ports.items():
             supervisor.wait_until_answers(self.children[name], f"http://127.0.0.1:{port}/healthz")
         load = [["sandbox", "load"]] if self.personas else []
-        self._run([sys.executable, "-c", SEVERAL, json.dumps([["bootstrap"], *load, self._adding(self.bap)])])
+        self._run([sys.executable, "-c", SEVERAL, json.dumps([["bootstrap"], ["participant", "sync"], *load, self._adding(self.bap)])])
         self._wait_for_web()
 
     def stop(self) -> None:
@@ -228,7 +228,6 @@ class Stack:
     def _settle(self) -> None:
         self.settings |= {
             "DATABASE_URL": self.database_url,
-            "DATABASE_POOL": str(max(self.web_threads, self.worker_threads) + 3),
             "WORKER_THREADS": str(self.worker_threads),
             "SWEEP_SECONDS": str(self.sweep_seconds),
             "BEAT_SECONDS": str(self.beat_seconds),
