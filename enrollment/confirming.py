@@ -457,6 +457,7 @@ def _enrollment_credential(
         roles.append("prosumer")
     roles += sorted({_ROLES[t] for t in der_types.values() if t in _ROLES})
     subject = enrollment.subject
+    end = checked.period.end_as_given or wire_instant(checked.period.ends_at)
     return credentials.NewCredential(
         kind="ENROLLMENT",
         subject_did=subject.did or str(subject.pk),
@@ -470,7 +471,7 @@ def _enrollment_credential(
             "constraints": {},
             "status": "ACTIVE",
             "startDate": wire_instant(checked.period.starts_at),
-            "endDate": checked.period.end_as_given or wire_instant(checked.period.ends_at),
+            **({"endDate": end} if end else {}),
         },
         valid_from=checked.period.starts_at,
         valid_until=checked.period.ends_at,
