@@ -21,6 +21,7 @@ from django.conf import settings
 
 from credentials import asking, keys
 from credentials.asking import Deadline
+from credentials.models import IssuerKey
 from credentials.multikey import BadKey, PublicKey, from_b64url, read_jwk, read_multikey
 from credentials.reasons import Disbelieved, Reason
 
@@ -83,10 +84,11 @@ def resolved(did: str, *, deadline: Deadline, fresh: bool = False) -> list[Named
 def own_keys() -> list[NamedKey]:
     """Return our own published keys under both names; no HTTP call to ourselves."""
     did = settings.ISSUER_DID
+    rows = IssuerKey.objects.filter(state__in=keys.PUBLISHED).order_by()
     return [
-        NamedKey(f"{did}#{fragment}", keys.public_key(row), row.algorithm)
-        for row in keys.published()
-        for fragment in (row.kid, row.multikey)
+        NamedKey(f"{did}#{fragment}", keys.public_key(kid, jwk), algorithm)
+        for kid, multikey, algorithm, jwk in rows.values_list("kid", "multikey", "algorithm", "public_jwk")
+        for fragment in (kid, multikey)
     ]
 
 

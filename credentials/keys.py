@@ -8,6 +8,7 @@ Source: spec credentials.md 2; decision 51.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -143,9 +144,9 @@ def living_credentials_of(kid: str, *, now: datetime) -> int:
     return forms.exclude(credential__valid_until__lte=now).values("credential").distinct().count()
 
 
-def public_key(key: IssuerKey) -> ec.EllipticCurvePublicKey:
-    """Return the key object of a row's public half."""
-    return _public(key.kid, key.public_jwk["x"], key.public_jwk["y"])
+def public_key(kid: str, jwk: Mapping[str, str]) -> ec.EllipticCurvePublicKey:
+    """Return the key object of a row's public half; a kid is a thumbprint, so it stands for the JWK."""
+    return _public(kid, jwk["x"], jwk["y"])
 
 
 @lru_cache(maxsize=64)

@@ -149,7 +149,7 @@ def resume(ids: Sequence[UUID], *, at: datetime, actor: Actor = log.SYSTEM) -> l
 
 def entries(ids: Sequence[UUID]) -> list[StatusEntry]:
     """Return the status of each credential, in the order given; unknown ids raise IssuedCredential.DoesNotExist."""
-    return _entries(ids, IssuedCredential.objects.filter(pk__in=ids).select_related("status_list"))
+    return _entries(ids, list(IssuedCredential.objects.filter(pk__in=ids).select_related("status_list")))
 
 
 def signed_jwt(credential_id: UUID) -> str:

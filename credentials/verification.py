@@ -267,10 +267,12 @@ def _check_status(status: Mapping[str, Any], entries: Sequence[TrustEntry], dead
 def _check_own_status(url: str) -> None:
     """Our own rows are the truth, and newer than any list."""
     credential_id = resolve_id(url)
-    row = IssuedCredential.objects.filter(pk=credential_id).first() if credential_id else None
+    rows = IssuedCredential.objects.filter(pk=credential_id).order_by().values_list("revoked_at", "suspended_at")
+    row = rows.first() if credential_id else None
     if row is None:
         raise Disbelieved(Reason.STATUS_UNAVAILABLE, "we have no such credential")
-    if row.is_revoked:
+    revoked_at, suspended_at = row
+    if revoked_at:
         raise Disbelieved(Reason.REVOKED, "the credential was revoked")
-    if row.is_suspended:
+    if suspended_at:
         raise Disbelieved(Reason.SUSPENDED, "the credential is suspended")

@@ -172,7 +172,7 @@ def test_output_that_does_not_verify_never_leaves(ready: None) -> None:
     token = sign_jwt({"a": 1}, header={"typ": "JWT"}, signer=key.signer)
     check_own(token, payload={"a": 1}, header={"typ": "JWT"}, key=key.public)
     with pytest.raises(OwnOutputInvalid):
-        check_own(token, payload={"a": 1}, header={"typ": "JWT"}, key=keys.public_key(other))
+        check_own(token, payload={"a": 1}, header={"typ": "JWT"}, key=keys.public_key(other.kid, other.public_jwk))
     with pytest.raises(OwnOutputInvalid):
         check_own(token, payload={"a": 2}, header={"typ": "JWT"}, key=key.public)
     with pytest.raises(OwnOutputInvalid):
