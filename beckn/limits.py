@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from beckn.models import RateBucket
 
 MAX_BODY_BYTES = 1 << 20
+MAX_DRAINED_BYTES = 8 << 20  # a body up to here is read to its end, though refused, so that the refusal is heard
 MAX_DEPTH = 32
 MAX_VALUES = 50_000  # the walk over them costs 50 ms
 MAX_CREDENTIALS = 20

@@ -82,6 +82,7 @@ def _read(request: HttpRequest, action: str, actions: frozenset[str]) -> bytes:
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isascii() and length.isdigit():
         if int(length) > limits.MAX_BODY_BYTES:
+            _let_it_finish(request, int(length))
             raise too_large
         stream: Any = request
     elif request.META.get("wsgi.input_terminated") or "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", ""):
@@ -95,6 +96,16 @@ def _read(request: HttpRequest, action: str, actions: frozenset[str]) -> bytes:
     if len(raw) > limits.MAX_BODY_BYTES:
         raise too_large
     return raw
+
+
+def _let_it_finish(request: HttpRequest, length: int) -> None:
+    """Read a body that is too long, within reason: most clients read our answer only after they have sent it all."""
+    left = length if length <= limits.MAX_DRAINED_BYTES else 0
+    try:
+        while left > 0 and (part := request.read(min(left, 1 << 16))):
+            left -= len(part)
+    except OSError:
+        log.info("a body that was too long broke off")
 
 
 def _take_request(request: HttpRequest, raw: bytes, attempt: Attempt) -> None:
