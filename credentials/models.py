@@ -182,7 +182,7 @@ class IssuedCredential(models.Model):
     `url` is its id on the wire and its `jti`. `claims` is `credentialSubject` without `id`. `wire_valid_until` is the
     end as the applicant wrote it (decision 49). `access_digest` is SHA-256 of the token in the credential's link.
 
-    pii: subject_did, claims
+    pii: none (a DID, meter and program ids; a credential of ours has no name, address or account number)
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -256,7 +256,7 @@ class Form(models.TextChoices):
 class SignedForm(models.Model):
     """The kept bytes of one form of a credential and the key that signed them.
 
-    pii: body
+    pii: none (what the credential says)
     """
 
     credential = models.ForeignKey(IssuedCredential, on_delete=models.RESTRICT, related_name="forms")
