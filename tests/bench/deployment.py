@@ -20,7 +20,7 @@ from sandbox.postgres import Postgres, free_port
 from sandbox.supervisor import Child
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BASE = "base"
+MIGRATED, BASE = "migrated", "base"  # empty tables; with keys, lists and programs
 
 
 class Failed(RuntimeError):
@@ -51,13 +51,13 @@ class Deployment:
         """Start from nothing: cluster, migrations, keys, lists, utility, programs. Call from the main thread."""
         self._take()
         self.postgres.start()
-        self.postgres.create_database(BASE)
+        self.postgres.create_database(MIGRATED)
         values = generated.settings_for(
             self.port, folder=self.folder, utility_ports={generated.UTILITY_A: self.utility_port}
         )
         generated.write(self.settings_file, {**values, "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json"})
-        environment = self.environment(BASE)
-        self.manage(environment, "migrate", "--no-input", "--verbosity", "0")
+        self.manage(self.environment(MIGRATED), "migrate", "--no-input", "--verbosity", "0")
+        environment = self.database(BASE, template=MIGRATED)
         self.manage(environment, "bootstrap")
         self._start_utility(json.loads(values["UTILITIES"])[0]["token"])
         self.manage(environment, "sandbox", "load")
@@ -68,10 +68,10 @@ class Deployment:
         self.postgres.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def database(self, name: str) -> dict[str, str]:
-        """Clone the migrated database for one section; return the environment of its processes."""
+    def database(self, name: str, *, template: str = BASE) -> dict[str, str]:
+        """Clone a database for one section; return the environment of its processes."""
         with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
-            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(BASE)))
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         return self.environment(name)
 
     def drop(self, name: str) -> None:

@@ -55,7 +55,7 @@ def _fill(status_list: StatusList) -> None:
 
 
 def _revoke(status_list: StatusList, upto: int) -> None:
-    """Revoke until `upto` of the places are set, in an order as random as the permutation makes it: it compresses so."""
+    """Revoke until `upto` places are set, in an order as random as the permutation makes it: it compresses so."""
     places = random.Random(1).sample(range(status_list.size), status_list.size)[:upto]
     with connection.cursor() as cursor:
         cursor.execute(

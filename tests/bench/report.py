@@ -41,7 +41,9 @@ def table(figures: Sequence[Figure]) -> str:
             section = figure.section
             lines += ["", section]
         verdict = {None: "", True: "met", False: "MISSED"}[figure.is_met]
-        line = f"  {figure.name:<{names}}  {_number(figure.value):>9} {figure.unit:<6} {_target(figure):<10} {verdict:<7}"
+        line = (
+            f"  {figure.name:<{names}}  {_number(figure.value):>9} {figure.unit:<6} {_target(figure):<10} {verdict:<7}"
+        )
         lines.append(f"{line} {figure.note}".rstrip())
     return "\n".join(lines)
 
