@@ -57,9 +57,7 @@ def _deliver(row: Outbox) -> bool:
         return False
     try:
         answer, reached = _post(row, now)
-    except (
-        Exception
-    ) as problem:  # a credential or list that is not there yet, a missing key: ours, and told to operators
+    except Exception as problem:  # a list that cannot be published, a missing key: ours, and operators read of it
         log.error("a message could not be made ready", extra={"outbox": row.pk, "action": row.action} | trace(problem))
         answer, reached = Answer(taken=False, reason=f"not ready: {type(problem).__name__}"), True
     now = clock.now()
@@ -94,6 +92,7 @@ def _post(row: Outbox, now: datetime) -> tuple[Answer, bool]:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             max_bytes=MAX_ANSWER_BYTES,
+            idempotent=True,  # under the same message id
         )
     except outbound.OutboundError as problem:
         return Answer(taken=False, reason=f"{type(problem).__name__}: {problem}"), False

@@ -59,7 +59,7 @@ class Budget:
 
 def _budget(name: str, per_second: float, burst: float) -> Budget:
     """A budget that the deployment may set: BECKN_RATES = {"participant": (per_second, burst), …}."""
-    given = getattr(settings, "BECKN_RATES", {}).get(name)
+    given = settings.BECKN_RATES.get(name)
     return Budget(name, *given) if given else Budget(name, per_second, burst)
 
 
@@ -90,7 +90,7 @@ def source_of(request: HttpRequest) -> str:
     """
     hops = [each.strip() for each in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if each.strip()]
     address = _address(request.META.get("REMOTE_ADDR", ""))
-    while address is not None and hops and is_in(address, getattr(settings, "PROXY_NETWORKS", ())):
+    while address is not None and hops and is_in(address, settings.PROXY_NETWORKS):
         address = _address(hops.pop())
     if address is None:
         return "unknown"

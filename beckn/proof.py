@@ -87,8 +87,8 @@ def too_often(budget: limits.Budget) -> Nack:
 
 def allowed_lifetime() -> signatures.Limits:
     return signatures.Limits(
-        ahead_seconds=getattr(settings, "BECKN_SIGNATURE_AHEAD_SECONDS", 5),
-        lifetime_seconds=getattr(settings, "BECKN_SIGNATURE_LIFETIME_SECONDS", 3600),
+        ahead_seconds=settings.BECKN_SIGNATURE_AHEAD_SECONDS,
+        lifetime_seconds=settings.BECKN_SIGNATURE_LIFETIME_SECONDS,
     )
 
 
@@ -145,11 +145,11 @@ def _check_standing(participant: Participant) -> None:
 
 def _check_adapter(request: HttpRequest) -> None:
     """Behind an adapter only the adapter may speak: by its secret, or from its address. No header of ours is needed."""
-    secret = getattr(settings, "BECKN_ADAPTER_SECRET", "")
+    secret = settings.BECKN_ADAPTER_SECRET
     given = request.META.get("HTTP_X_ADAPTER_SECRET", "")
     if secret and hmac.compare_digest(secret.encode(), given.encode()):
         return
-    networks = getattr(settings, "BECKN_ADAPTER_SOURCES", ()) or ("127.0.0.0/8", "::1/128")
+    networks = settings.BECKN_ADAPTER_SOURCES or ("127.0.0.0/8", "::1/128")
     try:
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:

@@ -5,16 +5,13 @@ and `sweep_outbox`, called every second, find whatever nobody announced.
 """
 
 import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import uuid4
 
 from celery import shared_task
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from audit import clock
@@ -23,6 +20,7 @@ from beckn import delivery, leases, limits, registry, sealing
 from beckn.door import Door, LeaseLost
 from beckn.messages import Received, received
 from beckn.models import Inbox, Outbox, State
+from beckn.pools import Pool
 from beckn.traces import trace
 from identity import tokens
 
@@ -53,88 +51,27 @@ def deliver_outbox(outbox_id: int) -> None:
 def purge(now: datetime | None = None) -> int:
     """Wipe sealed values after a day, give up what waited too long, delete old rows; return how many rows."""
     at = now or clock.now()
-    sealed_before = at - timedelta(hours=getattr(settings, "RETENTION_SEALED_HOURS", 24))
+    sealed_before = at - timedelta(hours=settings.RETENTION_SEALED_HOURS)
     count = 0
     for model, field in ((Inbox, "received_at"), (Outbox, "created_at")):
         old = model._default_manager.filter(sealed__isnull=False, **{f"{field}__lt": sealed_before})
         count += _in_batches(old, lambda rows: rows.update(sealed=None))
     count += delivery.give_up(at)
-    inbox_before = at - timedelta(days=getattr(settings, "RETENTION_INBOX_DAYS", 90))
-    outbox_before = at - timedelta(days=getattr(settings, "RETENTION_OUTBOX_DAYS", 90))
+    inbox_before = at - timedelta(days=settings.RETENTION_INBOX_DAYS)
+    outbox_before = at - timedelta(days=settings.RETENTION_OUTBOX_DAYS)
     count += _in_batches(Outbox.objects.filter(created_at__lt=outbox_before, state=State.DONE), _delete)
     count += _in_batches(Inbox.objects.filter(received_at__lt=inbox_before, state=State.DONE), _delete)
     return count + limits.forget_old(at) + registry.forget_old(at) + tokens.purge(at)
 
 
-class _Pool:
-    """A few threads beside the sweeper; it claims no more than they can start at once."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self._name, self._threads = name, threads
-        self._free = threading.Semaphore(threads)
-        self._executor: ThreadPoolExecutor | None = None
-
-    def places(self) -> int:
-        """Reserve every free place; the caller gives back with `unused` what it does not fill."""
-        count = 0
-        while count < self._threads and self._free.acquire(blocking=False):
-            count += 1
-        return count
-
-    def unused(self, count: int) -> None:
-        if count > 0:
-            self._free.release(count)
-
-    def start(self, work: Callable[[], None]) -> None:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
-        self._executor.submit(self._run, work)
-
-    def _run(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as problem:  # the lease runs out and the row is taken again; nothing else would report it
-            log.error("a swept message failed outside its own handling", extra=trace(problem))
-        finally:
-            connections.close_all()
-            self._free.release()
-
-
-_inbox_pool = _Pool("inbox", max(1, getattr(settings, "WORKER_THREADS", 4)))
-_outbox_pool = _Pool("outbox", 2 * max(1, getattr(settings, "WORKER_THREADS", 4)))
-
-
 def sweep_inbox(now: datetime) -> int:
-    """Take due messages that nobody handles and give them to the threads; return how many. Does not wait for them."""
-    return _sweep(
-        _inbox_pool,
-        lambda most: leases.claim(
-            Inbox, now=now, seconds=settings.LEASE_SECONDS, most=most, each=AT_ONCE_PER_PARTICIPANT
-        ),
-        _handle,
-    )
+    """Start handling due messages that nobody handles; return how many were found. Does not wait for them."""
+    return _inbox_pool.sweep()
 
 
 def sweep_outbox(now: datetime) -> int:
     """The same for messages that have to go out."""
-    return _sweep(
-        _outbox_pool,
-        lambda most: leases.claim(Outbox, now=now, seconds=settings.LEASE_SECONDS, most=most, each=delivery.AT_ONCE),
-        delivery.deliver,
-    )
-
-
-def _sweep(pool: _Pool, claim: Callable[[int], list[int]], work: Callable[[int], None]) -> int:
-    places = pool.places()
-    try:
-        claimed = claim(places)
-    except BaseException:
-        pool.unused(places)
-        raise
-    pool.unused(places - len(claimed))
-    for row_id in claimed:
-        pool.start(partial(work, row_id))
-    return len(claimed)
+    return _outbox_pool.sweep()
 
 
 def drain(now: datetime | None = None, *, rounds: int = 50) -> int:
@@ -226,3 +163,15 @@ def _in_batches(rows: QuerySet[Model], act: Callable[[QuerySet[Model]], int]) ->
         act(rows.model._default_manager.filter(pk__in=ids))
         count += len(ids)
     return count
+
+
+def _claim_due_inbox(most: int) -> list[int]:
+    return leases.claim(Inbox, now=clock.now(), seconds=settings.LEASE_SECONDS, most=most, each=AT_ONCE_PER_PARTICIPANT)
+
+
+def _claim_due_outbox(most: int) -> list[int]:
+    return leases.claim(Outbox, now=clock.now(), seconds=settings.LEASE_SECONDS, most=most, each=delivery.AT_ONCE)
+
+
+_inbox_pool = Pool("inbox", settings.WORKER_THREADS, _claim_due_inbox, _handle)
+_outbox_pool = Pool("outbox", 2 * settings.WORKER_THREADS, _claim_due_outbox, delivery.deliver)

@@ -13,7 +13,8 @@ from beckn import handlers, tasks
 from beckn.door import Door, LeaseLost
 from beckn.messages import received
 from beckn.models import Inbox, Outbox
-from tests.beckn.conftest import is_ack, journalled, message
+from tests.bap import Bap, eventually
+from tests.beckn.conftest import encode, is_ack, journalled, message, register
 
 
 @pytest.fixture
@@ -139,3 +140,20 @@ def test_old_messages_are_deleted_but_not_those_that_wait(bap, post):
     tasks.purge(clock.now() + timedelta(days=91))
     assert [row.state for row in Inbox.objects.all()] == ["WAITING"]
     assert not Outbox.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweep_goes_on_while_there_is_work_and_needs_no_broker(client):
+    bap = Bap()
+    bap.start()
+    register(bap)
+    for _ in range(25):
+        raw = encode(message(bap))
+        headers = {"HTTP_AUTHORIZATION": bap.authorization(raw)}
+        assert is_ack(client.generic("POST", "/beckn/search", raw, content_type="application/json", **headers))
+    tasks.sweep_inbox(clock.now())
+    eventually(lambda: not Inbox.objects.exclude(state="DONE").exists())
+    tasks.sweep_outbox(clock.now())
+    eventually(lambda: not Outbox.objects.exclude(state="DONE").exists())
+    assert len({call.context["message_id"] for call in bap.callbacks}) == 25
+    bap.stop()
