@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 Mode = Literal["ack", "nack", "refuse", "hang"]
 ACK = {"message": {"ack": {"status": "ACK"}}}
+PATIENCE = 60.0  # seconds: only a failing test waits so long, and machines that run tests are busy
 NACK = {"message": {"ack": {"status": "NACK"}}, "error": {"code": "BAP_SAYS_NO", "message": "No."}}
 
 
@@ -79,6 +80,7 @@ class Bap:
     offset: float = 0.0  # seconds our clock is ahead: that of the stack under test
     mode: Mode = "ack"
     callbacks: list[Callback] = field(default_factory=list)
+    held: list[Callback] = field(default_factory=list)  # what came while it hung; its senders got no answer
     hanging: int = 0
     port: int = 0
 
@@ -173,7 +175,7 @@ class Bap:
             and all(callback.context.get(name) == value for name, value in context.items())
         ]
 
-    def wait_for(self, action: str, *, seconds: float = 15.0, count: int = 1, **context: Any) -> Callback:
+    def wait_for(self, action: str, *, seconds: float = PATIENCE, count: int = 1, **context: Any) -> Callback:
         """Wait for the `count`-th such callback and return it. Raises AssertionError, telling what did come."""
         with self._news:
             self._news.wait_for(lambda: len(self._matching(action, context)) >= count, timeout=seconds)
@@ -182,12 +184,12 @@ class Bap:
         assert len(found) >= count, f"no {action} ({count}) within {seconds} s; came: {came}"
         return found[count - 1]
 
-    def wait_until_hanging(self, count: int = 1, *, seconds: float = 15.0) -> None:
+    def wait_until_hanging(self, count: int = 1, *, seconds: float = PATIENCE) -> None:
         """Wait until so many callers are being held."""
         with self._news:
             assert self._news.wait_for(lambda: self.hanging >= count, timeout=seconds), f"{self.hanging} hang"
 
-    def ask(self, base: str, body: Mapping[str, Any], *, seconds: float = 15.0, **more: Any) -> Callback:
+    def ask(self, base: str, body: Mapping[str, Any], *, seconds: float = PATIENCE, **more: Any) -> Callback:
         """Send, expect the ACK, and wait for its callback."""
         answer = self.send(base, body, **more)
         assert answer.is_ack, f"{answer.status} {answer.raw!r}"
@@ -205,6 +207,7 @@ class Bap:
         with self._news:
             if self.mode == "hang":
                 self.hanging += 1
+                self.held.append(callback)
                 self._news.notify_all()
                 self._news.wait_for(lambda: self.mode != "hang")
                 self.hanging -= 1
@@ -279,7 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
 Until = Callable[[], bool]
 
 
-def eventually(question: Until, *, seconds: float = 10.0, pause: float = 0.05) -> None:
+def eventually(question: Until, *, seconds: float = PATIENCE, pause: float = 0.05) -> None:
     """Ask until the answer is yes. Raises AssertionError after `seconds`."""
     until = time.monotonic() + seconds
     while not question():

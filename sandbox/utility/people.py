@@ -13,6 +13,7 @@ from typing import Any
 FILE = Path(__file__).resolve().parent.parent / "personas.json"
 LOAD_UTILITY = "utility-example-001"
 _LOAD = re.compile(r"load-(\d{6,9})")
+_JOINT = re.compile(r"(joint-\d{6,9})-([ab])")
 _SINCE = "2021-04-01T00:00:00Z"
 
 
@@ -28,7 +29,8 @@ class People:
     """One utility's customers, meters and DERs, as JSON-ready dicts in the names of the API.
 
     `load-000001`, `load-000002`, … are customers derived from their number: meter `load-000001` belongs to
-    `did:example:load-000001`, account `CUST-load-000001`.
+    `did:example:load-000001`, account `CUST-load-000001`. `joint-000001` is a meter that two people hold together,
+    `did:example:joint-000001-a` and `…-b`, each with an account.
     """
 
     def __init__(self, utility: str, *, file: Path = FILE, now: datetime | None = None) -> None:
@@ -49,8 +51,11 @@ class People:
 
     def meter(self, umid: str) -> dict[str, Any] | None:
         known = self._meters.get(umid)
-        if known is None and self.utility == LOAD_UTILITY and _LOAD.fullmatch(umid):
-            return _load_meter(self.utility, umid)
+        if known is None and self.utility == LOAD_UTILITY:
+            if _LOAD.fullmatch(umid):
+                return _load_meter(self.utility, umid)
+            if _JOINT.fullmatch(f"{umid}-a"):
+                return _joint_meter(self.utility, umid)
         return known
 
     def der(self, der_id: str) -> dict[str, Any] | None:
@@ -59,7 +64,7 @@ class People:
     def account(self, customer_id: str) -> Account | None:
         known = self._accounts.get(customer_id)
         name = customer_id.removeprefix("CUST-")
-        if known is None and self.utility == LOAD_UTILITY and _LOAD.fullmatch(name):
+        if known is None and self.utility == LOAD_UTILITY and (_LOAD.fullmatch(name) or _JOINT.fullmatch(name)):
             return Account(customer_id, f"did:example:{name}", "GOOD", "RESIDENTIAL")
         return known
 
@@ -71,7 +76,8 @@ class People:
 
     def meters_of(self, subject: str) -> list[dict[str, Any]]:
         name = subject.removeprefix("did:example:")
-        made_up = self.meter(name) if _LOAD.fullmatch(name) else None
+        joint = _JOINT.fullmatch(name)
+        made_up = self.meter(joint[1] if joint else name) if joint or _LOAD.fullmatch(name) else None
         return [meter for meter in self._meters.values() if roles(meter, subject)] + ([made_up] if made_up else [])
 
 
@@ -107,6 +113,18 @@ def _meter(utility: str, row: Mapping[str, Any], account: Account) -> dict[str, 
 
 
 @lru_cache(maxsize=4096)
+def _joint_meter(utility: str, umid: str) -> dict[str, Any]:
+    meter = _load_meter(utility, umid)
+    (like, *_) = meter["holders"]
+    people = (f"{umid}-a", f"{umid}-b")
+    holders = [
+        {**like, "subject": f"did:example:{name}", "utilityCustomerId": f"CUST-{name}", "role": "JOINT"}
+        for name in people
+    ]
+    return {**meter, "holders": holders}
+
+
+@lru_cache(maxsize=4096)
 def _load_meter(utility: str, umid: str) -> dict[str, Any]:
     account = Account(f"CUST-{umid}", f"did:example:{umid}", "GOOD", "RESIDENTIAL")
     row = {
@@ -115,7 +133,7 @@ def _load_meter(utility: str, umid: str) -> dict[str, Any]:
         "phase": "SINGLE",
         "sanctionedLoadKw": 5,
         "site": f"site-{umid}",
-        "gridArea": f"north-{int(umid[5:]) % 7 + 1}",
+        "gridArea": f"north-{int(umid.rpartition('-')[2]) % 7 + 1}",
         "since": _SINCE,
     }
     return _meter(utility, row, account)
