@@ -153,9 +153,9 @@ def _measure(watch: Watch, driver: Driver) -> list[Figure]:
         Figure(SECTION, "confirm→on_confirm then, p50", median(closed["confirm_ms"]), "ms"),
         watch.peak("web"),
         watch.peak("worker"),
-        *_cpu(used, closed["done"]),
         Figure(SECTION, "bare view: /healthz", health["in_time"] / health["seconds"], "/s", note="8 connections"),
         Figure(SECTION, "bare view: CPU of the web processes", health_cpu, "ms", note="per request"),
+        *_cpu(used, closed["done"]),
     ]
 
 
