@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from django.db import connections
 
 from sandbox import issuing
 from tests.factories import LONG_AGO, UTILITY_A, UTILITY_B
@@ -40,6 +42,11 @@ class Utility:
         self.meters: dict[str, MeterFacts] = {}
         self.ders: dict[str, DerFacts] = {}
         self.revoked: set[int] = set()
+        self._meanwhile: Callable[[], object] | None = None
+
+    def meanwhile(self, do: Callable[[], object]) -> None:
+        """Do this once, in another thread with its own database connection, before the next answer is given."""
+        self._meanwhile = do
 
     def knows(self, *things: MeterFacts | DerFacts) -> None:
         for each in things:
@@ -55,6 +62,10 @@ class Utility:
         self.asked.append(target)
         parts, query = urlsplit(target), parse_qs(urlsplit(target).query)
         time.sleep(self.seconds)
+        do, self._meanwhile = self._meanwhile, None
+        if do is not None:
+            do()
+            connections.close_all()
         if parts.path == "/status/1":
             return (503, "text/plain", b"") if self.lists_are_down else (200, "application/vc+jwt", self._list())
         if self.is_down:
