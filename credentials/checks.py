@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from audit import clock
 
@@ -33,6 +33,21 @@ def trust_is_fit_for_production(databases: Sequence[str] | None = None, **_: Any
             id="credentials.E001",
         )
         for issuer in wrong
+    ]
+
+
+@register
+def issuer_is_found_at_our_address(**_: Any) -> list[CheckMessage]:
+    """Warn where our did:web is looked up somewhere else than where we serve its document."""
+    did, public = str(settings.ISSUER_DID), urlsplit(str(settings.PUBLIC_URL))
+    if not did.startswith("did:web:") or unquote(did.removeprefix("did:web:")).lower() == public.netloc.lower():
+        return []
+    return [
+        Warning(
+            f"ISSUER_DID {did} is not looked up at {settings.PUBLIC_URL}/.well-known/did.json.",
+            hint="Nobody can check our credentials unless that document is served where the DID says.",
+            id="credentials.W001",
+        )
     ]
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -35,6 +35,10 @@ _LOOK_AGAIN_SECONDS = 10.0  # a kid nobody knows may make us fetch a document ag
 _MAXIMUM_DOCUMENT = 256 * 1024
 
 
+Purpose = Literal["assertionMethod", "authentication"]
+"""What a DID document lets a key do: state facts, or show that one is the DID's subject. Source: DID Core 5.3."""
+
+
 @dataclass(frozen=True)
 class NamedKey:
     """A key under the name its issuer gives it; `algorithm` "" where the issuer does not restrict it."""
@@ -45,30 +49,40 @@ class NamedKey:
 
 
 def candidates(
-    issuer: str, kid: str, algorithm: str, *, pinned: Sequence[Mapping[str, Any]], resolve: bool, deadline: Deadline
+    issuer: str,
+    kid: str,
+    algorithm: str,
+    *,
+    pinned: Sequence[Mapping[str, Any]],
+    resolve: bool,
+    deadline: Deadline,
+    purpose: Purpose = "assertionMethod",
 ) -> list[NamedKey]:
     """Return the keys that may have made a signature, at most five.
 
-    `pinned` are JWKS from the trust list, `resolve` allows the DID itself. Raises Disbelieved with UNKNOWN_KEY when
-    there is none, `retryable` where the issuer could not be reached.
+    `pinned` are JWKS from the trust list, `resolve` allows the DID itself; of its keys only those count that its
+    document lists for the `purpose`. Raises Disbelieved with UNKNOWN_KEY when there is none, `retryable` where the
+    issuer could not be reached.
     """
     if ("#" in kid or kid.startswith("did:")) and kid.partition("#")[0] not in ("", issuer):
         raise Disbelieved(Reason.UNKNOWN_KEY, "the key id belongs to somebody else")
     known = [key for jwks in pinned for key in _pinned_keys(json.dumps(jwks, sort_keys=True))]
     found = _fitting(known, kid, algorithm)
     if not found and resolve:
-        found = _fitting(resolved(issuer, deadline=deadline), kid, algorithm)
+        found = _fitting(resolved(issuer, deadline=deadline, purpose=purpose), kid, algorithm)
         if not found and issuer.startswith("did:web:") and _may_look_again(issuer):
-            found = _fitting(resolved(issuer, deadline=deadline, fresh=True), kid, algorithm)
+            found = _fitting(resolved(issuer, deadline=deadline, fresh=True, purpose=purpose), kid, algorithm)
     if not found:
         raise Disbelieved(Reason.UNKNOWN_KEY, "the issuer has published no such key")
     return found[:_MAXIMUM_TRIES]
 
 
-def resolved(did: str, *, deadline: Deadline, fresh: bool = False) -> list[NamedKey]:
-    """Return the assertion keys of a DID; Disbelieved with UNKNOWN_KEY when it cannot be resolved."""
+def resolved(
+    did: str, *, deadline: Deadline, fresh: bool = False, purpose: Purpose = "assertionMethod"
+) -> list[NamedKey]:
+    """Return the keys of a DID for that purpose; Disbelieved with UNKNOWN_KEY when it cannot be resolved."""
     if did == settings.ISSUER_DID:
-        return own_keys()
+        return own_keys() if purpose == "assertionMethod" else []
     try:
         if did.startswith("did:key:"):
             return [NamedKey(f"{did}#{did[8:]}", read_multikey(did[8:]))]
@@ -78,7 +92,7 @@ def resolved(did: str, *, deadline: Deadline, fresh: bool = False) -> list[Named
         raise Disbelieved(Reason.UNKNOWN_KEY, "the DID holds no key of a kind we know") from error
     if not did.startswith("did:web:"):
         raise Disbelieved(Reason.UNKNOWN_KEY, "a DID of this method is believed only with pinned keys")
-    return _document_keys(_fetch(web_address(did), deadline, fresh=fresh), did)
+    return _document_keys(_fetch(web_address(did), deadline, fresh=fresh), did, purpose)
 
 
 def own_keys() -> list[NamedKey]:
@@ -115,16 +129,16 @@ def _fetch(url: str, deadline: Deadline, *, fresh: bool) -> bytes:
         raise Disbelieved(Reason.UNKNOWN_KEY, detail, retryable=error.retryable) from error
 
 
-def _document_keys(body: bytes, did: str) -> list[NamedKey]:
+def _document_keys(body: bytes, did: str, purpose: Purpose) -> list[NamedKey]:
     try:
-        return list(_read_document(body, did))
+        return list(_read_document(body, did, purpose))
     except (ValueError, RecursionError, TypeError, AttributeError, KeyError) as error:
         raise Disbelieved(Reason.UNKNOWN_KEY, "the issuer's DID document cannot be read", retryable=True) from error
 
 
 @lru_cache(maxsize=64)
-def _read_document(body: bytes, did: str) -> tuple[NamedKey, ...]:
-    """The keys a document allows for assertions.
+def _read_document(body: bytes, did: str, purpose: Purpose) -> tuple[NamedKey, ...]:
+    """The keys a document allows for the purpose.
 
     Controllers are not followed: a key of another DID is no key of this one, and documents cannot lead us in circles.
     """
@@ -135,7 +149,7 @@ def _read_document(body: bytes, did: str) -> tuple[NamedKey, ...]:
     for method in document.get("verificationMethod", [])[:_MAXIMUM_METHODS]:
         methods[_absolute(method["id"], did)] = method
     found = []
-    for each in document.get("assertionMethod", [])[:_MAXIMUM_METHODS]:
+    for each in document.get(purpose, [])[:_MAXIMUM_METHODS]:
         method = methods.get(_absolute(each, did)) if isinstance(each, str) else each
         named = _method_key(method, did) if isinstance(method, dict) else None
         if named is not None:

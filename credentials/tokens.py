@@ -7,7 +7,7 @@ Source: RFC 7515, RFC 7519, VCDM 1.1 (6.3.1), VCDM 2.0, VC-JOSE-COSE; spec crede
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -65,27 +65,46 @@ def read(text: str, *, maximum_bytes: int = MAXIMUM_BYTES) -> Token:
 
     The signature's form comes before the payload's: an unsigned sample is a bad signature, whatever else it lacks.
     """
-    header, payload, signature = _segments(text, maximum_bytes)
-    algorithm = _algorithm(header)
-    _check_signature_form(signature, algorithm)
-    model_1_1 = "vc" in payload
-    typ = header.get("typ", "JWT")
-    if not isinstance(typ, str):
-        raise _malformed("typ is no text")
-    typ = typ.lower().removeprefix("application/")
+    header, payload = parse(text, maximum_bytes=maximum_bytes)
+    model_1_1, typ = "vc" in payload, type_of(header)
     if model_1_1 and typ != "jwt":
         raise _malformed("a token of this type carries no vc claim")
     if not model_1_1 and typ not in ("vc+jwt", "vc+ld+jwt", "vc+ld+json+jwt"):
         raise _malformed("neither a vc claim nor the type vc+jwt")
-    return _token(text, algorithm, header, payload, model_1_1)
+    return _token(text, header["alg"], header, payload, model_1_1)
+
+
+def parse(
+    text: str, *, maximum_bytes: int, algorithms: Sequence[str] = ALGORITHMS
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and payload of any compact JWT: a signature of the right form is there, what it says is not read.
+
+    Raises Disbelieved like `read`.
+    """
+    header, payload, signature = _segments(text, maximum_bytes)
+    _check_signature_form(signature, _algorithm(header, algorithms))
+    return header, payload
+
+
+def type_of(header: Mapping[str, Any]) -> str:
+    """Return `typ` in small letters without "application/"; "jwt" where the header is silent."""
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str):
+        raise _malformed("typ is no text")
+    return typ.lower().removeprefix("application/")
 
 
 def verify_signature(token: Token, key: PublicKey) -> bool:
     """Whether the key made this signature with the algorithm the header names, and the key is one for it."""
-    if token.algorithm not in algorithms_of(key):
+    return is_signed_by(key, token.text, token.algorithm)
+
+
+def is_signed_by(key: PublicKey, text: str, algorithm: str) -> bool:
+    """The same of any compact JWT."""
+    if algorithm not in algorithms_of(key):
         return False
     try:
-        _verifier.decode_complete(token.text, key, algorithms=[token.algorithm])  # type: ignore[arg-type]
+        _verifier.decode_complete(text, key, algorithms=[algorithm])  # type: ignore[arg-type]
     except (jwt.PyJWTError, ValueError, TypeError):
         return False
     return True
@@ -125,10 +144,10 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _algorithm(header: Mapping[str, Any]) -> str:
+def _algorithm(header: Mapping[str, Any], allowed: Sequence[str]) -> str:
     algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in _SIGNATURE_BYTES:
-        raise Disbelieved(Reason.ALG_NOT_ALLOWED, "the algorithm is not one of " + ", ".join(ALGORITHMS))
+    if not isinstance(algorithm, str) or algorithm not in allowed:
+        raise Disbelieved(Reason.ALG_NOT_ALLOWED, "the algorithm is not one of " + ", ".join(allowed))
     if "crit" in header or "b64" in header:
         raise _malformed("the header asks for an extension that nobody here knows")
     if not isinstance(header.get("kid", ""), str):
@@ -159,7 +178,7 @@ def _token(text: str, algorithm: str, header: Mapping[str, Any], payload: Mappin
         credential=credential,
         types=_types(credential),
         subject=subject,
-        subject_id=_agreeing(payload.get("sub"), subject.get("id"), "the subject"),
+        subject_id=agreeing(payload.get("sub"), subject.get("id"), "the subject"),
         starts=_moments(payload, credential, ("nbf", "iat"), ("issuanceDate",) if model_1_1 else ("validFrom",)),
         ends=_moments(payload, credential, ("exp",), ("expirationDate",) if model_1_1 else ("validUntil",)),
         has_token_status="status" in payload,
@@ -176,13 +195,13 @@ def _issuer(payload: Mapping[str, Any], credential: Mapping[str, Any]) -> str:
     named = credential.get("issuer")
     if isinstance(named, dict):
         named = named.get("id", "")
-    issuer = _agreeing(payload.get("iss"), named, "the issuer")
+    issuer = agreeing(payload.get("iss"), named, "the issuer")
     if not issuer or len(issuer) > 500:
         raise _malformed("no issuer")
     return issuer
 
 
-def _agreeing(one: object, other: object, what: str) -> str:
+def agreeing(one: object, other: object, what: str) -> str:
     """The text two places agree on; one of them may be silent."""
     named = [each for each in (one, other) if each is not None]
     if any(not isinstance(each, str) for each in named) or len(set(map(str, named))) > 1:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hmac
 import threading
+from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -50,12 +52,9 @@ def verify_issued(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Whether a credential of ours is good, without it: type, issuer, dates and status, no more."""
     row = _row(addresses.resolve_id(credential_id))
     if row is None:
-        report = reports.not_found()
-        status = 404
-    else:
-        report = reports.of_issued(row, _own_verdict(row))
-        status = 200
-    return _answer(request, report, status)
+        return _answer(request, reports.not_found(), 404, None)
+    verdict = _own_verdict(row)
+    return _answer(request, reports.of_issued(row, verdict), 200, verdict)
 
 
 @csrf_exempt
@@ -91,7 +90,7 @@ def _verify_posted(request: HttpRequest) -> HttpResponse:
 
 def _judged(request: HttpRequest, item: Presented) -> HttpResponse:
     (verdict,) = verify_presented([item], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS)
-    return _answer(request, reports.of_presented(verdict), 200)
+    return _answer(request, reports.of_presented(verdict), 200, verdict)
 
 
 def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
@@ -103,8 +102,8 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
         return problem(406, "A credential is served as " + ", ".join([*_FORMS, "text/html"]) + ".")
     if wanted == "text/html":
         verdict = _own_verdict(row)
-        held = {"row": row, "report": reports.of_issued(row, verdict), "jwt": _body(row, Form.JWT_1_1)}
-        return render(request, "credentials/credential.html", held)
+        held = {"claims": row.claims, "jwt": _body(row, Form.JWT_1_1)}
+        return _page(request, "credentials/credential.html", reports.of_issued(row, verdict), verdict, **held)
     return HttpResponse(_body(row, _FORMS[wanted]), content_type=wanted)
 
 
@@ -134,14 +133,22 @@ def _body(row: IssuedCredential, form: Form) -> str:
     return row.forms.values_list("body", flat=True).get(form=form)
 
 
-def _answer(request: HttpRequest, report: dict[str, object], status: int) -> HttpResponse:
+def _answer(request: HttpRequest, report: dict[str, Any], status: int, verdict: Verdict | None) -> HttpResponse:
     if wants_page(request):
-        response = render(request, "credentials/verify.html", {"report": report}, status=status)
+        response = _page(request, "credentials/verify.html", report, verdict, status=status)
     else:
         response = JsonResponse(report, status=status)
     patch_vary_headers(response, ["Accept"])
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _page(
+    request: HttpRequest, template: str, report: dict[str, Any], verdict: Verdict | None, status: int = 200, **more: Any
+) -> HttpResponse:
+    begins, ends = (verdict.valid_from, verdict.valid_until) if verdict else (None, None)
+    context = {"report": report, "begins": begins, "ends": ends, "sandbox": settings.DEPLOYMENT == "sandbox", **more}
+    return render(request, template, context, status=status)
 
 
 def _preflight() -> HttpResponse:

@@ -14,7 +14,7 @@ from django.test import override_settings
 
 from audit import clock
 from credentials import bootstrap, publishing, services, tasks, trust
-from credentials.checks import sandbox_only, trust_is_fit_for_production
+from credentials.checks import issuer_is_found_at_our_address, sandbox_only, trust_is_fit_for_production
 from credentials.models import PresentedCredential, StatusList, StatusListVersion
 from credentials.presented import remember
 from credentials.verification import Presented, verify_presented
@@ -118,6 +118,20 @@ def test_production_refuses_to_start_with_a_sandboxs_trust(db: None) -> None:
         assert "credentials.E001" in {each.id for each in found}
         trust.remove("did:web:127.0.0.1%3A8001", now=NOON)
         assert trust_is_fit_for_production(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("did", "problems"),
+    [
+        ("did:web:credentials.example.org", 0),
+        ("did:web:elsewhere.example.org", 1),
+        ("did:web:credentials.example.org:issuers:a", 1),
+        ("did:example:vpp-program-owner", 0),
+    ],
+)
+def test_a_did_that_leads_elsewhere_is_told_at_the_start(did: str, problems: int) -> None:
+    with override_settings(ISSUER_DID=did, PUBLIC_URL="https://credentials.example.org"):
+        assert len(issuer_is_found_at_our_address()) == problems
 
 
 def test_production_takes_no_sandbox_issuer_from_the_command_line(db: None) -> None:
