@@ -88,6 +88,25 @@ def prove(
     return proven
 
 
+def bind(proof: str, *, participant_id: str, order_id: str, expires_at: datetime, now: datetime) -> bool:
+    """Keep where a proof was first used; say whether that was here. Only its digest is kept (decision 46).
+
+    `proof` names it: its issuer and its id there, or all that was signed. An empty `order_id` is filled by the first
+    order that comes.
+    """
+    with connection.cursor() as cursor:
+        # One statement decides, however many messages bring the same proof at once.
+        cursor.execute(
+            "INSERT INTO proof_uses AS used (digest, participant_id, order_id, first_used_at, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET order_id ="
+            " CASE WHEN used.order_id = '' AND used.participant_id = EXCLUDED.participant_id"
+            " THEN EXCLUDED.order_id ELSE used.order_id END RETURNING participant_id, order_id",
+            [hashlib.sha256(proof.encode()).digest(), participant_id, order_id, now, expires_at],
+        )
+        bound_to = cursor.fetchone()
+    return bound_to == (participant_id, order_id) or (bound_to[0] == participant_id and not order_id)
+
+
 def purge(now: datetime) -> int:
     """Forget uses of tokens that are refused for their age anyway; return how many."""
     return ProofUse.objects.filter(expires_at__lt=now - jwts.LONGEST_LIFE).delete()[0]
@@ -183,18 +202,9 @@ def _reaches(acr: str, least: str) -> bool:
 
 
 def _bind(text: str, token: Token, participant_id: str, order_id: str, now: datetime) -> None:
-    """Keep where a token was first used. Raises Rejected when that was elsewhere."""
     jti = reading.text(token.claims, "jti")
-    identity = f"{token.provider.issuer}\x00{jti}" if jti else text
-    with connection.cursor() as cursor:
-        # One statement decides, however many messages bring the same token at once.
-        cursor.execute(
-            "INSERT INTO proof_uses AS used (digest, participant_id, order_id, first_used_at, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET order_id ="
-            " CASE WHEN used.order_id = '' AND used.participant_id = EXCLUDED.participant_id"
-            " THEN EXCLUDED.order_id ELSE used.order_id END RETURNING participant_id, order_id",
-            [hashlib.sha256(identity.encode()).digest(), participant_id, order_id, now, token.expires_at],
-        )
-        bound_to = cursor.fetchone()
-    if bound_to != (participant_id, order_id) and not (bound_to[0] == participant_id and not order_id):
+    # Without its signature: an ES256 one can be turned into a second good one by anybody who has seen it.
+    content = text.rpartition(".")[0] if jwts.is_jwt(text) else text
+    proof = f"{token.provider.issuer}\x00{jti}" if jti else content
+    if not bind(proof, participant_id=participant_id, order_id=order_id, expires_at=token.expires_at, now=now):
         raise Rejected("The token was used for something else before.")

@@ -1,5 +1,6 @@
 """A customer's token proves who they are, to the participant and for the order it came with, and to nobody else."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -41,6 +42,10 @@ def ask(access="", identity="", *, participant="portal.example.com", order="orde
         **({"idToken": identity} if identity else {}),
     }
     return prove(user_auth, participant_id=participant, order_id=order, now=now, **more)
+
+
+def from_text(part):
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def code(answer):
@@ -212,6 +217,32 @@ def test_a_token_is_refused_with_another_order_or_from_another_participant(idp, 
         assert code(ask(identity=again)) == "PROVEN", "the same order may bring it again"
         assert code(ask(identity=again, order="order-2")) == TOKEN_INVALID
         assert code(ask(identity=again, participant="second.example.com")) == TOKEN_INVALID
+
+
+def test_a_second_signature_made_of_the_first_does_not_make_a_second_token(idp):
+    token = idp.token(NOW, alg="ES256", aud=OURS)
+    content, _, signature = token.rpartition(".")
+    r, s = (int.from_bytes(part, "big") for part in (from_text(signature)[:32], from_text(signature)[32:]))
+    order_of_p256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    other = r.to_bytes(32, "big") + (order_of_p256 - s).to_bytes(32, "big")
+    twin = f"{content}.{base64.urlsafe_b64encode(other).rstrip(b'=').decode()}"
+    assert code(ask(access=token)) == "PROVEN"
+    assert code(ask(access=twin)) == "PROVEN", "it is as good a signature"
+    assert code(ask(access=twin, participant="second.example.com")) == TOKEN_INVALID
+
+
+def test_any_proof_is_bound_to_its_first_use_and_only_its_digest_is_kept(db):
+    def bind(proof, participant="portal.example.com", order="order-1"):
+        until = NOW + timedelta(minutes=10)
+        return tokens.bind(proof, participant_id=participant, order_id=order, expires_at=until, now=NOW)
+
+    assert bind("did:key:z6Mk\x00urn:1") and bind("did:key:z6Mk\x00urn:1")
+    assert not bind("did:key:z6Mk\x00urn:1", order="order-2")
+    assert not bind("did:key:z6Mk\x00urn:1", participant="second.example.com")
+    assert bind("did:key:z6Mk\x00urn:2", order="order-2")
+    assert {bytes(use.digest) for use in ProofUse.objects.all()} == {
+        hashlib.sha256(f"did:key:z6Mk\x00urn:{number}".encode()).digest() for number in (1, 2)
+    }
 
 
 def test_a_token_seen_before_any_order_is_bound_to_the_first_one(idp):
