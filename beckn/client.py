@@ -28,6 +28,7 @@ SECRETS = tuple(
         "beckn:utilityCustomerId",
         "utilityCustomerId",
         "credentialData",
+        "presentationData",
         "email",
         "schema:email",
         "phone",

@@ -35,17 +35,10 @@ def deliver(outbox_id: int) -> None:
         row = Outbox.objects.select_related("participant").get(pk=outbox_id)
         if not _deliver(row):
             return
-        due = leases.claim(
-            Outbox,
-            now=clock.now(),
-            seconds=settings.LEASE_SECONDS,
-            most=1,
-            each=AT_ONCE,
-            participant_id=row.participant_id,
-        )
-        if not due:
+        due = leases.claim_next(Outbox, row.participant_id, now=clock.now(), seconds=settings.LEASE_SECONDS)
+        if due is None:
             return
-        outbox_id = due[0]
+        outbox_id = due
 
 
 def _deliver(row: Outbox) -> bool:

@@ -21,17 +21,30 @@ _READY_PEER = {
     Outbox: "p.suspended_at IS NULL AND (p.held_until IS NULL OR p.held_until <= %(now)s)",
 }
 
+# The participants with anything waiting are found by hopping along the index, not by reading every waiting row.
 _CLAIM = """
-WITH free AS (
-  SELECT o.id, o.due_at FROM beckn_participants p CROSS JOIN LATERAL (
+WITH RECURSIVE waiting AS (
+  (SELECT participant_id FROM {table} WHERE state = 'WAITING' ORDER BY participant_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT n.participant_id FROM {table} n WHERE n.state = 'WAITING' AND n.participant_id > w.participant_id
+          ORDER BY n.participant_id LIMIT 1) FROM waiting w WHERE w.participant_id IS NOT NULL
+), free AS (
+  SELECT o.id, o.due_at FROM waiting w JOIN beckn_participants p ON p.id = w.participant_id CROSS JOIN LATERAL (
     SELECT id, due_at FROM {table} WHERE participant_id = p.id AND {free} ORDER BY due_at, id
     LIMIT GREATEST(0, %(each)s - (SELECT count(*) FROM {table} busy
       WHERE busy.participant_id = p.id AND busy.state = 'WAITING' AND busy.lease_until > %(now)s))
-  ) o WHERE {peer} AND (%(participant)s::bigint IS NULL OR p.id = %(participant)s)
-  ORDER BY o.due_at LIMIT %(most)s
+  ) o WHERE {peer} ORDER BY o.due_at LIMIT %(most)s
 ), mine AS (SELECT id FROM {table} WHERE id IN (SELECT id FROM free) AND {free} FOR UPDATE SKIP LOCKED)
 UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
 FROM mine WHERE t.id = mine.id RETURNING t.id
+"""
+_CLAIM_NEXT = """
+UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
+WHERE t.id = (
+  SELECT id FROM {table} WHERE participant_id = %(participant)s AND {free}
+    AND EXISTS (SELECT 1 FROM beckn_participants p WHERE p.id = %(participant)s AND {peer})
+  ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+) RETURNING t.id
 """
 _CLAIM_ONE = """
 UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
@@ -44,20 +57,17 @@ RETURNING t.id
 """
 
 
-def claim(
-    model: type[Row],
-    *,
-    now: datetime,
-    seconds: float,
-    most: int,
-    each: int,
-    participant_id: int | None = None,
-) -> list[int]:
+def claim(model: type[Row], *, now: datetime, seconds: float, most: int, each: int) -> list[int]:
     """Take up to `most` due rows for `seconds`, of one participant at most `each` in work at once; return their ids."""
     if most <= 0:
         return []
-    values = {"now": now, "each": each, "most": most, "participant": participant_id}
-    return _run(_CLAIM, model, values, now, seconds)
+    return _run(_CLAIM, model, {"now": now, "each": each, "most": most}, now, seconds)
+
+
+def claim_next(model: type[Row], participant_id: int, *, now: datetime, seconds: float) -> int | None:
+    """Take the next due row of one participant, in place of one that was just done; None when there is none."""
+    found = _run(_CLAIM_NEXT, model, {"now": now, "participant": participant_id}, now, seconds)
+    return found[0] if found else None
 
 
 def claim_one(model: type[Row], row_id: int, *, now: datetime, seconds: float, each: int) -> bool:

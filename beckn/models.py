@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -21,6 +22,11 @@ class Source(models.TextChoices):
     ADAPTER = "ADAPTER", _("verified by the adapter")
     OURS = "OURS", _("one of our own identities")
     SANDBOX = "SANDBOX", _("sandbox fixture")
+
+
+def default_asserts() -> list[str]:
+    """Return for which utilities a new participant may name a person: all in the sandbox, else none (decision 56)."""
+    return ["*"] if settings.DEPLOYMENT == "sandbox" else []
 
 
 class Participant(models.Model):
@@ -195,6 +201,12 @@ class Inbox(models.Model):
         ]
         indexes: ClassVar = [
             models.Index("participant", "due_at", name="inbox_due", condition=Q(state="WAITING")),
+            models.Index(
+                "participant",
+                "lease_until",
+                name="inbox_leased",
+                condition=Q(state="WAITING", lease_until__isnull=False),
+            ),
             models.Index("received_at", name="inbox_by_time"),
             models.Index("transaction_id", name="inbox_by_transaction"),
             models.Index("state", "received_at", name="inbox_stuck", condition=Q(state="STUCK")),
@@ -257,6 +269,12 @@ class Outbox(models.Model):
         ]
         indexes: ClassVar = [
             models.Index("participant", "due_at", name="outbox_due", condition=Q(state="WAITING")),
+            models.Index(
+                "participant",
+                "lease_until",
+                name="outbox_leased",
+                condition=Q(state="WAITING", lease_until__isnull=False),
+            ),
             models.Index("created_at", name="outbox_by_time"),
             models.Index("transaction_id", name="outbox_by_transaction"),
             models.Index("message_id", name="outbox_by_message"),

@@ -20,7 +20,7 @@ from django.db import transaction
 from audit.log import SYSTEM, Action, Actor, record
 from beckn import identities, registry
 from beckn.messages import instant
-from beckn.models import Participant, ParticipantKey, Source
+from beckn.models import Participant, ParticipantKey, Source, default_asserts
 from beckn.signatures import read_public_key
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def add(
         row = Participant.objects.select_for_update().filter(subscriber_id=subscriber_id).first()
         is_new = row is None
         if row is None:
-            row = Participant(subscriber_id=subscriber_id, created_at=now, asserts_subjects=_default_asserts(source))
+            row = Participant(subscriber_id=subscriber_id, created_at=now, asserts_subjects=default_asserts())
         before = None if is_new else _told(row)
         row.url, row.type, row.source = url.rstrip("/"), type, source
         row.asserts_subjects = row.asserts_subjects if asserts_subjects is None else sorted(set(asserts_subjects))
@@ -308,10 +308,6 @@ def _put_key(
         participant=row, key_id=key_id, defaults=told | cached, create_defaults=told | cached | {"created_at": now}
     )
     return True
-
-
-def _default_asserts(source: str) -> list[str]:
-    return ["*"] if settings.DEPLOYMENT == "sandbox" and source != Source.REGISTRY else []
 
 
 def _told(row: Participant) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from audit.log import SYSTEM, Action, record
 from beckn import limits
 from beckn.messages import instant
-from beckn.models import Participant, ParticipantKey, RegistryLookup, Source
+from beckn.models import Participant, ParticipantKey, RegistryLookup, Source, default_asserts
 from beckn.signatures import read_public_key
 from outbound import client as outbound
 
@@ -191,6 +191,7 @@ def _keep(subscriber_id: str, key_id: str, entry: Entry | None, now: datetime) -
                 "type": entry.type if entry.type in Participant.Type.values else Participant.Type.BAP,
                 "domains": [entry.domain] if entry.domain else [],
                 "source": Source.REGISTRY,
+                "asserts_subjects": default_asserts(),
                 "created_at": now,
                 "updated_at": now,
             },

@@ -47,7 +47,7 @@ def test_an_unknown_key_is_looked_up_once_and_then_remembered(stranger, director
         assert is_ack(post(stranger, message(stranger)))
     assert directory.asked == [(stranger.subscriber_id, stranger.key_id)]
     row = participants.registered(stranger.subscriber_id)
-    assert (row.source, row.url, row.asserts_subjects) == ("REGISTRY", stranger.uri, [])
+    assert (row.source, row.url, row.asserts_subjects) == ("REGISTRY", stranger.uri, ["*"])
     assert journalled("participant.added")[0]["source"] == "REGISTRY"
 
 
