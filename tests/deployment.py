@@ -19,7 +19,9 @@ def prepare() -> None:
     if os.environ.get(MARKER):
         return
     ours = {"SETTINGS_FILE": "", MARKER: "1", "TESTS_WRAP_IN_TRANSACTIONS": "true", "DATABASE_POOL": "0"}
-    folder = Path(__file__).resolve().parent.parent / "var" / "tests"
+    root = Path(__file__).resolve().parent.parent
+    (root / "build" / "static").mkdir(parents=True, exist_ok=True)
+    folder = root / "var" / "tests"
     ports = {generated.UTILITY_A: postgres.free_port(), generated.UTILITY_B: postgres.free_port()}
     ours |= generated.settings_for(8000, folder=folder, utility_ports=ports)
     if not os.environ.get("DATABASE_URL"):

@@ -24,7 +24,7 @@ import psutil
 import psycopg
 
 from sandbox import generated, supervisor
-from sandbox.postgres import free_port
+from sandbox.postgres import free_port, free_ports
 from sandbox.supervisor import Child
 from tests.bap import Answer, Bap, http
 
@@ -66,9 +66,10 @@ class Stack:
     migrate: bool = False
 
     def __post_init__(self) -> None:
-        self.port = free_port()
+        # As in the demo: the utilities and the journey's callback address follow on the web's port.
+        self.port = free_ports(4)
         self.base = f"http://127.0.0.1:{self.port}"
-        self.utility_ports = {name: free_port() for name in self.utilities}
+        self.utility_ports = {name: self.port + number for number, name in enumerate(self.utilities, start=1)}
         self.logs = self.folder / "logs"
         self.settings_file = self.folder / "settings.env"
         self.settings = generated.settings_for(self.port, folder=self.folder, utility_ports=self.utility_ports)
@@ -105,8 +106,10 @@ class Stack:
         self.bap.start()
         for name, port in self.utility_ports.items():
             supervisor.wait_until_answers(self.children[name], f"http://127.0.0.1:{port}/healthz")
-        load = [["sandbox", "load"]] if self.personas else []
-        self._run([sys.executable, "-c", SEVERAL, json.dumps([["bootstrap"], ["participant", "sync"], *load, self._adding(self.bap)])])
+        commands = [["bootstrap"], ["participant", "sync"]]
+        commands += [["sandbox", "load"]] if self.personas else []
+        commands += [self._adding(self.bap)]
+        self._run([sys.executable, "-c", SEVERAL, json.dumps(commands)])
         self._wait_for_web()
 
     def stop(self) -> None:
@@ -161,6 +164,10 @@ class Stack:
         raw = json.dumps({"mode": mode, "seconds": seconds}).encode()
         answer = http("POST", f"{self.utility_url(utility)}/faults", raw, {"Content-Type": "application/json"})
         assert answer.status < 300, answer.raw
+
+    def held_by(self, utility: str = generated.UTILITY_A) -> int:
+        """How many questions the utility's `slow` fault holds at this moment."""
+        return int(http("GET", f"{self.utility_url(utility)}/faults").body["holding"])
 
     # asking
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from sandbox import generated
+from sandbox.postgres import free_ports
 from tests.bap import eventually, http
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,21 +64,9 @@ def _is_zombie(process: psutil.Process) -> bool:
         return True
 
 
-def four_free_ports() -> int:
-    for port in range(20_000 + os.getpid() % 5_000, 32_000, 10):
-        try:
-            for number in range(4):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + number))
-            return port
-        except OSError:
-            continue
-    raise AssertionError("no four free ports in a row")
-
-
 @pytest.fixture
 def port() -> Iterator[int]:
-    port = four_free_ports()
+    port = free_ports(4)
     yield port
     subprocess.run([sys.executable, "-m", "sandbox.up", "--port", str(port), "--reset"], cwd=ROOT, check=True)
     assert not (ROOT / "var" / str(port)).exists()

@@ -11,4 +11,4 @@ os.environ |= {
     "SETTINGS_FILE": "",
 }
 
-from config.settings import *  # noqa: E402, F403
+from config.settings import *  # noqa: F403
