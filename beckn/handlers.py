@@ -7,16 +7,19 @@ answered in that service's own transaction (`also_write`). Source: design, path 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import ModuleType
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from audit.log import Actor, ActorKind, Channel
-from beckn import profiles
+from beckn import identities, profiles
 from beckn.door import Door
 from beckn.messages import Received
+from credentials import presentations
 from enrollment import services
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority
@@ -60,36 +63,81 @@ class _Call:
         return Actor(ActorKind.PARTICIPANT, sender, Channel.PORTAL)
 
     def authority(self) -> Authority:
-        """What the sender has shown about the customer: its own standing, or the customer's own token (decision 56)."""
+        """What the sender has shown about the customer: its own standing, or the customer's own proof (decision 56).
+
+        A sign-in and a presentation may come together; then both must hold and be the same customer's.
+        """
         participant = self.message.participant
-        asserts = tuple(participant.asserts_subjects)
-        given = self.profile.user_auth(self.body)
-        if given is None:
-            return Authority(participant.subscriber_id, asserts)
-        order_id = self.profile.order_ref(self.context, self.body).order_id
-        proof = tokens.prove(given, participant_id=participant.subscriber_id, order_id=order_id, now=self.now)
-        if isinstance(proof, tokens.Proven):
-            return Authority(
-                participant.subscriber_id,
-                asserts,
-                # Without a DID the provider's own name for the person is what we know them by.
-                proven_subject=proof.subject_did or f"{proof.issuer}#{proof.sub}",
-                proven_utility=proof.utility_id,
-                acr=proof.acr,
-            )
-        return Authority(
-            participant.subscriber_id,
-            asserts,
-            refusal_code=proof.code,
-            refusal_sentence=proof.message,
-            refusal_details={"retry_after": proof.retry_after_seconds} if proof.retry_after_seconds else {},
+        standing = Authority(participant.subscriber_id, tuple(participant.asserts_subjects))
+        user_auth, presentation = self.profile.user_auth(self.body), self.profile.presentation(self.body)
+        shown = standing if user_auth is None else self._signed_in(standing, user_auth)
+        if presentation is None or shown.refusal_code:
+            return shown
+        return self._presented(standing, shown, presentation)
+
+    def _signed_in(self, standing: Authority, user_auth: Mapping[str, Any]) -> Authority:
+        participant_id, order_id = standing.participant_id, self._order_id
+        proof = tokens.prove(user_auth, participant_id=participant_id, order_id=order_id, now=self.now)
+        if isinstance(proof, tokens.Unproven):
+            return _unproven(standing, "user_auth", proof.code, proof.message, proof.retry_after_seconds)
+        return replace(
+            standing,
+            # Without a DID the provider's own name for the person is what we know them by.
+            proven_subject=proof.subject_did or f"{proof.issuer}#{proof.sub}",
+            proven_utility=proof.utility_id,
+            acr=proof.acr,
         )
+
+    def _presented(self, standing: Authority, shown: Authority, presentation: str) -> Authority:
+        """Who signed is who they are, so the utility's own record of that DID proves what is theirs (decision 36)."""
+        audience = {settings.PUBLIC_URL, identities.owner().subscriber_id}
+        proof = presentations.prove_holder(presentation, audience=audience, nonce=self._order_id, now=self.now)
+        if isinstance(proof, presentations.Unproven):
+            code = _CODES_OF_PRESENTATIONS.get(proof.reason, Code.TOKEN_INVALID)
+            return _unproven(standing, "presentation", code, proof.message, proof.retry_after_seconds)
+        problem = ""
+        if shown.is_proven and shown.proven_subject != proof.did:
+            problem = "The sign-in and the presentation do not name the same customer."
+        elif not tokens.bind(
+            f"{proof.did}\x00{proof.jti_or_digest}",
+            participant_id=standing.participant_id,
+            order_id=self._order_id,
+            expires_at=proof.expires_at,
+            now=self.now,
+        ):
+            problem = "The presentation was used for something else before."
+        if problem:
+            return _unproven(standing, "presentation", Code.TOKEN_INVALID, problem)
+        return replace(shown, proven_subject=proof.did)
+
+    @property
+    def _order_id(self) -> str:
+        return str(self.profile.order_ref(self.context, self.body).order_id)
 
     def answer(self, result: Result) -> None:
         """The `also_write` of every service: the callback's row and "done", in the service's transaction."""
         action = f"on_{self.message.action}"
         body = self.profile.write(action, result, is_strict=self.is_strict)
         self.door.answer(self.message, body, after_lists=lists_to_publish(result))
+
+
+_CODES_OF_PRESENTATIONS = {
+    presentations.Why.EXPIRED: Code.TOKEN_EXPIRED,
+    presentations.Why.DID_NOT_SUPPORTED: Code.AUTH_REQUIRED,
+    presentations.Why.UNREACHABLE: Code.IDP_UNAVAILABLE,
+}
+
+
+def _unproven(
+    standing: Authority, field: str, code: str, sentence: str, retry_after_seconds: int | None = None
+) -> Authority:
+    return replace(
+        standing,
+        refusal_field=field,
+        refusal_code=str(code),
+        refusal_sentence=sentence,
+        refusal_details={"retry_after": retry_after_seconds} if retry_after_seconds else {},
+    )
 
 
 def handle(message: Received, *, now: datetime, door: Door | None = None) -> None:

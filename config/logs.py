@@ -24,7 +24,7 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
 _SECRET_NAMES = re.compile(
     r"(?i)^(authorization|proxy-authorization|x-gateway-authorization|cookie|set-cookie|password|secret|client_secret|"
     r"token|access_?token|id_?token|user_?auth|otp|code|seed|private_?key|name|full_?name|e?mail|phone|mobile|"
-    r"account_?number|credential_?data|body|sealed)$"
+    r"account_?number|credential_?data|presentation_?data|body|sealed)$"
 )
 
 

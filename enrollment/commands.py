@@ -71,7 +71,8 @@ class Authority:
     """What the sender has shown about the subject (decision 56).
 
     `asserts_utilities`: utilities for which this participant may name a subject without that subject's own proof
-    (`*` for all). `proven_subject`: the subject's identifier where its own token or code was proven.
+    (`*` for all). `proven_subject`: the subject's identifier where its own token, code or presentation was proven;
+    `refusal_*`: what was wrong with it, and `refusal_field` where it stood.
     """
 
     participant_id: str
@@ -79,6 +80,7 @@ class Authority:
     proven_subject: str = ""
     proven_utility: str = ""
     acr: str = ""
+    refusal_field: str = "user_auth"
     refusal_code: str = ""
     refusal_sentence: str = ""
     refusal_details: Mapping[str, Any] = field(default_factory=dict)

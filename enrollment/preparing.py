@@ -144,7 +144,8 @@ def _refused_at_the_door(
     if not subject_did or not all(authority.may_assert(u) for u in utilities or ("",)):
         return Refusal(
             Code.AUTH_REQUIRED,
-            "This participant may not speak for the customer: send the customer's own sign-in in userAuth.",
+            "This participant may not speak for the customer: send the customer's own sign-in in userAuth"
+            " or a presentation the customer signed.",
             field="user_auth",
         )
     return None
@@ -181,11 +182,11 @@ def refused_agency(
 
 
 def authority_refusal(authority: Authority) -> Refusal:
-    """What was wrong with the customer's own sign-in, as the proof of it said."""
+    """What was wrong with the customer's own sign-in or presentation, as the proof of it said."""
     return Refusal(
         Code(authority.refusal_code),
         authority.refusal_sentence,
-        field="user_auth",
+        field=authority.refusal_field,
         details=authority.refusal_details,
     )
 

@@ -55,6 +55,7 @@ SECRET_KEYS_IN = frozenset(
         "beckn:utilityCustomerId",
         "utilityCustomerId",
         "credentialData",
+        "presentationData",
         "schema:email",
         "email",
         "schema:telephone",
@@ -131,6 +132,12 @@ def user_auth(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The customer's own sign-in, where the message carries one (our extension in A, wire 4)."""
     found = _attributes(body).get("userAuth")
     return found if isinstance(found, Mapping) else None
+
+
+def presentation(body: Mapping[str, Any]) -> str | None:
+    """The JWT by which the customer's own key shows who they are, where the message carries one (our extension)."""
+    found = _attributes(body).get("presentation")
+    return str(found.get("presentationData", "")) if isinstance(found, Mapping) else None
 
 
 def assisted_by(body: Mapping[str, Any]) -> Assistance | None:

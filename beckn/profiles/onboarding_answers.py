@@ -94,6 +94,7 @@ _PATHS = {
     "update_type": "message.order.orderAttributes.updateType",
     "assisted_by": "message.order.orderAttributes.assistedBy",
     "user_auth": "message.order.orderAttributes.userAuth",
+    "presentation": "message.order.orderAttributes.presentation",
     "program": "message.order.items[0]",
     "order": "message.order",
 }

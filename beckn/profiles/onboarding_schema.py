@@ -1,7 +1,7 @@
 """What a message of profile A must look like: JSON Schemas by action, with the limits of bad days.
 
 Closed where we read, open everywhere else: the guide's objects may carry what we do not know. Limits: 500 meters,
-500 DERs, 20 credentials of 16 KiB (issue limits), strings of sane length. Source: onboarding guide 18, spec wire 7.
+500 DERs, 20 credentials of 16 KiB (issue limits), a presentation of 64 KiB, strings of sane length. Source: onboarding guide 18, spec wire 7.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ MAX_METERS = 500
 MAX_DERS = 500
 MAX_CREDENTIALS = 20
 MAX_CREDENTIAL_CHARACTERS = 16 * 1024
+MAX_PRESENTATION_CHARACTERS = 64 * 1024
 
 Schema = dict[str, Any]
 
@@ -50,6 +51,13 @@ _USER_AUTH = _object(
         for key in ("authMethod", "mobile", "utilityCustomerId", "userType", "nguid", "otp", "accessToken", "idToken")
     },
     required=["authMethod"],
+)
+_PRESENTATION = _object(
+    {
+        "format": {"type": "string", "enum": ["VP-JWT"]},
+        "presentationData": {"type": "string", "minLength": 1, "maxLength": MAX_PRESENTATION_CHARACTERS},
+    },
+    required=["format", "presentationData"],
 )
 _ASSISTED_BY = _object({"agencyId": _ID, "operatorId": _ID, "mandateId": _ID}, required=["agencyId"])
 
@@ -94,6 +102,7 @@ _ATTRIBUTES: Schema = {
     "startDate": _INSTANT,
     "endDate": _INSTANT,
     "userAuth": _USER_AUTH,
+    "presentation": _PRESENTATION,
     "assistedBy": _ASSISTED_BY,
     "consents": _list(_CONSENT, most=50),
     "customer": _object({"locale": _TEXT}),
