@@ -1,7 +1,8 @@
 """What a message of profile A must look like: JSON Schemas by action, with the limits of bad days.
 
 Closed where we read, open everywhere else: the guide's objects may carry what we do not know. Limits: 500 meters,
-500 DERs, 20 credentials of 16 KiB (issue limits), a presentation of 64 KiB, strings of sane length. Source: onboarding guide 18, spec wire 7.
+500 DERs, 20 credentials of 16 KiB (issue limits), a presentation of 64 KiB, strings of sane length.
+Source: onboarding guide 18, spec wire 7.
 """
 
 from __future__ import annotations
