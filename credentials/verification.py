@@ -190,8 +190,16 @@ class _Examination:
 
     def _signature(self, token: tokens.Token) -> None:
         keys = _keys_of(self.entries, self.deadline)(token.issuer, token.kid, token.algorithm)
-        if not any(tokens.verify_signature(token, each.key) for each in keys):
+        if not _made_by(token, keys) and not _made_by(token, self._replaced_keys(token)):
             raise Disbelieved(Reason.BAD_SIGNATURE, "the signature does not verify with the issuer's key")
+
+    def _replaced_keys(self, token: tokens.Token) -> list[NamedKey]:
+        if all(entry.keys is not None for entry in self.entries):
+            return []
+        try:
+            return issuers.looked_up_again(token.issuer, token.kid, token.algorithm, deadline=self.deadline)
+        except Disbelieved:
+            return []  # the key we have says no, and there is no other one to ask
 
     def _trust(self, token: tokens.Token) -> None:
         types = [self.item.type] if self.item.type else _specific(token)
@@ -235,6 +243,10 @@ class _Examination:
         )
 
 
+def _made_by(token: tokens.Token, keys: Sequence[NamedKey]) -> bool:
+    return any(tokens.verify_signature(token, each.key) for each in keys)
+
+
 def _holder(token: tokens.Token, subject_did: str) -> None:
     if token.subject_id != subject_did:
         raise Disbelieved(Reason.WRONG_SUBJECT, "the credential is about somebody else")
@@ -267,8 +279,10 @@ def _check_status(status: Mapping[str, Any], entries: Sequence[TrustEntry], dead
 def _check_own_status(url: str) -> None:
     """Our own rows are the truth, and newer than any list."""
     credential_id = resolve_id(url)
-    rows = IssuedCredential.objects.filter(pk=credential_id).order_by().values_list("revoked_at", "suspended_at")
-    row = rows.first() if credential_id else None
+    row = None
+    if credential_id is not None:
+        rows = IssuedCredential.objects.filter(pk=credential_id)
+        row = rows.values_list("revoked_at", "suspended_at").first()
     if row is None:
         raise Disbelieved(Reason.STATUS_UNAVAILABLE, "we have no such credential")
     revoked_at, suspended_at = row

@@ -19,9 +19,19 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from credentials import asking, issuers
+from outbound.cache import default_cache
+
 V1 = "https://www.w3.org/2018/credentials/v1"
 V2 = "https://www.w3.org/ns/credentials/v2"
 Document = bytes | Callable[[BaseHTTPRequestHandler], None]
+
+
+def forget_everything_fetched() -> None:
+    """Ports come round again: what this process remembers of another issuer at the same address must not count."""
+    default_cache().clear()
+    issuers._looked.clear()
+    asking._failures.clear()
 
 
 def b64url(raw: bytes) -> str:
@@ -49,6 +59,7 @@ class Issuer:
     """did:web on a free loopback port. `documents` maps paths to bodies, or to functions that answer as they like."""
 
     def __init__(self, algorithm: str = "ES256") -> None:
+        forget_everything_fetched()
         self.algorithm = algorithm
         self.private = key_of(algorithm)
         self.kid = "key-1"

@@ -315,6 +315,19 @@ def test_a_rotated_key_is_found_by_looking_again_but_not_at_every_message(truste
     assert len(trusted.asked) == asked
 
 
+def test_a_key_replaced_under_its_old_name_is_found_by_looking_again(trusted: Issuer) -> None:
+    trusted.headers["Cache-Control"] = "max-age=300"
+    old = trusted.credential(OWNERSHIP, METER)
+    assert check(old).ok
+    trusted.private = key_of("ES256")
+    trusted.publish_keys()
+    assert check(trusted.credential(OWNERSHIP, METER)).ok
+    asked = len(trusted.asked)
+    for _ in range(5):
+        assert check(old).reason == "BAD_SIGNATURE"
+    assert len(trusted.asked) == asked
+
+
 # ── our own ──
 
 
