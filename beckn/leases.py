@@ -31,8 +31,8 @@ WITH RECURSIVE waiting AS (
 ), free AS (
   SELECT o.id, o.due_at FROM waiting w JOIN beckn_participants p ON p.id = w.participant_id CROSS JOIN LATERAL (
     SELECT id, due_at FROM {table} WHERE participant_id = p.id AND {free} ORDER BY due_at, id
-    LIMIT GREATEST(0, %(each)s - (SELECT count(*) FROM {table} busy
-      WHERE busy.participant_id = p.id AND busy.state = 'WAITING' AND busy.lease_until > %(now)s))
+    LIMIT GREATEST(0, LEAST(%(most)s, %(each)s - (SELECT count(*) FROM {table} busy
+      WHERE busy.participant_id = p.id AND busy.state = 'WAITING' AND busy.lease_until > %(now)s)))
   ) o WHERE {peer} ORDER BY o.due_at LIMIT %(most)s
 ), mine AS (SELECT id FROM {table} WHERE id IN (SELECT id FROM free) AND {free} FOR UPDATE SKIP LOCKED)
 UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
