@@ -112,10 +112,14 @@ class Postgres:
             self.data.mkdir()
             for path in (self.data, secret):
                 os.chown(path, NOBODY, NOBODY)
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, **_child())
+        try:
+            done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, **_child())
+        except OSError as problem:
+            raise PostgresFailed(f"initdb could not be started ({problem.strerror}){_hint()}") from None
         if done.returncode:
             shutil.rmtree(self.data, ignore_errors=True)
-            raise PostgresFailed(f"initdb failed in {self.data}:\n{done.stderr.decode(errors='replace')[-2000:]}")
+            said = done.stderr.decode(errors="replace")[-2000:]
+            raise PostgresFailed(f"initdb failed in {self.data}:\n{said}{_hint()}")
 
     def _wait(self, seconds: float = 30) -> None:
         assert self.process
@@ -229,6 +233,15 @@ def _prepare() -> Callable[[], None]:
         bind()
 
     return enter
+
+
+def _hint() -> str:
+    if not _becomes_nobody():
+        return ""
+    return (
+        "\nThis machine forbids user namespaces, so that PostgreSQL runs as nobody here: every folder above it and "
+        "above .venv must be open to others. Or run as another user than root, or set DATABASE_URL."
+    )
 
 
 _nobody: bool | None = None
