@@ -117,11 +117,12 @@ class World:
 
     def enrolled(self, number: int | str = 1, *umids: str, **changes: Any) -> Confirmed:
         """init and confirm, both well."""
-        dates = {k: changes.pop(k) for k in ("starts_at", "ends_at", "end_as_given", "consents") if k in changes}
+        subject, bap_id = changes.get("subject_did", RAJESH), changes.get("bap_id", PORTAL)
+        consents = changes.pop("consents", ())
         prepared = self.prepare(self.application(number, *umids, **changes))
         assert isinstance(prepared, Prepared) and not prepared.missing, prepared
-        subject = changes.get("subject_did", RAJESH)
-        result = self.confirm(number, subject_did=subject, bap_id=changes.get("bap_id", PORTAL), **dates)
+        dates = {k: changes[k] for k in ("starts_at", "ends_at", "end_as_given") if k in changes}
+        result = self.confirm(number, subject_did=subject, bap_id=bap_id, consents=consents, **dates)
         assert isinstance(result, Confirmed), result
         return result
 
