@@ -29,11 +29,25 @@ def main() -> None:
     arguments, port = take_port(sys.argv)
     if not port.isdigit():
         sys.exit(f"--port wants a number, not {port!r}")
-    os.environ.setdefault("SETTINGS_FILE", str(HERE / "var" / port / "settings.env"))
+    settings_file = HERE / "var" / port / "settings.env"
+    os.environ.setdefault("SETTINGS_FILE", str(settings_file))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault("DATABASE_POOL", "0")  # a command has one thread, and should hear at once of a dead database
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(arguments)
+    from config.env import Misconfigured
+
+    try:
+        execute_from_command_line(arguments)
+    except Misconfigured as problem:
+        there = settings_file.exists() or os.environ.get("DEPLOYMENT")
+        sys.exit(str(problem) + ("" if there else f"\nThere is no var/{port}/ either; `make demo` would make one."))
+    except OperationalError as problem:
+        if "--traceback" in arguments:
+            raise
+        said = str(problem).strip().splitlines()
+        sys.exit(f"The database does not answer: is the deployment running?\n  {said[0] if said else ''}")
 
 
 if __name__ == "__main__":

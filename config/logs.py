@@ -108,6 +108,7 @@ def configure(wanted: Mapping[str, str]) -> None:
                 "celery": {"level": "WARNING" if wanted["level"] == "INFO" else wanted["level"]},
                 "urllib3": {"level": "WARNING"},
                 "kombu": {"level": "WARNING"},
+                "psycopg.pool": {"level": "ERROR"},  # one warning a failed attempt; the attempt itself is told
             },
         }
     )

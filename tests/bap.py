@@ -262,6 +262,9 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One packet an answer: two would wait 40 ms for each other (Nagle and delayed ACK).
+    wbufsize = -1
+    disable_nagle_algorithm = True
     bap: Bap
 
     def do_POST(self) -> None:
