@@ -160,19 +160,18 @@ def _sign(reading: _Reading, *, now: datetime) -> list[_Signed]:
 
 def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bool:
     """Publish if nobody else did since the reading; False means: read again."""
-    pk = reading.status_list.pk
+    pk, before = reading.status_list.pk, reading.status_list.version
+    version = before + len(signed)
     with transaction.atomic():
-        # NO KEY: issuing and revoking refer to this row by foreign key and must not wait for a publication.
-        current = StatusList.objects.select_for_update(no_key=True).only("version").get(pk=pk)
-        if current.version != reading.status_list.version:
+        # Takes the row, judges the version and raises it in one statement. An UPDATE of no key column does not wait
+        # for the key shares that issuing and revoking hold on this row by their foreign keys.
+        if not StatusList.objects.filter(pk=pk, version=before).update(version=version):
             return False
-        version = current.version
-        for each in signed:
-            version += 1
-            StatusListVersion.objects.create(
+        StatusListVersion.objects.bulk_create(
+            StatusListVersion(
                 status_list_id=pk,
                 purpose=each.purpose,
-                version=version,
+                version=number,
                 bits=each.compressed,
                 body=each.body,
                 digest=hashlib.sha256(each.body.encode()).hexdigest(),
@@ -180,8 +179,10 @@ def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bo
                 signed_at=now,
                 valid_until=each.valid_until,
             )
-        StatusList.objects.filter(pk=pk).update(version=version)
-        StatusChange.objects.filter(pk__in=reading.changes).delete()
+            for number, each in enumerate(signed, start=before + 1)
+        )
+        if reading.changes:
+            StatusChange.objects.filter(pk__in=reading.changes).delete()
         log.record(
             Action.LIST_PUBLISHED,
             actor=log.SYSTEM,
