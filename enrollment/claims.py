@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -61,16 +62,39 @@ def release_what_may_be_released(wanted: Sequence[Wanted], claimant: Claimant, n
         )
 
 
-INCUMBENTS_SQL = """
-    SELECT c.kind, c.reference, c.group_name, lower(c.period), upper(c.period), c.state = 'HELD',
-           c.subject_id = %(subject)s, p.program_id, coalesce(e.enrollment_id, ''), v.conflict_group
-      FROM claims c JOIN programs p ON p.id = c.program_id LEFT JOIN program_enrollments e ON e.id = c.enrollment_id
-      JOIN enrollment_cases k ON k.id = c.case_id JOIN program_versions v ON v.id = k.program_version_id
-     WHERE c.resource = ANY(%(resources)s) AND c.state IN ('HELD', 'CLAIMED')
+@lru_cache(maxsize=64)
+def incumbents_sql(count: int) -> str:
+    """The conflict check for `count` resources (`r0`, `r1`, …), on the claims table alone.
+
+    One parameter a resource, not `= ANY(array)`: PostgreSQL plans the array form anew at every call, which costs ten
+    times what the look-up does. What the claims belong to is read only where there are any (`_WORDS_SQL`).
+    """
+    places = ", ".join(f"%(r{n})s" for n in range(count))
+    return f"""
+    SELECT c.id, c.kind, c.reference, c.group_name, lower(c.period), upper(c.period), c.state = 'HELD',
+           c.subject_id = %(subject)s
+      FROM claims c
+     WHERE c.resource IN ({places}) AND c.state IN ('HELD', 'CLAIMED')
        AND c.period && tstzrange(%(start)s, %(end)s)
        AND NOT (c.state = 'HELD' AND (c.hold_expires_at <= %(now)s OR c.case_id IS NOT DISTINCT FROM %(case)s))
-     ORDER BY c.id
+    """  # noqa: S608 - only numbered placeholders are put in
+
+
+_WORDS_SQL = """
+    SELECT c.id, p.program_id, coalesce(e.enrollment_id, ''), v.conflict_group
+      FROM claims c JOIN programs p ON p.id = c.program_id LEFT JOIN program_enrollments e ON e.id = c.enrollment_id
+      JOIN enrollment_cases k ON k.id = c.case_id JOIN program_versions v ON v.id = k.program_version_id
+     WHERE c.id = ANY(%s)
 """
+
+
+def check_parameters(
+    resources: Sequence[int], claimant: Claimant, starts_at: datetime, ends_at: datetime | None, now: datetime
+) -> dict[str, Any]:
+    """The parameters of `incumbents_sql(len(resources))`."""
+    named: dict[str, Any] = {f"r{n}": resource for n, resource in enumerate(resources)}
+    asked = {"subject": claimant.subject_id, "start": starts_at, "end": ends_at, "now": now, "case": claimant.case_id}
+    return named | asked
 
 
 def incumbents(
@@ -83,23 +107,20 @@ def incumbents(
     now: datetime,
 ) -> list[Incumbent]:
     """Live claims on the wanted resources that overlap [starts_at, ends_at), with dates in the utility's zone."""
+    resources = sorted({w.resource for w in wanted})
     with connection.cursor() as cursor:
-        cursor.execute(
-            INCUMBENTS_SQL,
-            {
-                "subject": claimant.subject_id,
-                "resources": [w.resource for w in wanted],
-                "start": starts_at,
-                "end": ends_at,
-                "now": now,
-                "case": claimant.case_id,
-            },
-        )
-        return [_incumbent(row, zone) for row in cursor.fetchall()]
+        cursor.execute(incumbents_sql(len(resources)), check_parameters(resources, claimant, starts_at, ends_at, now))
+        found = sorted(cursor.fetchall())
+        if not found:
+            return []
+        cursor.execute(_WORDS_SQL, [[row[0] for row in found]])
+        words = {pk: (program, enrollment, group) for pk, program, enrollment, group in cursor.fetchall()}
+    return [_incumbent(row, words[row[0]], zone) for row in found]
 
 
-def _incumbent(row: tuple[Any, ...], zone: ZoneInfo) -> Incumbent:
-    kind, reference, group, start, end, is_hold, is_same_subject, program_id, enrollment_id, program_group = row
+def _incumbent(row: tuple[Any, ...], words: tuple[str, str, str], zone: ZoneInfo) -> Incumbent:
+    _, kind, reference, group, start, end, is_hold, is_same_subject = row
+    program_id, enrollment_id, program_group = words
     return Incumbent(
         kind=kind,
         reference=reference,

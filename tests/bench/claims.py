@@ -136,7 +136,7 @@ def _checks() -> list[Figure]:
         keys = _claim_ids(raw)
         selects, checks = _in_turns(_on(by_key, keys), _on(check, meters))
         inside_key = _inside(raw, "SELECT * FROM claims WHERE id = %(id)s", [{"id": each} for each in keys[:300]])
-        inside_check = _inside(raw, claims.INCUMBENTS_SQL, [_parameters(each) for each in meters[:300]])
+        inside_check = _inside(raw, claims.incumbents_sql(1), [_parameters(each) for each in meters[:300]])
     ours = each_ms(_on(_as_the_product_asks(program_pk), meters[:1500]))
     ratio = median(checks) / median(selects)
     return [
@@ -185,7 +185,7 @@ def _prepared_check(raw: psycopg.Connection[Any]) -> Callable[[Any], object]:
     cursor = raw.cursor()
 
     def ask(meter: str) -> object:
-        return cursor.execute(claims.INCUMBENTS_SQL.encode(), _parameters(meter), prepare=True).fetchall()
+        return cursor.execute(claims.incumbents_sql(1).encode(), _parameters(meter), prepare=True).fetchall()
 
     return ask
 
@@ -195,14 +195,8 @@ _NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def _parameters(meter: str) -> dict[str, Any]:
-    return {
-        "subject": _NOBODY,
-        "resources": [resource_key("METER", meter)],
-        "start": _NOW,
-        "end": _NOW + timedelta(days=365),
-        "now": _NOW,
-        "case": 1,
-    }
+    nobody = claims.Claimant(1, UUID(_NOBODY), 0)
+    return claims.check_parameters([resource_key("METER", meter)], nobody, _NOW, _NOW + timedelta(days=365), _NOW)
 
 
 def _as_the_product_asks(program_pk: int) -> Callable[[Any], object]:
