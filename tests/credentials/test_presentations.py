@@ -48,17 +48,19 @@ def unsigned(header: Any, payload: Any) -> str:
 
 
 @pytest.fixture
-def web() -> Iterator[Wallet]:
-    """Somebody with a did:web whose document names one key for authentication."""
-    with_key = Issuer("EdDSA")
-    with_key.publish_keys(authentication=[f"{with_key.did}#key-1"], assertionMethod=[])
-    wallet = Wallet(with_key.private, with_key.did, f"{with_key.did}#key-1")
-    object.__setattr__(wallet, "server", with_key)
+def server() -> Iterator[Issuer]:
+    """Where somebody's did:web lies; the document names one key, for authentication only."""
+    issuer = Issuer("EdDSA")
+    issuer.publish_keys(authentication=[f"{issuer.did}#key-1"], assertionMethod=[])
     default_cache().clear()
     asking._failures.clear()
     issuers._looked.clear()
-    yield wallet
-    with_key.stop()
+    yield issuer
+    issuer.stop()
+
+
+def at(server: Issuer) -> Wallet:
+    return Wallet(server.private, server.did, f"{server.did}#key-1")
 
 
 # ── what proves ──
@@ -229,7 +231,7 @@ def test_the_same_key_under_a_second_spelling_of_its_did_is_nobody() -> None:
         assert why(presented(Wallet(GITA.private, did, ""))) in ("MALFORMED", "UNKNOWN_KEY")
 
 
-def test_a_did_nobody_can_look_up_is_told_to_sign_in(settings: Any) -> None:
+def test_a_did_nobody_can_look_up_is_told_to_sign_in() -> None:
     answer = prove(presented(Wallet(GITA.private, "did:example:user-12345", "")))
     assert isinstance(answer, Unproven) and answer.reason == "DID_NOT_SUPPORTED" and "userAuth" in answer.message
 
@@ -259,43 +261,43 @@ def test_a_credential_is_no_presentation() -> None:
 # ── did:web ──
 
 
-def test_a_did_web_proves_with_the_keys_its_document_gives_for_authentication(web: Any, db: None) -> None:
-    assert why(presented(web)) == ""
-    assert why(presented(web, jti="again")) == ""
-    assert web.server.asked == ["/.well-known/did.json"], "kept while its Cache-Control allows, not asked each time"
+def test_a_did_web_proves_with_the_keys_its_document_gives_for_authentication(server: Issuer, db: None) -> None:
+    assert why(presented(at(server))) == ""
+    assert why(presented(at(server), jti="again")) == ""
+    assert server.asked == ["/.well-known/did.json"], "kept while its Cache-Control allows, not asked each time"
 
 
-def test_a_key_for_stating_facts_does_not_show_who_one_is(web: Any, db: None) -> None:
-    web.server.publish_keys()
-    assert why(presented(web)) == "UNKNOWN_KEY"
+def test_a_key_for_stating_facts_does_not_show_who_one_is(server: Issuer, db: None) -> None:
+    server.publish_keys()
+    assert why(presented(at(server))) == "UNKNOWN_KEY"
 
 
-def test_a_key_the_document_does_not_have_proves_nobody(web: Any, db: None) -> None:
-    payload = web.presentation(aud=US, nonce=ORDER, now=NOON)
-    assert why(web.sign(payload, key=key_of("EdDSA"))) == "BAD_SIGNATURE"
-    assert why(web.sign(payload, kid=f"{web.did}#another")) == "UNKNOWN_KEY"
+def test_a_key_the_document_does_not_have_proves_nobody(server: Issuer, db: None) -> None:
+    payload = at(server).presentation(aud=US, nonce=ORDER, now=NOON)
+    assert why(at(server).sign(payload, key=key_of("EdDSA"))) == "BAD_SIGNATURE"
+    assert why(at(server).sign(payload, kid=f"{server.did}#another")) == "UNKNOWN_KEY"
 
 
-def test_a_did_web_that_does_not_answer_may_be_tried_again(web: Any, db: None) -> None:
-    web.server.stop()
-    answer = prove(presented(web))
+def test_a_did_web_that_does_not_answer_may_be_tried_again(server: Issuer, db: None) -> None:
+    server.stop()
+    answer = prove(presented(at(server)))
     assert isinstance(answer, Unproven)
     assert (answer.reason, answer.retry_after_seconds) == ("UNREACHABLE", 60)
-    assert web.did not in answer.message
+    assert server.did not in answer.message
 
 
-def test_a_did_web_that_has_no_document_is_final(web: Any, db: None) -> None:
-    del web.server.documents["/.well-known/did.json"]
-    answer = prove(presented(web))
+def test_a_did_web_that_has_no_document_is_final(server: Issuer, db: None) -> None:
+    del server.documents["/.well-known/did.json"]
+    answer = prove(presented(at(server)))
     assert isinstance(answer, Unproven)
     assert (answer.reason, answer.retry_after_seconds) == ("UNKNOWN_KEY", None)
 
 
-def test_nobody_is_asked_about_a_presentation_that_is_not_for_us(web: Any, db: None) -> None:
-    assert why(presented(web, aud="https://another.example")) == "WRONG_AUDIENCE"
-    assert why(presented(web, nonce="order-2")) == "WRONG_NONCE"
-    assert why(presented(web, exp=int(NOON.timestamp()) - 3000, iat=int(NOON.timestamp()) - 3600)) == "EXPIRED"
-    assert web.server.asked == []
+def test_nobody_is_asked_about_a_presentation_that_is_not_for_us(server: Issuer, db: None) -> None:
+    assert why(presented(at(server), aud="https://another.example")) == "WRONG_AUDIENCE"
+    assert why(presented(at(server), nonce="order-2")) == "WRONG_NONCE"
+    assert why(presented(at(server), exp=int(NOON.timestamp()) - 3000, iat=int(NOON.timestamp()) - 3600)) == "EXPIRED"
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "127.0.0.1%3A1%2f", "a.example:..:x", "%00", "[::1]"])
