@@ -88,6 +88,7 @@ class Deployment:
             "DATABASE_URL": self.postgres.url(database),
             "PYTHONUNBUFFERED": "1",
             "BENCH_UTILITY": self.utility_url,
+            "BENCH_POSTGRES": str(self.postgres.process.pid if self.postgres.process else 0),
             **more,
         }
 

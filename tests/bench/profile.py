@@ -27,7 +27,7 @@ from beckn import participants, tasks
 from beckn.models import Inbox, Outbox, Source, State
 from sandbox.postgres import free_port
 from tests.bap import Bap
-from tests.bench import customers, messages
+from tests.bench import customers, messages, processes
 from tests.bench.load import Driver
 from tests.bench.report import Figure
 
@@ -52,14 +52,17 @@ def run() -> list[Figure]:
         for story in stories[:WARM_UP]:
             _enrol(story, Steps())
         steps = Steps()
+        database = {"postgres": [int(os.environ["BENCH_POSTGRES"])]}
+        before = processes.cpu_seconds(database)
         for story in stories[WARM_UP : WARM_UP + TIMED]:
             _enrol(story, steps)
+        spent = (processes.cpu_seconds(database)["postgres"] - before["postgres"]) / TIMED * 1000
         profiles = Profiles()
         for story in stories[WARM_UP + TIMED :]:
             _enrol(story, profiles)
     print(steps.statements())
     print(profiles.text())
-    return steps.figures()
+    return [*steps.figures(), Figure(SECTION, "PostgreSQL meanwhile, CPU", spent, "ms", note="mean")]
 
 
 def _enrol(story: messages.Story, steps: "Steps | Profiles") -> None:
