@@ -115,7 +115,8 @@ def incumbents(
             return []
         cursor.execute(_WORDS_SQL, [[row[0] for row in found]])
         words = {pk: (program, enrollment, group) for pk, program, enrollment, group in cursor.fetchall()}
-    return [_incumbent(row, words[row[0]], zone) for row in found]
+    # A hold may have been let go between the two questions: its owner's cancel takes no lock.
+    return [_incumbent(row, words[row[0]], zone) for row in found if row[0] in words]
 
 
 def _incumbent(row: tuple[Any, ...], words: tuple[str, str, str], zone: ZoneInfo) -> Incumbent:
