@@ -7,6 +7,7 @@ that have a sample (decision 41). Source: onboarding guide 18, spec wire 4 and 7
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -65,9 +66,29 @@ SECRET_KEYS_IN = frozenset(
 #: The same for what we send: links that open something. Our credentials' bytes are put in when a message leaves.
 SECRET_KEYS_OUT = frozenset({"credentialUrl", "offerUrl", "uploadUrl", "nguid"})
 
+#: Beyond these years an instant is a slip of the pen, and sums of dates leave what the calendar can say.
+_YEARS = range(1970, 3000)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def instant(text: str) -> datetime:
+    """The instant of an RFC 3339 text, in UTC. Raises ValueError or OverflowError."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _is_instant(text: str) -> bool:
+    """RFC 3339 with a zone, written with T and Z, and one we can compute with: no leap second, no year 0."""
+    try:
+        return _RFC_3339.fullmatch(text) is not None and instant(text).year in _YEARS
+    except (ValueError, OverflowError):
+        return False
+
+
 _VALIDATORS = {
     action: jsonschema_rs.validator_for(
-        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, validate_formats=True
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema},
+        validate_formats=True,
+        formats={"instant": _is_instant},
     )
     for action, schema in SCHEMAS.items()
 }
@@ -196,8 +217,8 @@ def read_init(
             )
             for position, c in enumerate(slots.get("credentials", []))
         ),
-        starts_at=instant(attributes.get("startDate")),
-        ends_at=instant(attributes.get("endDate")),
+        starts_at=_when(attributes.get("startDate")),
+        ends_at=_when(attributes.get("endDate")),
         end_as_given=attributes.get("endDate", ""),
         person=_person(customer),
         locale=attributes.get("customer", {}).get("locale", ""),
@@ -217,8 +238,8 @@ def read_confirm(
         order=order_ref(context, body),
         subject_did=fulfillment.get("beckn:customer", {}).get("beckn:id", ""),
         meters=tuple(m["beckn:id"] for m in _unique(meters)) if meters is not None else None,
-        starts_at=instant(attributes.get("startDate")),
-        ends_at=instant(attributes.get("endDate")),
+        starts_at=_when(attributes.get("startDate")),
+        ends_at=_when(attributes.get("endDate")),
         end_as_given=attributes.get("endDate", ""),
         consents=_consents(attributes),
         assisted_by=assistance,
@@ -239,7 +260,7 @@ def read_update(
             consent_type=asked.get("consentType", ""),
             reason=asked.get("reason", ""),
             claimed_at=asked.get("revokedAt", ""),
-            effective_at=instant(asked.get("effectiveDate")),
+            effective_at=_when(asked.get("effectiveDate")),
         )
     if kind == "UNENROLLMENT":
         asked = attributes.get("unenrollment", {})
@@ -247,7 +268,7 @@ def read_update(
             ref,
             enrollment_id=asked.get("enrollmentId", ""),
             reason=asked.get("reason", ""),
-            effective_at=instant(asked.get("effectiveDate")),
+            effective_at=_when(asked.get("effectiveDate")),
             revoke_all_consents=asked.get("revokeAllConsents", True),
             is_withdrawn=asked.get("withdraw", False),
         )
@@ -270,9 +291,8 @@ def read_support(body: Mapping[str, Any]) -> tuple[str, str]:
     return support["refId"], support.get("refType", "ORDER")
 
 
-def instant(value: str | None) -> datetime | None:
-    """The instant of an RFC 3339 text that the schema has already found well formed, in UTC."""
-    return datetime.fromisoformat(value).astimezone(UTC) if value else None
+def _when(value: str | None) -> datetime | None:
+    return instant(value) if value else None
 
 
 def _attributes(body: Mapping[str, Any]) -> Mapping[str, Any]:

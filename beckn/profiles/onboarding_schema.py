@@ -28,7 +28,7 @@ def _list(items: Schema, *, most: int, least: int = 0) -> Schema:
 
 _ID: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
 _TEXT: Schema = {"type": "string", "maxLength": 500}
-_INSTANT: Schema = {"type": "string", "format": "date-time", "maxLength": 40}
+_INSTANT: Schema = {"type": "string", "format": "instant", "maxLength": 40}
 _URL_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 500}
 
 _WITH_ID = _object({"beckn:id": _ID}, required=["beckn:id"])
