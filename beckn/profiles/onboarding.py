@@ -306,7 +306,10 @@ def _provider_id(order: Mapping[str, Any]) -> str:
 
 def _unique(things: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Each id once, in the order of the message (rule R-P2.1)."""
-    return list({thing["beckn:id"]: thing for thing in reversed(things)}.values())[::-1]
+    first: dict[str, Mapping[str, Any]] = {}
+    for thing in things:
+        first.setdefault(thing["beckn:id"], thing)
+    return list(first.values())
 
 
 def _der(der: Mapping[str, Any]) -> DerRef:
