@@ -53,7 +53,9 @@ def test_a_secret_in_an_exception_is_masked(written, text: str, secret: str):
     assert "ValueError" in written[-1]
 
 
-@pytest.mark.parametrize("name", ["authorization", "Cookie", "mobile", "name", "email", "userAuth", "credentialData"])
+@pytest.mark.parametrize(
+    "name", ["authorization", "Cookie", "mobile", "name", "email", "userAuth", "credentialData", "presentationData"]
+)
 def test_a_field_with_a_secrets_name_is_masked_whole(written, name: str):
     logging.getLogger("beckn").info("taken", extra={"body_was": {name: "anything at all"}})
     assert "anything at all" not in written[-1]
