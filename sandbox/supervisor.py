@@ -15,6 +15,14 @@ from pathlib import Path
 from sandbox.postgres import die_with_parent, watch_parent
 
 GRACE_SECONDS = 5.0
+# Several commands (a JSON list of lists) in one process: most of the time of one is Django's start.
+SEVERAL = """
+import django, json, sys
+django.setup()
+from django.core.management import call_command
+for command in json.loads(sys.argv[1]):
+    call_command(*command)
+"""
 
 
 class DidNotStart(RuntimeError):

@@ -55,16 +55,17 @@ class Demo:
             sys.exit(f"The demo on port {self.port} is running already; stop it first, or choose another PORT.")
 
     def up(self) -> None:
-        """Start everything in its order."""
+        """Start everything; what need not wait for another does not."""
         self._refuse_taken_ports()
         self._settle()
-        self._manage("migrate", "--no-input", "--verbosity", "0")
-        self._manage("bootstrap")
-        self._manage("participant", "sync")
         self._start_utilities()
-        self._manage("sandbox", "load")
+        self._manage(["migrate", "--no-input", "--verbosity", "0"], ["bootstrap"], ["participant", "sync"])
         self._start_workers()
         self._start_web()
+        for name, port in self.utilities_here().items():
+            supervisor.wait_until_answers(self._child(name), f"http://127.0.0.1:{port}/healthz")
+        self._manage(["sandbox", "load"])
+        supervisor.wait_until_answers(self._child("web"), f"{self.base}/readyz")
 
     def watch(self) -> NoReturn:
         """Stay until somebody stops us; end with an error when a child ends by itself."""
@@ -82,7 +83,7 @@ class Demo:
             self.postgres.stop()
 
     def _refuse_taken_ports(self) -> None:
-        mine = [self.port] if os.environ.get("UTILITIES") else [self.port, *self.utility_ports.values()]
+        mine = [self.port, *self.utilities_here().values()]
         taken = [port for port in mine if not _is_free(port)]
         if taken:
             raise DidNotStart(f"port {', '.join(map(str, taken))} is taken by another program; choose another PORT")
@@ -110,23 +111,26 @@ class Demo:
             **more,
         }
 
-    def _manage(self, *arguments: str) -> None:
-        command = [sys.executable, "manage.py", *arguments]
+    def _manage(self, *commands: list[str]) -> None:
+        """Run some of `manage.py`'s commands. Raises DidNotStart with what they said."""
+        command = [sys.executable, "-c", supervisor.SEVERAL, json.dumps(commands)]
         done = subprocess.run(command, cwd=ROOT, env=self.environment(), capture_output=True, text=True)
         if done.returncode:
-            said = (done.stdout + done.stderr)[-3000:]
-            raise DidNotStart(f"manage.py {' '.join(arguments)} failed:\n{said}")
+            names = ", ".join(" ".join(words[:2]) for words in commands)
+            raise DidNotStart(f"manage.py ({names}) failed:\n{(done.stdout + done.stderr)[-3000:]}")
+
+    def utilities_here(self) -> dict[str, int]:
+        return {} if os.environ.get("UTILITIES") else self.utility_ports
 
     def _start_utilities(self) -> None:
-        if os.environ.get("UTILITIES"):
-            return
         tokens = {utility["id"]: utility["token"] for utility in self._utilities()}
-        for name, port in self.utility_ports.items():
+        for name, port in self.utilities_here().items():
             command = [sys.executable, "-m", "sandbox.utility", "--port", str(port), "--utility", name]
             command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
             self._start(name, command, SANDBOX_UTILITY_TOKEN=tokens.get(name, ""))
-        for child, port in zip(self.children, self.utility_ports.values(), strict=True):
-            supervisor.wait_until_answers(child, f"http://127.0.0.1:{port}/healthz")
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self.children if child.name == name)
 
     def _start_workers(self) -> None:
         """With an outside broker the worker and the beat are processes; without one they live in the web process."""
@@ -142,7 +146,6 @@ class Demo:
         command += ["--port", str(self.port), "--workers", "1", "--blocking-threads", "4", "--no-ws"]
         command += ["--log-level", "warning", "config.wsgi:application"]
         self._start("web", command, RUN_WORKER_IN_WEB="false" if _has_broker() else "true")
-        supervisor.wait_until_answers(self.children[-1], f"{self.base}/readyz")
 
     def _start(self, name: str, command: list[str], **more: str) -> None:
         child = supervisor.start(name, command, environment=self.environment(**more), folder=ROOT, logs=self.logs)
@@ -173,9 +176,10 @@ def say_where(demo: Demo) -> None:
     """Print the addresses, who lives in the sandbox, and the one line that scripts wait for."""
     port = "" if demo.port == 8000 else f" --port {demo.port}"
     print(f"\n  {demo.base:<28} the program owner: POST /beckn/<action>, /verify, /.well-known/did.json, /readyz")
-    if not os.environ.get("UTILITIES"):
-        for name, utility_port in demo.utility_ports.items():
-            print(f"  {f'http://127.0.0.1:{utility_port}':<28} sandbox utility {name}: who is who")
+    here = demo.utilities_here()
+    for name, utility_port in here.items():
+        print(f"  {f'http://127.0.0.1:{utility_port}':<28} sandbox utility {name}: who is who")
+    if here:
         print("\n  People of the sandbox:")
         for person in json.loads((ROOT / "sandbox" / "personas.json").read_text())["people"]:
             print(f"    {person['name']:<16} {person['did']:<32} {person.get('story', '')}")

@@ -30,14 +30,6 @@ from tests.bap import Answer, Bap, http
 
 ROOT = Path(__file__).resolve().parent.parent
 Broker = Literal["auto", "redis", "none"]
-# Several commands in one process: most of the time of one is Django's start.
-SEVERAL = """
-import django, json, sys
-django.setup()
-from django.core.management import call_command
-for command in json.loads(sys.argv[1]):
-    call_command(*command)
-"""
 
 
 @dataclass
@@ -109,7 +101,7 @@ class Stack:
         commands = [["bootstrap"], ["participant", "sync"]]
         commands += [["sandbox", "load"]] if self.personas else []
         commands += [self._adding(self.bap)]
-        self._run([sys.executable, "-c", SEVERAL, json.dumps(commands)])
+        self._run([sys.executable, "-c", supervisor.SEVERAL, json.dumps(commands)])
         self._wait_for_web()
 
     def stop(self) -> None:

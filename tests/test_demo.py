@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.processes
 class Demo:
     """A running `make demo` and what it has said."""
 
+    running: ClassVar[list[subprocess.Popen[str]]] = []
+
     def __init__(self, port: int) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         self.base = f"http://127.0.0.1:{port}"
@@ -38,6 +41,7 @@ class Demo:
             text=True,
         )
         self.said = ""
+        Demo.running.append(self.process)
 
     def wait_until_ready(self) -> float:
         """Return the seconds it took."""
@@ -68,6 +72,9 @@ def _is_zombie(process: psutil.Process) -> bool:
 def port() -> Iterator[int]:
     port = free_ports(4)
     yield port
+    while Demo.running:
+        Demo.running.pop().kill()
+    time.sleep(0.5)
     subprocess.run([sys.executable, "-m", "sandbox.up", "--port", str(port), "--reset"], cwd=ROOT, check=True)
     assert not (ROOT / "var" / str(port)).exists()
 
