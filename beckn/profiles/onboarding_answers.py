@@ -131,7 +131,8 @@ def write(action: str, result: Result, *, is_strict: bool = False) -> Json:
     if isinstance(result, Catalog):
         return {"catalogs": _catalogs(result)}
     order = _order_json(result)
-    if is_strict and action in _WITH_A_SAMPLE:
+    # A grant of consents is an update that the guide has no sample of, and its credential has no other way.
+    if is_strict and action in _WITH_A_SAMPLE and not isinstance(result, ConsentsGranted):
         order = _without_extensions(order, "")
     return {"order": order}
 
