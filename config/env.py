@@ -217,6 +217,10 @@ class Env(BaseModel):
         le=200,
         description="connections a process keeps at most, 0 for none; default: by its threads",
     )
+    DATABASE_PREPARE: bool = Field(
+        default=True,
+        description="prepare statements; false behind a pooler in transaction mode that does not know them",
+    )
     CELERY_BROKER_URL: str = Field(
         default="memory://",
         repr=False,

@@ -75,7 +75,7 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str, pool: int) -> dict[str, object]:
+def _database(url: str, pool: int, prepare: bool) -> dict[str, object]:
     """Read postgresql://user:password@host:port/name?option=value; a host starting with / is a socket folder."""
     parts = urlsplit(url)
     options: dict[str, object] = dict(parse_qsl(parts.query))
@@ -96,7 +96,8 @@ def _database(url: str, pool: int) -> dict[str, object]:
         "OPTIONS": {
             "connect_timeout": 5,
             "application_name": "energy-credentials",
-            "server_side_binding": True,
+            "server_side_binding": prepare,
+            "prepare_threshold": 3 if prepare else None,
             **options,
         },
     }
@@ -104,7 +105,8 @@ def _database(url: str, pool: int) -> dict[str, object]:
 
 # A worker has its tasks' threads, and the sweep's for messages in (as many) and out (twice as many).
 _threads = 4 * ENV.WORKER_THREADS + 2
-DATABASES = {"default": _database(ENV.DATABASE_URL, _threads if ENV.DATABASE_POOL is None else ENV.DATABASE_POOL)}
+_pool = _threads if ENV.DATABASE_POOL is None else ENV.DATABASE_POOL
+DATABASES = {"default": _database(ENV.DATABASE_URL, _pool, ENV.DATABASE_PREPARE)}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

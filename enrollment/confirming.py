@@ -460,7 +460,7 @@ def _enrollment_credential(
     end = checked.period.end_as_given or wire_instant(checked.period.ends_at)
     return credentials.NewCredential(
         kind="ENROLLMENT",
-        subject_did=subject.did or str(subject.pk),
+        subject_did=subject_uri(subject),
         claims={
             "enrollmentId": enrollment.enrollment_id,
             "programId": checked.version.program.program_id,
@@ -484,7 +484,7 @@ def _consent_credentials(enrollment: Enrollment, checked: _Checked) -> list[cred
     return [
         credentials.NewCredential(
             kind="CONSENT",
-            subject_did=enrollment.subject.did or str(enrollment.subject.pk),
+            subject_did=subject_uri(enrollment.subject),
             claims=consent_claims(consent, valid_from=checked.now, valid_until=checked.period.ends_at),
             valid_from=checked.now,
             valid_until=checked.period.ends_at,
@@ -539,6 +539,11 @@ def write_consents(
             for row in rows
         )
     return [orders.consent_line(row, orders.just_issued(i)) for row, i in zip(rows, issued, strict=True)]
+
+
+def subject_uri(subject: Subject) -> str:
+    """The credential subject's id: its DID, or a name of ours that is a URI all the same."""
+    return subject.did or f"urn:uuid:{subject.pk}"
 
 
 def wire_instant(instant: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ Source: onboarding guide 8 and 18, spec personas 1, decisions 36, 38, 54, 61.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -69,6 +69,7 @@ class Evidence:
     claims: Mapping[str, Any] = field(default_factory=dict)
     der_id: str = ""
     position: int = 0
+    trusted_utilities: tuple[str, ...] = ()
 
     @property
     def is_verified(self) -> bool:
@@ -177,7 +178,7 @@ def evaluate(
     criteria, required credentials. Reports the first refusal that stops everything; with several meters, one that
     fails is named in `refused` and the others go on (unless the program is all or nothing).
     """
-    evidence = tuple(_with_content_checked(e, terms, meters, ders, now) for e in facts.evidence)
+    evidence = tuple(_with_content_checked(e, terms, facts, meters, ders, now) for e in facts.evidence)
     failed = next((e for e in evidence if not e.is_verified), None)
     if failed is not None:
         return Decision(refusal=credential_refusal(failed), is_refused_by_proofs=True)
@@ -273,15 +274,17 @@ def _der_not_certified(der_id: str, reason: str, kind: str = "INTERCONNECTION") 
 
 
 def _with_content_checked(
-    evidence: Evidence, terms: Terms, meters: Sequence[MeterRef], ders: Sequence[DerRef], now: datetime
+    evidence: Evidence, terms: Terms, facts: Facts, meters: Sequence[MeterRef], ders: Sequence[DerRef], now: datetime
 ) -> Evidence:
     if not evidence.is_verified:
         return evidence
     claims, reason = evidence.claims, ""
     if evidence.type == METER_OWNERSHIP:
         named = {m.umid: m.utility_id for m in meters}
-        utility_id = named.get(str(claims.get("meterId")))
-        if utility_id is None or (utility_id and claims.get("utilityId", utility_id) != utility_id):
+        umid = str(claims.get("meterId"))
+        known = facts.meters.get(umid)
+        utility_id = known.utility_id if known is not None else named.get(umid)
+        if umid not in named or not _is_of_utility(evidence, utility_id):
             reason = "WRONG_METER"
         else:
             reason = _dates_reason(claims, now)
@@ -290,13 +293,28 @@ def _with_content_checked(
             reason = "WRONG_PROGRAM"
     elif evidence.type == DER_CERTIFICATION:
         der_id = str(claims.get("derId"))
-        if der_id not in {d.der_id for d in ders} or (evidence.der_id and evidence.der_id != der_id):
+        if (
+            der_id not in {d.der_id for d in ders}
+            or (evidence.der_id and evidence.der_id != der_id)
+            or (facts.meters and not any(_is_of_utility(evidence, m.utility_id) for m in facts.meters.values()))
+        ):
             reason = "WRONG_DER"
         else:
             reason = _dates_reason(claims, now)
-    if not reason:
-        return evidence
-    return Evidence(evidence.credential_id, evidence.type, reason, claims, evidence.der_id, evidence.position)
+    return replace(evidence, reason=reason) if reason else evidence
+
+
+def _is_of_utility(evidence: Evidence, utility_id: str | None) -> bool:
+    """May this issuer speak of things of that utility? What the credential names counts; else the scope of our trust.
+
+    Without this, an issuer trusted for one utility could vouch for the meters of another.
+    """
+    if not utility_id:
+        return True  # not known yet: asked again with the utility's own answer
+    named = evidence.claims.get("utilityId")
+    if named is not None:
+        return named == utility_id
+    return not evidence.trusted_utilities or utility_id in evidence.trusted_utilities
 
 
 def _dates_reason(claims: Mapping[str, Any], now: datetime) -> str:
@@ -511,7 +529,9 @@ def _certificate_problem(
     presented = [e for e in evidence if e.type == DER_CERTIFICATION and e.claims.get("derId") == ref.der_id]
     if presented:
         return next((problem for e in presented if (problem := _mismatch(ref, known, e.claims))), "")
-    if known is None or not authority.is_proven:
+    # Whoever only holds a key (a presentation) is a customer of nobody yet: the register itself must name them.
+    is_theirs = known is not None and (authority.proven_utility != "" or known.owner_did == authority.proven_subject)
+    if known is None or not authority.is_proven or not is_theirs:
         return "no certificate was presented"
     valid = [c for c in known.certificates if _is_current(c.valid_from, c.valid_until, now)]
     if not valid:

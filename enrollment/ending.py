@@ -21,7 +21,7 @@ from credentials.addresses import resolve_id
 from enrollment import claims, orders
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, WithdrawConsent
-from enrollment.confirming import find_case, refuse_unknown, write_consents
+from enrollment.confirming import find_case, refuse_unknown, subject_uri, write_consents
 from enrollment.consents import agreed_consents, consent_claims
 from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.preparing import AlsoWrite, find_conflicts, stop_waiting, wanted_of
@@ -417,7 +417,7 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
             [
                 credentials.NewCredential(
                     kind="CONSENT",
-                    subject_did=enrollment.subject.did or str(enrollment.subject.pk),
+                    subject_did=subject_uri(enrollment.subject),
                     claims=consent_claims(c, valid_from=now, valid_until=enrollment.period.upper),
                     valid_from=now,
                     valid_until=enrollment.period.upper,

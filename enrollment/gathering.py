@@ -25,6 +25,7 @@ class Gathered:
 
     facts: Facts
     verdicts: tuple[verification.Verdict, ...] = ()
+    presented: tuple[verification.Presented, ...] = ()
 
 
 def gather(
@@ -43,11 +44,8 @@ def gather(
     where an issuer cannot be asked about its credential: that is not the applicant's fault (decision 40). An unknown
     utility simply knows no meter.
     """
-    verdicts = verification.verify_presented(
-        [verification.Presented(c.credential_id, c.type, c.format, c.data, c.der_id) for c in credentials],
-        subject_did=subject_did,
-        now=now,
-    )
+    presented = tuple(verification.Presented(c.credential_id, c.type, c.format, c.data, c.der_id) for c in credentials)
+    verdicts = verification.verify_presented(presented, subject_did=subject_did, now=now)
     for verdict in verdicts:
         if not verdict.ok:
             logger.info(
@@ -59,8 +57,8 @@ def gather(
     if failed and all(verdict.retryable for verdict in failed):
         raise issuer_unavailable(failed[0].claims.get("utilityId") or failed[0].issuer)
     if failed:
-        return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts))
-    return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts))
+        return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts), presented)
+    return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts), presented)
 
 
 def with_subject_kind(facts: Facts, criteria: Iterable[Mapping[str, Any]], subject_did: str) -> Facts:
@@ -164,4 +162,5 @@ def as_evidence(verdict: verification.Verdict, asked: PresentedCredential) -> Ev
         claims={key: claims[key] for key in KEPT_CLAIMS if key in claims},
         der_id=asked.der_id,
         position=asked.position,
+        trusted_utilities=verdict.trusted_utilities,
     )

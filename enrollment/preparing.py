@@ -15,6 +15,7 @@ from django.db import transaction
 
 from audit import log
 from audit.log import Action, Actor, Line
+from credentials import presented
 from enrollment import catalog, claims, conflicts, orders, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority, MeterRef, OrderRef, PrepareEnrollment
@@ -253,6 +254,7 @@ def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
             case.payload = None
         case.save()
         CaseCheck.objects.bulk_create(_checks(checked, case, result))
+        presented.remember(checked.gathered.presented, checked.gathered.verdicts, now=now)
         log.record_all([_line(checked, case, result, actor)])
         also_write(result)
     return result

@@ -95,7 +95,11 @@ def authority(kept: Mapping[str, Any]) -> Authority:
 
 def evidence(kept: Mapping[str, Any]) -> tuple[Evidence, ...]:
     names = {f.name for f in fields(Evidence)}
-    return tuple(Evidence(**{k: v for k, v in e.items() if k in names}) for e in kept["evidence"])
+    return tuple(_evidence({k: v for k, v in e.items() if k in names}) for e in kept["evidence"])
+
+
+def _evidence(raw: Mapping[str, Any]) -> Evidence:
+    return Evidence(**{**raw, "trusted_utilities": tuple(raw.get("trusted_utilities", ()))})
 
 
 def _instant(value: str | None) -> datetime | None:

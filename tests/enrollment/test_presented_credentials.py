@@ -94,8 +94,16 @@ def test_an_ownership_credential_without_a_meter_is_wrong_meter() -> None:
     assert reason(decide(replace(ownership(), claims={"utilityId": UTILITY_A}))) == "WRONG_METER"
 
 
-def test_the_utility_is_not_compared_where_the_application_names_none() -> None:
-    assert decide(ownership(utilityId=UTILITY_B), eligibility(), meters=(at_home(utility_id=""),)).refusal is None
+def test_the_utility_that_knows_the_meter_counts_where_the_application_names_none() -> None:
+    unnamed = (at_home(utility_id=""),)
+    assert decide(ownership(), eligibility(), meters=unnamed).refusal is None
+    assert reason(decide(ownership(utilityId=UTILITY_B), eligibility(), meters=unnamed)) == "WRONG_METER"
+
+
+def test_an_issuer_trusted_for_one_utility_cannot_vouch_for_the_meter_of_another() -> None:
+    silent = replace(ownership(), claims={"meterId": "umid-001"}, trusted_utilities=(UTILITY_B,))
+    assert reason(decide(silent, eligibility())) == "WRONG_METER"
+    assert decide(replace(silent, trusted_utilities=(UTILITY_A,)), eligibility()).refusal is None
 
 
 def test_an_eligibility_credential_for_another_program_is_wrong_program() -> None:
