@@ -313,7 +313,7 @@ def _is_of_utility(evidence: Evidence, utility_id: str | None) -> bool:
         return True  # not known yet: asked again with the utility's own answer
     named = evidence.claims.get("utilityId")
     if named is not None:
-        return named == utility_id
+        return bool(named == utility_id)
     return not evidence.trusted_utilities or utility_id in evidence.trusted_utilities
 
 
