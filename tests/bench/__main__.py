@@ -13,13 +13,15 @@ import time
 from datetime import UTC, datetime
 from importlib import import_module
 
+import psycopg
+
 from sandbox.postgres import PostgresFailed
 from sandbox.supervisor import DidNotStart
 from tests.bench import report
 from tests.bench.deployment import ROOT, Deployment, Failed
 
 # Seconds after which a section is ended from outside: far more than it takes.
-SECTIONS = {"crypto": 90, "lists": 90, "claims": 240, "profile": 120}
+SECTIONS = {"crypto": 90, "lists": 90, "claims": 300, "profile": 120}
 WHOLE = ("crypto", "lists", "claims", "load")
 
 
@@ -40,9 +42,9 @@ def main() -> int:
         for name in wanted:
             try:
                 figures += _run(deployment, name)
-            except (Failed, DidNotStart) as problem:
-                failures.append(f"{name}: {problem}")
-    except (Failed, DidNotStart, PostgresFailed) as problem:
+            except (Failed, DidNotStart, psycopg.Error) as problem:
+                failures.append(f"{name}: {problem}\n{deployment.postgres_said()}")
+    except (Failed, DidNotStart, PostgresFailed, psycopg.Error) as problem:
         failures.append(str(problem))
     finally:
         deployment.down()

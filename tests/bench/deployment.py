@@ -80,6 +80,11 @@ class Deployment:
             connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
             connection.execute("CHECKPOINT")
 
+    def postgres_said(self) -> str:
+        """The last lines of its log: warnings and worse, no statements."""
+        log = self.postgres.log
+        return log.read_text(errors="replace")[-1500:] if log.exists() else ""
+
     def environment(self, database: str, **more: str) -> dict[str, str]:
         return {
             **os.environ,
