@@ -36,12 +36,15 @@ task_publish_retry = False
 broker_connection_timeout = 1.0
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-broker_transport_options: dict[str, Any] = {
+TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
     "memory": {"polling_interval": 0.05},
-    "redis": {"socket_connect_timeout": 0.5, "socket_timeout": 5.0, "retry_on_timeout": False, "max_retries": 1},
-}.get(broker_url.partition(":")[0].rstrip("s"), {"max_retries": 1})
-redis_socket_connect_timeout = 0.5
-redis_socket_timeout = 5.0
+    "redis": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "retry_on_timeout": False, "max_retries": 1},
+    "amqp": {"max_retries": 1},
+}
+_scheme = broker_url.partition(":")[0]
+broker_transport_options = TRANSPORT_OPTIONS[{"rediss": "redis", "amqps": "amqp"}.get(_scheme, _scheme)]
+# A consumer's reads wait for work, a second at a time (`config.worker`); whoever only rings does not wait.
+consumer_socket_seconds = 5.0
 
 # The jobs look at rows to know what is due; a beat that keeps a file of its own would only be in the way.
 beat_scheduler = "celery.beat:Scheduler"

@@ -15,9 +15,14 @@ _sweeper: Any = None
 
 @signals.worker_init.connect
 def _check(**_: Any) -> None:
+    from config import queues
+    from config.celery import app
     from config.start import refuse_if_unsafe
 
     refuse_if_unsafe()
+    if "socket_timeout" in queues.broker_transport_options:
+        patient = {"socket_timeout": queues.consumer_socket_seconds}
+        app.conf.broker_transport_options = {**queues.broker_transport_options, **patient}
 
 
 @signals.beat_init.connect

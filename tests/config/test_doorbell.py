@@ -1,11 +1,15 @@
 """A broker that is down costs a second, never an error; without one nothing piles up."""
 
+import socket
 import time
 
 import pytest
 
+from config import queues
 from config.celery import Doorbell
 from sandbox.postgres import free_port
+
+REDIS = queues.TRANSPORT_OPTIONS["redis"]
 
 
 @pytest.fixture
@@ -22,6 +26,7 @@ def test_without_a_listener_an_in_memory_bell_is_not_rung(bell):
 
 def test_a_dead_broker_is_noticed_quickly_and_then_left_alone(bell):
     bell.conf.broker_url = f"redis://127.0.0.1:{free_port()}/0"
+    bell.conf.broker_transport_options = REDIS
     started = time.monotonic()
     assert bell.send_task("beckn.tasks.process_inbox", args=[1]) is None
     assert time.monotonic() - started < 2.0
@@ -29,6 +34,17 @@ def test_a_dead_broker_is_noticed_quickly_and_then_left_alone(bell):
     for number in range(100):
         assert bell.send_task("beckn.tasks.process_inbox", args=[number]) is None
     assert time.monotonic() - started < 0.1
+
+
+def test_a_broker_that_hangs_holds_nobody_up(bell):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        bell.conf.broker_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        bell.conf.broker_transport_options = REDIS
+        started = time.monotonic()
+        assert bell.send_task("beckn.tasks.process_inbox", args=[1]) is None
+        assert time.monotonic() - started < 2.0
 
 
 def test_every_kind_of_work_has_its_queue(bell):
