@@ -265,7 +265,7 @@ def _open_case(
 ) -> EnrollmentCase:
     """The order's case, locked: a new one, or the old one with the new application's data (re-init)."""
     order = command.order
-    case = _locked_case(order) or _new_case(order, version, now)
+    case = _locked_or_new(order, version, now)
     if case.state == CaseState.CONFIRMED:
         return case
     case.bap_uri, case.domain = order.bap_uri, order.domain
@@ -294,8 +294,8 @@ def _locked_case(order: OrderRef) -> EnrollmentCase | None:
     )
 
 
-def _new_case(order: OrderRef, version: ProgramVersion, now: datetime) -> EnrollmentCase:
-    """The order's first case, locked. Of two inits that come at once, the second waits here and finds the first's."""
+def _locked_or_new(order: OrderRef, version: ProgramVersion, now: datetime) -> EnrollmentCase:
+    """The order's case, locked. Of two first inits that come at once, the second waits here and finds the first's."""
     row = EnrollmentCase(
         bap_id=order.bap_id,
         order_id=order.order_id,
