@@ -6,24 +6,21 @@ decisions 6, 7, 31, 34, 35, 38, 40, 44, 49, 52.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
-from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from audit import log
 from audit.log import Action, Actor
-from credentials import services as credentials
 from credentials import verification
 from enrollment import catalog, claims, conflicts, orders, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
-from enrollment.consents import RecordedConsent, agreed_consents, consent_claims
+from enrollment.consents import RecordedConsent, agreed_consents
 from enrollment.dates import Period, agree
 from enrollment.eligibility import (
     METER_OWNERSHIP,
@@ -34,15 +31,11 @@ from enrollment.eligibility import (
     evaluate,
     meter_not_found,
 )
+from enrollment.enrolling import Checked, Rows, enrol
 from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked, with_subject_kind
 from enrollment.models import (
     CapCounter,
-    Consent,
-    ConsentEvent,
-    Enrollment,
     EnrollmentCase,
-    EnrollmentDer,
-    EnrollmentMeter,
     ProgramVersion,
 )
 from enrollment.preparing import (
@@ -56,26 +49,11 @@ from enrollment.preparing import (
     subject_mismatch,
     wanted_of,
 )
-from enrollment.results import Confirmed, ConsentLine, MeterLine, MeterState, Order, Refused, Result, Stage, Waiting
-from enrollment.states import CaseState, ConsentState, EnrollmentState
+from enrollment.results import Confirmed, Order, Refused, Result, Stage, Waiting
+from enrollment.states import CaseState
 from identity.models import Subject
 from utility_systems import records, registry
-from utility_systems.models import Der, Meter
 from utility_systems.ports import UtilityUnavailable
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """All that a confirm found out, on the way to being written."""
-
-    command: ConfirmEnrollment
-    init: PrepareEnrollment
-    version: ProgramVersion
-    period: Period
-    consents: tuple[RecordedConsent, ...]
-    facts: Facts
-    decision: Decision
-    now: datetime
 
 
 def confirm(
@@ -202,7 +180,7 @@ def _chosen_meters(case: EnrollmentCase, command: ConfirmEnrollment) -> tuple[tu
 
 def _gathered(
     case: EnrollmentCase, ready: _Ready, command: ConfirmEnrollment, authority: Authority, now: datetime
-) -> _Checked | Refusal:
+) -> Checked | Refusal:
     """Ask again what may have changed since the init: credential status, meters, DERs; then the rules."""
     rechecks = verification.recheck_status(ready.status_entries, now=now)
     silent = [entry for entry, again in zip(ready.status_entries, rechecks, strict=True) if again.retryable]
@@ -220,7 +198,7 @@ def _gathered(
     decision = _evaluate_chosen(case, ready, facts, proof, now)
     if decision.refusal is None and decision.missing:
         return not_possible_now(case)
-    return _Checked(command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now)
+    return Checked(command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now)
 
 
 def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: Authority, now: datetime) -> Decision:
@@ -244,7 +222,7 @@ def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: A
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _commit(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+def _commit(case: EnrollmentCase, checked: Checked, actor: Actor, also_write: AlsoWrite) -> Result:
     now, version = checked.now, checked.version
     try:
         with transaction.atomic():
@@ -260,7 +238,7 @@ def _commit(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: A
                 return _write_refusal(case, conflicts.refusal(found), actor, now, also_write, found)
             if not _take_places(version, len(umids)):
                 return _write_refusal(case, _capacity_full(), actor, now, also_write)
-            result = _enrol(case, checked, umids, found, rows, actor)
+            result = enrol(case, checked, umids, found, rows, actor)
             also_write(result)
             return result
     except IntegrityError as error:
@@ -284,10 +262,7 @@ def _is_another_application(read: EnrollmentCase, case: EnrollmentCase) -> bool:
     return case.payload is None or case.payload["init"] != read.payload["init"]
 
 
-_Rows = tuple[dict[str, Meter], dict[str, Der]]
-
-
-def _remembered(case: EnrollmentCase, checked: _Checked) -> _Rows:
+def _remembered(case: EnrollmentCase, checked: Checked) -> Rows:
     """The meters' and DERs' rows as the utilities describe them; locked before the resources, as everywhere."""
     assert case.subject is not None
     return records.remember(
@@ -299,7 +274,7 @@ def _remembered(case: EnrollmentCase, checked: _Checked) -> _Rows:
     )
 
 
-def _overtaken(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+def _overtaken(case: EnrollmentCase, checked: Checked, actor: Actor, also_write: AlsoWrite) -> Result:
     """Another message of the same order was faster: a confirm (same answer), or something that closed the case."""
     if case.state == CaseState.CONFIRMED:
         result = Confirmed(orders.of_case(case, transaction_id=checked.command.order.transaction_id), checked.now)
@@ -312,7 +287,7 @@ def _overtaken(case: EnrollmentCase, checked: _Checked, actor: Actor, also_write
     return _write_refusal(case, refusal, actor, checked.now, also_write)
 
 
-def _claimable(case: EnrollmentCase, checked: _Checked) -> tuple[tuple[str, ...], tuple[conflicts.Conflict, ...]]:
+def _claimable(case: EnrollmentCase, checked: Checked) -> tuple[tuple[str, ...], tuple[conflicts.Conflict, ...]]:
     """Under the locks: which meters are free, and what stands on the others."""
     version, period = checked.version, checked.period
     wanted = wanted_of(version, checked.decision.enrolled, [d.der_id for d in checked.init.ders])
@@ -346,229 +321,9 @@ def _capacity_full() -> Refusal:
     )
 
 
-def _taken_meanwhile(checked: _Checked) -> Refusal:
+def _taken_meanwhile(checked: Checked) -> Refusal:
     umid = checked.decision.enrolled[0]
     return conflicts.refusal([conflicts.Conflict(conflicts.Rule.R1, umid, "METER", "It was enrolled a moment ago")])
-
-
-def _enrol(
-    case: EnrollmentCase,
-    checked: _Checked,
-    umids: tuple[str, ...],
-    found: tuple[conflicts.Conflict, ...],
-    rows: _Rows,
-    actor: Actor,
-) -> Confirmed:
-    """Write the enrolment, its claims, consents and credentials. The locks are held and the meters are free."""
-    now, version, period = checked.now, checked.version, checked.period
-    subject = case.subject
-    assert subject is not None
-    meters, ders = rows
-    enrollment = Enrollment(
-        enrollment_id=f"enrollment-{uuid.uuid4()}",
-        order_number=next_order_number(now),
-        case=case,
-        subject=subject,
-        program_version=version,
-        state=EnrollmentState.SCHEDULED if period.starts_at > now else EnrollmentState.ACTIVE,
-        period=DateTimeTZRange(period.starts_at, period.ends_at, "[)"),
-        end_as_given=period.end_as_given,
-        enrolled_at=now,
-    )
-    der_types = {d.der_id: d.type for d in checked.facts.ders.values()}
-    issued = credentials.issue(
-        [_enrollment_credential(enrollment, checked, umids, der_types), *_consent_credentials(enrollment, checked)],
-        now=now,
-        actor=actor,
-    )
-    enrollment.credential_id = issued[0].id
-    event = log.record(
-        Action.ENROLLMENT_CONFIRMED,
-        actor=actor,
-        at=now,
-        subject=str(subject.pk),
-        object_type="enrollment",
-        object_id=enrollment.enrollment_id,
-        before={"case": case.state},
-        after={"state": enrollment.state, "meters": sorted(umids), "ders": sorted(der_types)},
-        details={
-            "order_number": enrollment.order_number,
-            "program": case.program_id,
-            "version": version.number,
-            "credentials": [str(i.id) for i in issued],
-            "consents": [c.type for c in checked.consents],
-            "refused_meters": len(checked.decision.refused) + len({c.reference for c in found}),
-        },
-    )
-    enrollment.log_reference = event.reference
-    enrollment.save(force_insert=True)
-    EnrollmentMeter.objects.bulk_create(EnrollmentMeter(enrollment=enrollment, meter=meters[u], umid=u) for u in umids)
-    if ders:
-        EnrollmentDer.objects.bulk_create(
-            EnrollmentDer(enrollment=enrollment, der=ders[d.der_id], der_ref=d.der_id) for d in checked.init.ders
-        )
-    claims.claim(
-        wanted_of(version, umids, [d.der_id for d in checked.init.ders]),
-        enrollment,
-        case,
-        period.starts_at,
-        period.ends_at,
-    )
-    consent_lines = write_consents(enrollment, checked.consents, issued[1:], actor, now)
-    case.state, case.updated_at, case.payload = CaseState.CONFIRMED, now, None
-    stop_waiting(case)
-    case.save()
-    return _confirmed(case, enrollment, checked, umids, found, issued[0], consent_lines)
-
-
-def _confirmed(
-    case: EnrollmentCase,
-    enrollment: Enrollment,
-    checked: _Checked,
-    umids: tuple[str, ...],
-    found: tuple[conflicts.Conflict, ...],
-    credential: credentials.Issued,
-    consent_lines: Sequence[ConsentLine],
-) -> Confirmed:
-    refused = [MeterLine(r.umid, True, MeterState.REJECTED, r.refusal) for r in checked.decision.refused]
-    refused += [
-        MeterLine(c.reference, True, MeterState.REJECTED, conflicts.refusal([c])) for c in found if c.kind == "METER"
-    ]
-    order = orders.bare(
-        case,
-        transaction_id=checked.command.order.transaction_id,
-        meters=[*(MeterLine(u, True, MeterState.ENROLLED) for u in umids), *refused],
-    ).with_enrollment(
-        orders.enrollment_line(enrollment, credential=orders.just_issued(credential), consents=consent_lines)
-    )
-    return Confirmed(order, checked.now, tuple(refused), found)
-
-
-_ROLES = {"V2G_EV": "v2g-participant"}
-_GENERATING = {"SOLAR_PV", "WIND", "BATTERY_STORAGE", "V2G_EV"}
-
-
-def _enrollment_credential(
-    enrollment: Enrollment, checked: _Checked, umids: Sequence[str], der_types: Mapping[str, str]
-) -> credentials.NewCredential:
-    """The ProgramEnrollmentCredential's claims: no name, address, mobile or number of the person (credentials 1)."""
-    roles = ["consumer"]
-    if any(t in _GENERATING for t in der_types.values()):
-        roles.append("prosumer")
-    roles += sorted({_ROLES[t] for t in der_types.values() if t in _ROLES})
-    subject = enrollment.subject
-    end = checked.period.end_as_given or wire_instant(checked.period.ends_at)
-    return credentials.NewCredential(
-        kind="ENROLLMENT",
-        subject_did=subject_uri(subject),
-        claims={
-            "enrollmentId": enrollment.enrollment_id,
-            "programId": checked.version.program.program_id,
-            "programName": checked.version.name,
-            "meters": list(umids),
-            "ders": sorted(der_types),
-            "roles": roles,
-            "constraints": {},
-            "status": "ACTIVE",
-            "startDate": wire_instant(checked.period.starts_at),
-            **({"endDate": end} if end else {}),
-        },
-        valid_from=checked.period.starts_at,
-        valid_until=checked.period.ends_at,
-        wire_valid_until=checked.period.end_as_given or None,
-        subject_pk=str(subject.pk),
-    )
-
-
-def _consent_credentials(enrollment: Enrollment, checked: _Checked) -> list[credentials.NewCredential]:
-    return [
-        credentials.NewCredential(
-            kind="CONSENT",
-            subject_did=subject_uri(enrollment.subject),
-            claims=consent_claims(consent, valid_from=checked.now, valid_until=checked.period.ends_at),
-            valid_from=checked.now,
-            valid_until=checked.period.ends_at,
-            wire_valid_until=checked.period.end_as_given or None,
-            subject_pk=str(enrollment.subject.pk),
-        )
-        for consent in checked.consents
-    ]
-
-
-def write_consents(
-    enrollment: Enrollment,
-    recorded: Sequence[RecordedConsent],
-    issued: Sequence[credentials.Issued],
-    actor: Actor,
-    now: datetime,
-) -> list[ConsentLine]:
-    """Insert granted consents with their credentials and their first event. Caller's transaction."""
-    rows = [
-        Consent(
-            consent_id=c.consent_id,
-            enrollment=enrollment,
-            consent_type=c.type,
-            grantor_id=enrollment.subject_id,
-            state=ConsentState.GRANTED,
-            is_required=c.is_required,
-            outlives_enrollment=c.outlives_enrollment,
-            basis=c.basis,
-            terms=dict(c.terms),
-            meters=list(c.meters),
-            ders=list(c.ders),
-            text_version=c.text_version,
-            text_digest=c.text_digest,
-            locale=c.locale,
-            granted_at=now,
-            valid_until=enrollment.period.upper,
-            credential_id=i.id,
-        )
-        for c, i in zip(recorded, issued, strict=True)
-    ]
-    if rows:
-        Consent.objects.bulk_create(rows)
-        ConsentEvent.objects.bulk_create(
-            ConsentEvent(
-                consent=row,
-                event="GRANTED",
-                at=now,
-                actor_kind=actor.kind,
-                actor_id=actor.id,
-                detail={"basis": row.basis, "textDigest": row.text_digest},
-            )
-            for row in rows
-        )
-    return [orders.consent_line(row, orders.just_issued(i)) for row, i in zip(rows, issued, strict=True)]
-
-
-def subject_uri(subject: Subject) -> str:
-    """The credential subject's id: its DID, or a name of ours that is a URI all the same."""
-    return subject.did or f"urn:uuid:{subject.pk}"
-
-
-def wire_instant(instant: datetime | None) -> str | None:
-    """`2024-11-01T00:00:00Z`; None stays None."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
-
-
-_known_years: set[int] = set()
-
-
-def next_order_number(now: datetime) -> str:
-    """`ENR-<year>-<six or more digits>` from the year's sequence, made when its first order comes (decision 19)."""
-    sequence = f"enrollment_numbers_{now.year:d}"
-    with connection.cursor() as cursor:
-        if now.year not in _known_years:
-            # IF NOT EXISTS alone races: two creators can both pass it and one then fails on the catalogue.
-            cursor.execute("SELECT to_regclass(%s)", [sequence])
-            if cursor.fetchone() == (None,):
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [sequence])
-                cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {sequence}")
-            else:
-                _known_years.add(now.year)
-        cursor.execute("SELECT nextval(%s::regclass)", [sequence])
-        (number,) = cursor.fetchone()
-    return f"ENR-{now.year}-{number:06d}"
 
 
 # --- refusing and waiting --------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ from credentials.addresses import resolve_id
 from enrollment import claims, orders
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, WithdrawConsent
-from enrollment.confirming import find_case, refuse_unknown, subject_uri, write_consents
+from enrollment.confirming import find_case, refuse_unknown
 from enrollment.consents import agreed_consents, consent_claims
+from enrollment.enrolling import subject_uri, write_consents
 from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.preparing import AlsoWrite, find_conflicts, stop_waiting, wanted_of
 from enrollment.results import ConsentsGranted, ConsentWithdrawn, Ended, Refused, Result, Snapshot, Stage, Withdrawn

@@ -222,7 +222,7 @@ def test_the_dates_of_the_init_hold_where_the_confirm_names_none(world: World) -
 def test_order_numbers_count_within_their_year_and_grow_beyond_six_digits(world: World) -> None:
     from django.db import connection
 
-    from enrollment.confirming import next_order_number
+    from enrollment.enrolling import next_order_number
 
     world.enrolled(1)
     with connection.cursor() as cursor:
