@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from celery import Celery
+from kombu.transport.virtual import Channel
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ class Doorbell(Celery):
     def reaches_a_worker(self) -> bool:
         return self.has_worker or not str(self.conf.broker_url or "").startswith("memory:")
 
+
+# Bells that were taken and not yet answered need not be put back: the sweep finds their rows. Putting them back on a
+# broker that has just died ends the worker (kombu 5.7: its closed transport has no address any more).
+Channel.do_restore = False
 
 app = Doorbell("energy-credentials")
 app.set_default()  # current_app is per thread, and web threads are not the one that imported us
