@@ -4,8 +4,10 @@ Written from the wire's description (spec wire.md 1), without our own `beckn` pa
 """
 
 import base64
+import contextlib
 import hashlib
 import json
+import socket
 import threading
 import time
 import urllib.error
@@ -255,6 +257,26 @@ def _lower(headers: Any) -> dict[str, str]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._open: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Also cut the connections that peers keep open: whoever is down answers on none."""
+        super().server_close()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that went away while we let it hang is no error of the test."""

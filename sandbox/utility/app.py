@@ -137,7 +137,7 @@ class Utility:
             ("GET", "/outbox"): self._show_outbox,
             ("GET", "/healthz"): lambda _: as_json({"status": "ok"}),
             ("POST", "/faults"): self._set_fault,
-            ("GET", "/faults"): lambda _: as_json({"mode": self.faults.mode()}),
+            ("GET", "/faults"): lambda _: as_json({"mode": self.faults.mode(), "holding": self.faults.holding()}),
             ("POST", "/registry/lookup"): self._look_up,
             ("GET", "/api/v1/meters"): self._meters,
             ("GET", "/api/v1/ders"): self._ders,

@@ -21,6 +21,7 @@ class Faults:
         self._until: float | None = None
         self._changed = threading.Condition()
         self._serial = 0
+        self._holding = 0
         self._when_rotated = when_rotated
 
     def set(self, mode: str, seconds: float | None) -> None:
@@ -53,4 +54,13 @@ class Faults:
             if self._mode != "slow":
                 return
             serial = self._serial
-            self._changed.wait_for(lambda: self._serial != serial, timeout=self._seconds)
+            self._holding += 1
+            try:
+                self._changed.wait_for(lambda: self._serial != serial, timeout=self._seconds)
+            finally:
+                self._holding -= 1
+
+    def holding(self) -> int:
+        """How many answers `slow` holds now."""
+        with self._changed:
+            return self._holding
