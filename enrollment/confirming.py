@@ -18,6 +18,8 @@ from audit import log
 from audit.log import Action, Actor
 from credentials import verification
 from enrollment import catalog, claims, conflicts, orders, remembering
+from enrollment.admission import authority_refusal, refused_agency, subject_mismatch
+from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, agreed_consents
@@ -38,21 +40,11 @@ from enrollment.models import (
     EnrollmentCase,
     ProgramVersion,
 )
-from enrollment.preparing import (
-    AlsoWrite,
-    authority_refusal,
-    find_conflicts,
-    meter_refs,
-    refused_agency,
-    start_waiting,
-    stop_waiting,
-    subject_mismatch,
-    wanted_of,
-)
-from enrollment.results import Confirmed, Order, Refused, Result, Stage, Waiting
+from enrollment.results import AlsoWrite, Confirmed, Order, Refused, Result, Stage, Waiting
 from enrollment.states import CaseState
+from enrollment.waiting import start_waiting, stop_waiting
 from identity.models import Subject
-from utility_systems import records, registry
+from utility_systems import records
 from utility_systems.ports import UtilityUnavailable
 
 
@@ -191,7 +183,7 @@ def _gathered(
     if failed is not None:
         return credential_refusal(failed)
     assert case.payload is not None and case.subject is not None
-    meters = meter_refs(case.payload, ready.umids)
+    meters = remembering.meters(case.payload, ready.umids)
     facts = ask_utilities(meters, ready.init.ders, evidence, utilities=ready.version.utilities, now=now)
     # What was proven at init stays proven: the subject's own sign-in need not be repeated (spec domain 3).
     proof = authority if authority.is_proven else remembering.authority(case.payload)
@@ -211,7 +203,7 @@ def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: A
     return evaluate(
         catalog.terms(ready.version),
         with_subject_kind(replace(facts, evidence=evidence), ready.version.criteria, known_as or ""),
-        meter_refs(case.payload, ready.umids),
+        remembering.meters(case.payload, ready.umids),
         ready.init.ders,
         subject_did=known_as or "",
         authority=proof,
@@ -230,15 +222,12 @@ def _commit(case: EnrollmentCase, checked: Checked, actor: Actor, also_write: Al
             if case.state != CaseState.READY or _is_another_application(read, case):
                 return _overtaken(case, checked, actor, also_write)
             rows = _remembered(case, checked)
-            umids, found = _claimable(case, checked)
-            is_stopped = bool(found) and (
-                not umids or version.partial == "ALL_OR_NOTHING" or any(c.kind == "DER" for c in found)
-            )
-            if is_stopped:
-                return _write_refusal(case, conflicts.refusal(found), actor, now, also_write, found)
-            if not _take_places(version, len(umids)):
+            seen = _contest(case, checked)
+            if seen.is_stopped:
+                return _write_refusal(case, conflicts.refusal(seen.found), actor, now, also_write, seen.found)
+            if not _take_places(version, len(seen.free)):
                 return _write_refusal(case, _capacity_full(), actor, now, also_write)
-            result = enrol(case, checked, umids, found, rows, actor)
+            result = enrol(case, checked, seen.free, seen.found, rows, actor)
             also_write(result)
             return result
     except IntegrityError as error:
@@ -287,19 +276,17 @@ def _overtaken(case: EnrollmentCase, checked: Checked, actor: Actor, also_write:
     return _write_refusal(case, refusal, actor, checked.now, also_write)
 
 
-def _claimable(case: EnrollmentCase, checked: Checked) -> tuple[tuple[str, ...], tuple[conflicts.Conflict, ...]]:
-    """Under the locks: which meters are free, and what stands on the others."""
-    version, period = checked.version, checked.period
-    wanted = wanted_of(version, checked.decision.enrolled, [d.der_id for d in checked.init.ders])
-    assert case.subject_id is not None
-    claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
-    claims.lock(wanted)
-    claims.release_what_may_be_released(wanted, claimant, checked.now)
-    zone = registry.zone(next(iter(checked.facts.meters.values())).utility_id)
-    there = claims.incumbents(wanted, claimant, period.starts_at, period.ends_at, zone=zone, now=checked.now)
-    found = find_conflicts(version, wanted, there)
-    blocked = {c.reference for c in found if c.kind == "METER"}
-    return tuple(u for u in checked.decision.enrolled if u not in blocked), found
+def _contest(case: EnrollmentCase, checked: Checked) -> Contest:
+    utility_id = next(iter(checked.facts.meters.values())).utility_id
+    return contest(
+        case,
+        checked.version,
+        checked.decision.enrolled,
+        [d.der_id for d in checked.init.ders],
+        checked.period,
+        utility_id=utility_id,
+        now=checked.now,
+    )
 
 
 def _take_places(version: ProgramVersion, count: int) -> bool:

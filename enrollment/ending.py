@@ -19,14 +19,24 @@ from audit.log import Action, Actor
 from credentials import services as credentials
 from credentials.addresses import resolve_id
 from enrollment import claims, orders
+from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, WithdrawConsent
 from enrollment.confirming import find_case, refuse_unknown
 from enrollment.consents import agreed_consents, consent_claims
 from enrollment.enrolling import subject_uri, write_consents
 from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
-from enrollment.preparing import AlsoWrite, find_conflicts, stop_waiting, wanted_of
-from enrollment.results import ConsentsGranted, ConsentWithdrawn, Ended, Refused, Result, Snapshot, Stage, Withdrawn
+from enrollment.results import (
+    AlsoWrite,
+    ConsentsGranted,
+    ConsentWithdrawn,
+    Ended,
+    Refused,
+    Result,
+    Snapshot,
+    Stage,
+    Withdrawn,
+)
 from enrollment.states import (
     LIVE_ENROLLMENT_STATES,
     OPEN_CASE_STATES,
@@ -35,6 +45,7 @@ from enrollment.states import (
     EnrollmentState,
     OnConsentRevoked,
 )
+from enrollment.waiting import stop_waiting
 
 CONSENT_SUSPENSION = "REQUIRED_CONSENT_REVOKED"
 _ZONE = ZoneInfo("UTC")  # where only the fact of a conflict counts, not its dates in words

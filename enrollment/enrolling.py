@@ -18,6 +18,7 @@ from audit import log
 from audit.log import Action, Actor
 from credentials import services as credentials
 from enrollment import claims, conflicts, orders
+from enrollment.claiming import wanted_of
 from enrollment.commands import ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, consent_claims
 from enrollment.dates import Period
@@ -31,9 +32,9 @@ from enrollment.models import (
     EnrollmentMeter,
     ProgramVersion,
 )
-from enrollment.preparing import stop_waiting, wanted_of
 from enrollment.results import Confirmed, ConsentLine, MeterLine, MeterState
 from enrollment.states import CaseState, ConsentState, EnrollmentState
+from enrollment.waiting import stop_waiting
 from identity.models import Subject
 from utility_systems.models import Der, Meter
 

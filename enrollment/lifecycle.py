@@ -22,7 +22,7 @@ from enrollment import ending, orders, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
 from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
-from enrollment.preparing import GIVE_UP_AFTER, prepare, stop_waiting
+from enrollment.preparing import prepare
 from enrollment.results import ConsentWithdrawn, Result, Snapshot, Waiting
 from enrollment.signals import enrollment_changed
 from enrollment.states import (
@@ -32,6 +32,7 @@ from enrollment.states import (
     ConsentState,
     EnrollmentState,
 )
+from enrollment.waiting import GIVE_UP_AFTER, stop_waiting
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ spec domain 3, decisions 1, 31, 36, 38, 40, 56.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,13 +17,16 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import presented
 from enrollment import catalog, claims, conflicts, orders, remembering
+from enrollment.admission import refused_at_the_door
+from enrollment.claiming import contest
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Assistance, Authority, MeterRef, OrderRef, PrepareEnrollment
+from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
 from enrollment.eligibility import Decision, Facts, evaluate, proven_meters
-from enrollment.gathering import Gathered, gather, utilities_asked, with_subject_kind
+from enrollment.gathering import Gathered, gather, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
+    AlsoWrite,
     CredentialLine,
     DerLine,
     MeterLine,
@@ -34,19 +37,13 @@ from enrollment.results import (
     Requirements,
     Result,
     Stage,
-    Waiting,
 )
-from enrollment.states import CaseState, Control
-from identity import agencies
+from enrollment.states import CaseState
+from enrollment.waiting import start_waiting, stop_waiting
 from identity.models import Subject
-from utility_systems import records, registry
+from utility_systems import records
 from utility_systems.ports import UtilityUnavailable
 
-AlsoWrite = Callable[[Result], None]
-
-#: When a utility that does not answer is asked again: after 1, 5, 15 and then every 60 minutes, for 24 h (decision 40).
-RETRY_MINUTES = (1, 5, 15, 60)
-GIVE_UP_AFTER = timedelta(hours=24)
 #: Longer than any BCP 47 tag in use; what is longer is none.
 MAX_LOCALE = 35
 
@@ -83,7 +80,7 @@ def prepare(
     `is_retry`: nobody asked again, a utility did not answer the last time; how often that was is kept.
     """
     version = catalog.open_version(command.program_id, now, provider_id=command.provider_id)
-    refusal = _refused_at_the_door(command, version, authority, now)
+    refusal = refused_at_the_door(command, version, authority, now)
     if refusal is not None or version is None:
         refusal = refusal or catalog.program_not_available(command.program_id)
         return _refuse_at_the_door(command, refusal, actor, now, also_write)
@@ -123,77 +120,6 @@ def prepare(
 
 
 # --- before anything is asked of anybody -----------------------------------------------------------------------------
-
-
-def _refused_at_the_door(
-    command: PrepareEnrollment, version: ProgramVersion | None, authority: Authority, now: datetime
-) -> Refusal | None:
-    """Program, agency, authority, in this order (spec domain 3, steps 3 to 5)."""
-    if version is None:
-        return catalog.program_not_available(command.program_id)
-    utilities = utilities_asked(command.meters, version.utilities)
-    agency = refused_agency(command.assisted_by, authority.participant_id, utilities, command.program_id, now)
-    if agency is not None:
-        return agency
-    if authority.refusal_code:
-        return authority_refusal(authority)
-    subject_did = command.subject_did or authority.proven_subject
-    if authority.is_proven:
-        if command.subject_did and command.subject_did != authority.proven_subject:
-            return subject_mismatch()
-        return None
-    if not subject_did or not all(authority.may_assert(u) for u in utilities or ("",)):
-        return Refusal(
-            Code.AUTH_REQUIRED,
-            "This participant may not speak for the customer: send the customer's own sign-in in userAuth"
-            " or a presentation the customer signed.",
-            field="user_auth",
-        )
-    return None
-
-
-def refused_agency(
-    assisted: Assistance | None, participant_id: str, utilities: Sequence[str], program_id: str, now: datetime
-) -> Refusal | None:
-    """EA_NOT_CERTIFIED where the agency, its operator or its scope does not hold (decision 48).
-
-    No `utilities` and an empty `program_id`: only the agency itself and its operator are asked about.
-    """
-    if assisted is None:
-        if not agencies.must_name_an_agency(participant_id):
-            return None
-        return Refusal(
-            Code.EA_NOT_CERTIFIED,
-            "This participant acts only for enrolment agencies: name the agency in assistedBy.",
-            field="assisted_by",
-        )
-    verdict = agencies.check(
-        assisted.agency_id,
-        operator_id=assisted.operator_id,
-        participant_id=participant_id,
-        utility_ids=utilities,
-        program_id=program_id,
-        at=now,
-    )
-    if isinstance(verdict, agencies.AgencyRefusal):
-        return Refusal(
-            Code.EA_NOT_CERTIFIED, verdict.message, field="assisted_by", details={"ea_id": assisted.agency_id}
-        )
-    return None
-
-
-def authority_refusal(authority: Authority) -> Refusal:
-    """What was wrong with the customer's own sign-in or presentation, as the proof of it said."""
-    return Refusal(
-        Code(authority.refusal_code),
-        authority.refusal_sentence,
-        field=authority.refusal_field,
-        details=authority.refusal_details,
-    )
-
-
-def subject_mismatch() -> Refusal:
-    return Refusal(Code.SUBJECT_MISMATCH, "The customer named is not the one this order belongs to.", field="customer")
 
 
 def _refuse_at_the_door(
@@ -399,52 +325,14 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
 
 def _hold(checked: _Checked, case: EnrollmentCase) -> tuple[tuple[conflicts.Conflict, ...], bool]:
     """(conflicts on what is wanted, whether they stop everything). What is free is held, if nothing is missing."""
-    version, decision, now = checked.version, checked.decision, checked.now
-    wanted = wanted_of(version, decision.enrolled, [d.der_id for d in checked.command.ders])
-    assert case.subject_id is not None
-    claimant = claims.Claimant(case.pk, case.subject_id, version.program_id)
-    claims.lock(wanted)
-    claims.release_what_may_be_released(wanted, claimant, now)
-    period = checked.period
-    zone = registry.zone(next(iter(checked.facts.meters.values())).utility_id)
-    there = claims.incumbents(wanted, claimant, period.starts_at, period.ends_at, zone=zone, now=now)
-    found = find_conflicts(version, wanted, there)
-    blocked = {c.reference for c in found if c.kind == "METER"}
-    free = [umid for umid in decision.enrolled if umid not in blocked]
-    is_stopped = bool(found) and (
-        not free or version.partial == "ALL_OR_NOTHING" or any(c.kind == "DER" for c in found)
-    )
-    if is_stopped:
-        return found, True
-    if not decision.missing:
+    version, decision, period, now = checked.version, checked.decision, checked.period, checked.now
+    utility_id = next(iter(checked.facts.meters.values())).utility_id
+    der_ids = [d.der_id for d in checked.command.ders]
+    seen = contest(case, version, decision.enrolled, der_ids, period, utility_id=utility_id, now=now)
+    if not seen.is_stopped and not decision.missing:
         until = now + timedelta(minutes=version.hold_minutes)
-        claims.hold(
-            [w for w in wanted if w.reference not in blocked or w.kind == "DER"],
-            case,
-            period.starts_at,
-            period.ends_at,
-            until,
-        )
-    return found, False
-
-
-def wanted_of(version: ProgramVersion, umids: Sequence[str], der_ids: Sequence[str]) -> tuple[conflicts.Wanted, ...]:
-    return conflicts.wanted_resources(
-        umids, der_ids, group=version.conflict_group, is_direct_control=version.control == Control.DIRECT
-    )
-
-
-def find_conflicts(
-    version: ProgramVersion, wanted: Sequence[conflicts.Wanted], there: Sequence[conflicts.Incumbent]
-) -> tuple[conflicts.Conflict, ...]:
-    if not there:
-        return ()
-    return conflicts.find(
-        wanted,
-        there,
-        program_id=version.program.program_id,
-        denied_groups=claims.denied_groups(version.conflict_group),
-    )
+        claims.hold(seen.to_be_held, case, period.starts_at, period.ends_at, until)
+    return seen.found, seen.is_stopped
 
 
 def _source(decision: Decision) -> str:
@@ -575,46 +463,3 @@ def _wait(
         result = start_waiting(case, "init", outage, actor, now)
         also_write(result)
     return result
-
-
-def stop_waiting(case: EnrollmentCase) -> None:
-    case.waiting_act, case.waiting_utility, case.retry_attempt = "", "", 0
-    case.waiting_since, case.retry_at = None, None
-
-
-def start_waiting(case: EnrollmentCase, act: str, outage: UtilityUnavailable, actor: Actor, now: datetime) -> Waiting:
-    """Note on the locked case that `act` waits for a utility, and when it is asked next. Caller's transaction."""
-    is_first = not case.is_waiting_for_a_utility
-    case.waiting_act, case.waiting_utility = act, outage.utility_id
-    case.waiting_since = now if is_first else case.waiting_since
-    minutes = RETRY_MINUTES[min(case.retry_attempt, len(RETRY_MINUTES) - 1)]
-    case.retry_at = now + timedelta(minutes=minutes)
-    case.retry_attempt += 1
-    case.updated_at = now
-    case.save()
-    claims.prolong_holds(case, case.retry_at + timedelta(minutes=30))
-    CaseCheck.objects.create(
-        case=case,
-        kind="UTILITY",
-        target=outage.utility_id,
-        result="PENDING",
-        code="UTILITY_UNAVAILABLE",
-        detail={"system": outage.system, "attempt": case.retry_attempt},
-        at=now,
-    )
-    if is_first:
-        log.record(
-            Action.CASE_WAITING,
-            actor=actor,
-            at=now,
-            subject=str(case.subject_id),
-            object_type="case",
-            object_id=str(case.pk),
-            details={"utility": outage.utility_id, "system": outage.system, "act": act},
-        )
-    return Waiting(orders.bare(case), now, outage.utility_id)
-
-
-def meter_refs(case_payload: Mapping[str, Any], umids: Sequence[str]) -> tuple[MeterRef, ...]:
-    """The meters of the init that are still wanted, with the utility each was named at."""
-    return tuple(m for m in remembering.init_command(case_payload).meters if m.umid in set(umids))

@@ -69,6 +69,11 @@ def init_command(kept: Mapping[str, Any]) -> PrepareEnrollment:
     )
 
 
+def meters(kept: Mapping[str, Any], umids: Sequence[str]) -> tuple[MeterRef, ...]:
+    """The meters of the init that are still wanted, with the utility each was named at."""
+    return tuple(meter for meter in init_command(kept).meters if meter.umid in set(umids))
+
+
 def confirm_command(kept: Mapping[str, Any]) -> ConfirmEnrollment:
     raw = dict(kept["confirm"])
     return ConfirmEnrollment(

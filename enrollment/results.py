@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -265,3 +265,6 @@ Result = (
     | Catalog
     | Selected
 )
+
+#: How a caller writes its answer: called as the last act of the service's own transaction (decision 23).
+AlsoWrite = Callable[[Result], None]

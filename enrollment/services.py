@@ -4,10 +4,11 @@ Each writer takes `also_write(result)` and calls it as the last act inside its o
 that the act, its journal line, the caller's answer and the caller's "done" are one commit (decision 23).
 """
 
+from enrollment.admission import refused_agency
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.ending import cancel, end, grant_consents, resume, status, suspend, withdraw_consent
-from enrollment.preparing import prepare, refused_agency
+from enrollment.preparing import prepare
 from enrollment.support import support_contact
 
 __all__ = [

@@ -1,0 +1,84 @@
+"""Who may ask: program, agency and authority, before anything is asked of anybody (spec domain 3, steps 3 to 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from enrollment import catalog
+from enrollment.codes import Code, Refusal
+from enrollment.commands import Assistance, Authority, PrepareEnrollment
+from enrollment.gathering import utilities_asked
+from enrollment.models import ProgramVersion
+from identity import agencies
+
+
+def refused_at_the_door(
+    command: PrepareEnrollment, version: ProgramVersion | None, authority: Authority, now: datetime
+) -> Refusal | None:
+    """Program, agency, authority, in this order (spec domain 3, steps 3 to 5)."""
+    if version is None:
+        return catalog.program_not_available(command.program_id)
+    utilities = utilities_asked(command.meters, version.utilities)
+    agency = refused_agency(command.assisted_by, authority.participant_id, utilities, command.program_id, now)
+    if agency is not None:
+        return agency
+    if authority.refusal_code:
+        return authority_refusal(authority)
+    subject_did = command.subject_did or authority.proven_subject
+    if authority.is_proven:
+        if command.subject_did and command.subject_did != authority.proven_subject:
+            return subject_mismatch()
+        return None
+    if not subject_did or not all(authority.may_assert(u) for u in utilities or ("",)):
+        return Refusal(
+            Code.AUTH_REQUIRED,
+            "This participant may not speak for the customer: send the customer's own sign-in in userAuth"
+            " or a presentation the customer signed.",
+            field="user_auth",
+        )
+    return None
+
+
+def refused_agency(
+    assisted: Assistance | None, participant_id: str, utilities: Sequence[str], program_id: str, now: datetime
+) -> Refusal | None:
+    """EA_NOT_CERTIFIED where the agency, its operator or its scope does not hold (decision 48).
+
+    No `utilities` and an empty `program_id`: only the agency itself and its operator are asked about.
+    """
+    if assisted is None:
+        if not agencies.must_name_an_agency(participant_id):
+            return None
+        return Refusal(
+            Code.EA_NOT_CERTIFIED,
+            "This participant acts only for enrolment agencies: name the agency in assistedBy.",
+            field="assisted_by",
+        )
+    verdict = agencies.check(
+        assisted.agency_id,
+        operator_id=assisted.operator_id,
+        participant_id=participant_id,
+        utility_ids=utilities,
+        program_id=program_id,
+        at=now,
+    )
+    if isinstance(verdict, agencies.AgencyRefusal):
+        return Refusal(
+            Code.EA_NOT_CERTIFIED, verdict.message, field="assisted_by", details={"ea_id": assisted.agency_id}
+        )
+    return None
+
+
+def authority_refusal(authority: Authority) -> Refusal:
+    """What was wrong with the customer's own sign-in or presentation, as the proof of it said."""
+    return Refusal(
+        Code(authority.refusal_code),
+        authority.refusal_sentence,
+        field=authority.refusal_field,
+        details=authority.refusal_details,
+    )
+
+
+def subject_mismatch() -> Refusal:
+    return Refusal(Code.SUBJECT_MISMATCH, "The customer named is not the one this order belongs to.", field="customer")
