@@ -1,4 +1,4 @@
-"""Leaving: unenrolment, withdrawal of an application, withdrawal and grant of consents, suspension.
+"""Leaving: unenrolment, withdrawal of an application, suspension; and how an order stands.
 
 Writers behind enrollment.services. Every act is idempotent: the first moment stays. Source: onboarding guide 17.6 and
 17.7, spec domain 2 and 3, decisions 8, 10, 11, 33, 35, 52, 62.
@@ -7,7 +7,6 @@ Writers behind enrollment.services. Every act is idempotent: the first moment st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -17,19 +16,14 @@ from django.db.models import F
 from audit import log
 from audit.log import Action, Actor
 from credentials import services as credentials
-from credentials.addresses import resolve_id
 from enrollment import claims, orders
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
-from enrollment.commands import AskStatus, EndEnrollment, GrantConsents, WithdrawConsent
+from enrollment.commands import AskStatus, EndEnrollment
 from enrollment.confirming import find_case, refuse_unknown
-from enrollment.consents import agreed_consents, consent_claims
-from enrollment.enrolling import subject_uri, write_consents
 from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.results import (
     AlsoWrite,
-    ConsentsGranted,
-    ConsentWithdrawn,
     Ended,
     Refused,
     Result,
@@ -43,11 +37,9 @@ from enrollment.states import (
     CaseState,
     ConsentState,
     EnrollmentState,
-    OnConsentRevoked,
 )
 from enrollment.waiting import stop_waiting
 
-CONSENT_SUSPENSION = "REQUIRED_CONSENT_REVOKED"
 _ZONE = ZoneInfo("UTC")  # where only the fact of a conflict counts, not its dates in words
 
 
@@ -70,7 +62,7 @@ def locked_enrollment(case: EnrollmentCase) -> tuple[EnrollmentCase, Enrollment 
     return locked, enrollment
 
 
-def _refused(
+def refused(
     case: EnrollmentCase, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite, transaction_id: str = ""
 ) -> Refused:
     log.record(
@@ -134,7 +126,7 @@ def _end(case: EnrollmentCase, command: EndEnrollment, actor: Actor, now: dateti
             refusal = _act(enrollment, command, actor, now)
         if refusal is not None or enrollment is None:
             assert refusal is not None
-            return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
+            return refused(case, refusal, actor, now, also_write, command.order.transaction_id)
         result = ended(case, enrollment, now, command.order.transaction_id)
         also_write(result)
     return result
@@ -184,7 +176,7 @@ def _schedule_end(
     claims.end_claims(enrollment, at)
     enrollment.end_scheduled_for, enrollment.end_reason = at, command.reason[:60]
     enrollment.end_keeps_outliving_consents = not command.revoke_all_consents
-    event = _record(Action.ENROLLMENT_END_SCHEDULED, enrollment, actor, now, {"at": at.isoformat()})
+    event = record(Action.ENROLLMENT_END_SCHEDULED, enrollment, actor, now, {"at": at.isoformat()})
     enrollment.end_log_reference = event
     enrollment.save()
     return None
@@ -216,7 +208,7 @@ def _stay(enrollment: Enrollment, actor: Actor, now: datetime) -> Refusal | None
     if not _claimed_again(enrollment, enrollment.end_scheduled_for, enrollment.period.upper, now):
         return _time_was_taken()
     enrollment.end_scheduled_for, enrollment.end_reason, enrollment.end_keeps_outliving_consents = None, "", False
-    enrollment.end_log_reference = _record(Action.ENROLLMENT_END_WITHDRAWN, enrollment, actor, now, {})
+    enrollment.end_log_reference = record(Action.ENROLLMENT_END_WITHDRAWN, enrollment, actor, now, {})
     enrollment.save()
     return None
 
@@ -233,8 +225,8 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
     credentials.revoke(
         [enrollment.credential_id, *(c.credential_id for c in revoked)], at=now, reason=reason[:60], actor=actor
     )
-    _mark_revoked(revoked, reason, actor, now)
-    enrollment.end_log_reference = _record(
+    mark_revoked(revoked, reason, actor, now)
+    enrollment.end_log_reference = record(
         Action.ENROLLMENT_CANCELLED,
         enrollment,
         actor,
@@ -306,82 +298,7 @@ def withdraw_case(case: EnrollmentCase, state: CaseState, action: Action, actor:
     return event.reference
 
 
-# --- consents --------------------------------------------------------------------------------------------------------
-
-
-def withdraw_consent(command: WithdrawConsent, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
-    """Revoke one consent and do what the program says follows: KEEP, SUSPEND or CANCEL (decision 8)."""
-    case = find_case(command.order.bap_id, command.order.order_id)
-    if case is None:
-        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
-    with transaction.atomic():
-        case, enrollment = locked_enrollment(case)
-        consent = _find_consent(enrollment, command) if enrollment is not None else None
-        if enrollment is None or consent is None:
-            refusal = Refusal(Code.CONSENT_NOT_FOUND, "There is no such consent in this order.", field="consent")
-            return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
-        is_pending = False
-        if consent.state == ConsentState.GRANTED:
-            consent.claimed_revoked_at = command.claimed_at[:40]
-            if command.effective_at is not None and command.effective_at > now:
-                _schedule_revocation(enrollment, consent, command.effective_at, command.reason, actor, now)
-                is_pending = True
-            else:
-                revoke_consent(enrollment, consent, command.reason, actor, now)
-        order = orders.of_rows(case, enrollment, transaction_id=command.order.transaction_id)
-        assert order.enrollment is not None
-        line = next(c for c in order.enrollment.consents if c.consent_id == consent.consent_id)
-        result = ConsentWithdrawn(order, line, now, is_pending)
-        also_write(result)
-    return result
-
-
-def _schedule_revocation(
-    enrollment: Enrollment, consent: Consent, at: datetime, reason: str, actor: Actor, now: datetime
-) -> None:
-    consent.revoke_scheduled_for, consent.revocation_reason = at, reason[:60]
-    consent.save()
-    detail = {"consent": consent.consent_id, "type": consent.consent_type, "effective_at": at.isoformat()}
-    _record(Action.CONSENT_REVOKED, enrollment, actor, now, detail)
-    ConsentEvent.objects.create(
-        consent=consent,
-        event="REVOCATION_PLANNED",
-        at=now,
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        detail={"reason": reason[:60], "claimedAt": consent.claimed_revoked_at, "effectiveAt": at.isoformat()},
-    )
-
-
-def _find_consent(enrollment: Enrollment, command: WithdrawConsent) -> Consent | None:
-    """By credential id in any spelling, else by type: the live one first, else the last revoked (decision 11)."""
-    consents = Consent.objects.select_for_update(of=("self",)).filter(enrollment=enrollment)
-    if command.consent_reference:
-        credential_id = resolve_id(command.consent_reference)
-        if credential_id is not None:
-            return consents.filter(credential_id=credential_id).first()
-        return consents.filter(consent_id=command.consent_reference.rsplit("/", 1)[-1]).first()
-    of_type = consents.filter(consent_type=command.consent_type)
-    return of_type.filter(state=ConsentState.GRANTED).first() or of_type.order_by("-granted_at", "-pk").first()
-
-
-def revoke_consent(enrollment: Enrollment, consent: Consent, reason: str, actor: Actor, now: datetime) -> None:
-    """Revoke a granted consent of a locked enrolment; suspend or cancel as the program says. Caller's transaction."""
-    credentials.revoke([consent.credential_id], at=now, reason=reason[:60], actor=actor)
-    _mark_revoked([consent], reason, actor, now)
-    _record(
-        Action.CONSENT_REVOKED, enrollment, actor, now, {"consent": consent.consent_id, "type": consent.consent_type}
-    )
-    if not consent.is_required or enrollment.state not in LIVE_ENROLLMENT_STATES:
-        return
-    follows = enrollment.program_version.on_required_consent_revoked
-    if follows == OnConsentRevoked.CANCEL:
-        end_now(enrollment, CONSENT_SUSPENSION, actor, now)
-    elif follows == OnConsentRevoked.SUSPEND:
-        suspend(enrollment, CONSENT_SUSPENSION, actor, now)
-
-
-def _mark_revoked(consents: Sequence[Consent], reason: str, actor: Actor, now: datetime) -> None:
+def mark_revoked(consents: Sequence[Consent], reason: str, actor: Actor, now: datetime) -> None:
     for consent in consents:
         consent.state, consent.revoked_at, consent.revoke_scheduled_for = ConsentState.REVOKED, now, None
         consent.revocation_reason = reason[:60]
@@ -403,72 +320,6 @@ def _mark_revoked(consents: Sequence[Consent], reason: str, actor: Actor, now: d
         )
 
 
-def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
-    """Grant (again) consents of a live enrolment; each is a new credential. Ends a suspension for lack of consent."""
-    case = find_case(command.order.bap_id, command.order.order_id)
-    if case is None:
-        return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
-    with transaction.atomic():
-        case, enrollment = locked_enrollment(case)
-        if enrollment is None or enrollment.state not in LIVE_ENROLLMENT_STATES:
-            refusal = Refusal(
-                Code.NOT_POSSIBLE_NOW,
-                "There is no live enrolment to consent for.",
-                field="order",
-                details={"state": enrollment.state if enrollment else case.state},
-            )
-            return _refused(case, refusal, actor, now, also_write, command.order.transaction_id)
-        live = {c.consent_type: c for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
-        umids = list(enrollment.meters.values_list("umid", flat=True))
-        ders = list(enrollment.ders.values_list("der_ref", flat=True))
-        grants = [g for g in command.consents if g.type not in live]
-        agreed = agreed_consents(enrollment.program_version, grants, umids, ders, now=now, only_given=True)
-        if isinstance(agreed, Refusal):
-            return _refused(case, agreed, actor, now, also_write, command.order.transaction_id)
-        issued = credentials.issue(
-            [
-                credentials.NewCredential(
-                    kind="CONSENT",
-                    subject_did=subject_uri(enrollment.subject),
-                    claims=consent_claims(c, valid_from=now, valid_until=enrollment.period.upper),
-                    valid_from=now,
-                    valid_until=enrollment.period.upper,
-                    wire_valid_until=enrollment.end_as_given or None,
-                    subject_pk=str(enrollment.subject.pk),
-                )
-                for c in agreed
-            ],
-            now=now,
-            actor=actor,
-        )
-        lines = write_consents(enrollment, agreed, issued, actor, now)
-        if agreed:
-            _record(Action.CONSENT_GRANTED, enrollment, actor, now, {"types": [c.type for c in agreed]})
-        _resume_if_consents_are_complete(enrollment, actor, now)
-        order = orders.of_rows(case, enrollment, transaction_id=command.order.transaction_id)
-        assert order.enrollment is not None
-        fresh = {line.consent_id: line for line in lines}
-        # Only now is the link's token known: the lines just written carry it.
-        consents = tuple(fresh.get(c.consent_id, c) for c in order.enrollment.consents)
-        # A consent that was live already is answered like a fresh one: asking again changes nothing.
-        asked = {g.type for g in command.consents if g.granted}
-        granted = tuple(c for c in consents if c.state == ConsentState.GRANTED and c.type in asked)
-        result = ConsentsGranted(order.with_enrollment(replace(order.enrollment, consents=consents)), granted, now)
-        also_write(result)
-    return result
-
-
-def _resume_if_consents_are_complete(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
-    if enrollment.state != EnrollmentState.SUSPENDED or enrollment.suspension_reason != CONSENT_SUSPENSION:
-        return
-    granted = set(
-        Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).values_list("consent_type", flat=True)
-    )
-    required = {c["type"] for c in enrollment.program_version.required_consents if c.get("required", True)}
-    if required <= granted:
-        resume(enrollment, actor, now)
-
-
 # --- suspension ------------------------------------------------------------------------------------------------------
 
 
@@ -481,7 +332,7 @@ def suspend(enrollment: Enrollment, reason: str, actor: Actor, now: datetime) ->
     enrollment.suspension_reason = reason[:60]
     enrollment.save()
     credentials.suspend([enrollment.credential_id], at=now, actor=actor)
-    _record(Action.ENROLLMENT_SUSPENDED, enrollment, actor, now, {"reason": reason[:60]}, before=before)
+    record(Action.ENROLLMENT_SUSPENDED, enrollment, actor, now, {"reason": reason[:60]}, before=before)
 
 
 def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
@@ -493,10 +344,10 @@ def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
     enrollment.suspended_at, enrollment.suspension_reason = None, ""
     enrollment.save()
     credentials.resume([enrollment.credential_id], at=now, actor=actor)
-    _record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)
+    record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)
 
 
-def _record(
+def record(
     action: Action, enrollment: Enrollment, actor: Actor, now: datetime, details: Mapping[str, object], before: str = ""
 ) -> str:
     event = log.record(

@@ -18,7 +18,7 @@ from django.db.models import F, Func, Q
 
 from audit import log
 from audit.log import SYSTEM, Action
-from enrollment import ending, orders, remembering
+from enrollment import consenting, ending, orders, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
 from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
@@ -169,7 +169,7 @@ def revoke_as_scheduled(now: datetime) -> int:
             due = consent.revoke_scheduled_for
             if consent.state != ConsentState.GRANTED or due is None or due > now:
                 return False
-            ending.revoke_consent(enrollment, consent, consent.revocation_reason, SYSTEM, now)
+            consenting.revoke_consent(enrollment, consent, consent.revocation_reason, SYSTEM, now)
             order = orders.of_rows(case, enrollment)
             assert order.enrollment is not None
             line = next(c for c in order.enrollment.consents if c.consent_id == consent.consent_id)

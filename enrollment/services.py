@@ -7,7 +7,8 @@ that the act, its journal line, the caller's answer and the caller's "done" are 
 from enrollment.admission import refused_agency
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
-from enrollment.ending import cancel, end, grant_consents, resume, status, suspend, withdraw_consent
+from enrollment.consenting import grant_consents, withdraw_consent
+from enrollment.ending import cancel, end, resume, status, suspend
 from enrollment.preparing import prepare
 from enrollment.support import support_contact
 
