@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from enrollment.codes import Code, Refusal
 from enrollment.commands import SearchPrograms, SelectProgram
-from enrollment.eligibility import Terms
+from enrollment.facts import Terms
 from enrollment.models import ConsentText, ProgramVersion
 from enrollment.results import Catalog, CatalogEntry, Order, Refused, Requirements, Selected, Stage
 from enrollment.states import Partial

@@ -24,16 +24,9 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, agreed_consents
 from enrollment.dates import Period, agree
-from enrollment.eligibility import (
-    METER_OWNERSHIP,
-    Decision,
-    Evidence,
-    Facts,
-    credential_refusal,
-    evaluate,
-    meter_not_found,
-)
+from enrollment.eligibility import evaluate
 from enrollment.enrolling import Checked, Rows, enrol
+from enrollment.facts import METER_OWNERSHIP, Decision, Evidence, Facts, credential_refusal, meter_not_found
 from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked, with_subject_kind
 from enrollment.models import (
     CapCounter,

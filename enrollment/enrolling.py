@@ -22,7 +22,7 @@ from enrollment.claiming import wanted_of
 from enrollment.commands import ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, consent_claims
 from enrollment.dates import Period
-from enrollment.eligibility import Decision, Facts
+from enrollment.facts import Decision, Facts
 from enrollment.models import (
     Consent,
     ConsentEvent,

@@ -11,7 +11,8 @@ from typing import Any
 
 from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
-from enrollment.eligibility import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts, certified_capacity
+from enrollment.devices import certified_capacity
+from enrollment.facts import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts
 from identity.models import Subject
 from utility_systems import registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type

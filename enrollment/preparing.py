@@ -22,7 +22,8 @@ from enrollment.claiming import contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
-from enrollment.eligibility import Decision, Facts, evaluate, proven_meters
+from enrollment.eligibility import evaluate, proven_meters
+from enrollment.facts import Decision, Facts
 from enrollment.gathering import Gathered, gather, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (

@@ -23,7 +23,7 @@ from enrollment.commands import (
     PrepareEnrollment,
     PresentedCredential,
 )
-from enrollment.eligibility import Evidence
+from enrollment.facts import Evidence
 
 
 def payload(

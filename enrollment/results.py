@@ -10,7 +10,7 @@ from typing import Any
 
 from enrollment.codes import Refusal
 from enrollment.conflicts import Conflict
-from enrollment.eligibility import Finding, MissingCredential
+from enrollment.facts import Finding, MissingCredential
 from enrollment.states import CaseState, EnrollmentState
 
 

@@ -11,13 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from enrollment.commands import Authority, DerRef, MeterRef
-from enrollment.eligibility import (
-    DER_CERTIFICATION,
-    METER_OWNERSHIP,
-    PROGRAM_ELIGIBILITY,
-    Evidence,
-    Terms,
-)
+from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP, PROGRAM_ELIGIBILITY, Evidence, Terms
 from enrollment.models import ConsentText, Program, ProgramVersion
 from utility_systems.ports import (
     Certificate,

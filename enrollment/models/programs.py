@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from enrollment.eligibility import CRITERIA
+from enrollment.criteria import CRITERIA
 from enrollment.states import ConsentCapture, Control, OnConsentRevoked, Partial, VersionState
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from beckn.profiles.onboarding import error, write
 from enrollment.codes import Code, Refusal
-from enrollment.eligibility import MissingCredential
+from enrollment.facts import MissingCredential
 from enrollment.results import (
     Catalog,
     Confirmed,

@@ -11,7 +11,7 @@ import pytest
 from beckn.profiles import onboarding
 from beckn.profiles.onboarding import A_EXTENSIONS, error, write
 from enrollment.codes import Code, Refusal
-from enrollment.eligibility import MissingCredential
+from enrollment.facts import MissingCredential
 from enrollment.results import (
     Catalog,
     Confirmed,

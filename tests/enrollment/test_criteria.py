@@ -6,7 +6,9 @@ import pytest
 
 from enrollment.codes import Code
 from enrollment.commands import Authority
-from enrollment.eligibility import CRITERIA, METER_ROLES, Decision, Evidence, Facts, evaluate
+from enrollment.criteria import CRITERIA, METER_ROLES
+from enrollment.eligibility import evaluate
+from enrollment.facts import Decision, Evidence, Facts
 from tests.factories import (
     BINA,
     LONG_AGO,

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from enrollment.codes import Code
 from enrollment.commands import Authority, DerRef
-from enrollment.eligibility import DER_CERTIFICATION, Decision, Evidence, Facts, certified_capacity, evaluate
+from enrollment.devices import certified_capacity
+from enrollment.eligibility import evaluate
+from enrollment.facts import DER_CERTIFICATION, Decision, Evidence, Facts
 from tests.factories import (
     BINA,
     MAY_ASSERT_ALL,

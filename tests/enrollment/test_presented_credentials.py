@@ -7,7 +7,8 @@ import pytest
 
 from enrollment.codes import Code
 from enrollment.commands import Authority, DerRef, MeterRef
-from enrollment.eligibility import (
+from enrollment.eligibility import evaluate, proven_meters
+from enrollment.facts import (
     DER_CERTIFICATION,
     METER_OWNERSHIP,
     PROGRAM_ELIGIBILITY,
@@ -15,8 +16,6 @@ from enrollment.eligibility import (
     Decision,
     Evidence,
     Facts,
-    evaluate,
-    proven_meters,
 )
 from tests.factories import (
     BINA,

@@ -23,7 +23,7 @@ from enrollment.commands import (
     PresentedCredential,
     WithdrawConsent,
 )
-from enrollment.eligibility import DER_CERTIFICATION, METER_OWNERSHIP, PROGRAM_ELIGIBILITY
+from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP, PROGRAM_ELIGIBILITY
 from enrollment.models import Claim, Enrollment, EnrollmentCase, ProgramVersion
 from enrollment.results import Confirmed, Prepared, Refused, Result
 from sandbox import issuing

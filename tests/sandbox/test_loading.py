@@ -8,7 +8,7 @@ from audit import clock
 from audit.models import Event
 from beckn.models import Participant
 from credentials.models import TrustEntry
-from enrollment.eligibility import CRITERIA
+from enrollment.criteria import CRITERIA
 from enrollment.models import ConsentText, ProgramVersion
 from identity.models import Agency
 from sandbox import generated, loading
