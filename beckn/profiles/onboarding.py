@@ -15,7 +15,9 @@ from typing import Any
 import jsonschema_rs
 
 from beckn.profiles import ProfileProblem
-from beckn.profiles.onboarding_answers import A_EXTENSIONS, error, write
+from beckn.profiles.onboarding_answers import write
+from beckn.profiles.onboarding_extensions import A_EXTENSIONS
+from beckn.profiles.onboarding_parts import error
 from beckn.profiles.onboarding_schema import SCHEMAS
 from enrollment.commands import (
     AskStatus,

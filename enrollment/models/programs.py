@@ -48,7 +48,7 @@ class ProgramVersionQuerySet(models.QuerySet["ProgramVersion"]):
 class ProgramVersion(models.Model):
     """What a program asks for and gives, as published: an enrolment keeps the version it joined under.
 
-    `criteria` is a list of `{kind, parameters, text}` (kinds: enrollment.eligibility.CRITERIA);
+    `criteria` is a list of `{kind, parameters, text}` (kinds: enrollment.criteria.CRITERIA);
     `required_credentials` of `{type, description, derTypes?}`; `required_consents` of
     `{type, description, purposes[], data[], grantee, frequency, mode, validity, textVersion, outlivesEnrollment?}`;
     `documents` of `{documentId, kind, formats[], maxBytes}`. A published version is immutable (a trigger keeps it).

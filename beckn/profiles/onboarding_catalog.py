@@ -1,0 +1,79 @@
+"""Profile A, outward: the catalogue and a selected program (wire 7)."""
+
+from __future__ import annotations
+
+from beckn.profiles.onboarding_parts import (
+    CONTEXT_URL,
+    Json,
+    attributes,
+    instant_text,
+    requirements,
+)
+from enrollment.results import (
+    Catalog,
+    CatalogEntry,
+    Selected,
+)
+
+
+def selected(result: Selected) -> Json:
+    entry = result.entry
+    return {
+        "@context": CONTEXT_URL,
+        "@type": "beckn:Order",
+        "beckn:id": result.order_id,
+        "beckn:provider": {"beckn:id": entry.provider_id},
+        "beckn:items": [{"beckn:id": entry.program_id, "beckn:descriptor": {"schema:name": entry.name}}],
+        "beckn:orderAttributes": attributes(
+            {
+                **requirements(entry.requirements),
+                "documents": [dict(d) for d in entry.requirements.documents],
+                "nextSteps": [
+                    {"action": "INIT", "message": "Send init with the customer, the meters and these credentials."}
+                ],
+            }
+        ),
+    }
+
+
+def catalogs(catalog: Catalog) -> list[Json]:
+    by_provider: dict[str, list[CatalogEntry]] = {}
+    for entry in catalog.entries:
+        by_provider.setdefault(entry.provider_id, []).append(entry)
+    return [
+        {
+            "@context": CONTEXT_URL,
+            "@type": "beckn:Catalog",
+            "beckn:id": f"catalog-{provider}",
+            "beckn:descriptor": {"schema:name": "Energy programs"},
+            "beckn:items": [_item(entry) for entry in entries],
+        }
+        for provider, entries in by_provider.items()
+    ]
+
+
+def _item(entry: CatalogEntry) -> Json:
+    validity = {
+        **({"schema:startDate": instant_text(entry.opens_at)} if entry.opens_at else {}),
+        **({"schema:endDate": instant_text(entry.closes_at)} if entry.closes_at else {}),
+    }
+    return {
+        "@type": "beckn:Item",
+        "beckn:id": entry.program_id,
+        "beckn:descriptor": {
+            "@type": "beckn:Descriptor",
+            "schema:name": entry.name,
+            "beckn:shortDesc": entry.short_description,
+            "beckn:longDesc": entry.long_description,
+        },
+        "beckn:provider": {"beckn:id": entry.provider_id},
+        "beckn:validity": validity,
+        "beckn:itemAttributes": {
+            "@context": CONTEXT_URL,
+            "@type": "EnergyProgram",
+            "kind": entry.kind,
+            "personas": list(entry.personas),
+            "utilities": list(entry.utilities),
+            **requirements(entry.requirements),
+        },
+    }
