@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from sandbox import supervisor
-from tests.bap import eventually
+from tests.bap import Bap, eventually
 from tests.journeys import Journey, Json, fulfillment_state
 from tests.processes.scenes import Book, Traffic, error_code, no_trouble, somebody
 from tests.stack import Stack, redis_is_here
@@ -255,3 +255,30 @@ def inbox_row(stack: Stack, message: Json) -> list[tuple[Any, ...]]:
 def outbox_row(stack: Stack, message: Json) -> list[tuple[Any, ...]]:
     query = "SELECT state, attempts, lease IS NOT NULL FROM beckn_outbox WHERE message_id = %s"
     return stack.sql(query, message["context"]["message_id"])
+
+
+def test_peers_that_hang_hold_up_nobody_else(frail: Stack):
+    peers = [frail.new_bap(f"hanging-{number}.test.example") for number in range(2)]
+    try:
+        for peer in peers:
+            peer.start()
+            frail.register(peer)
+            peer.behave("hang")
+        assert all(peer.send(frail.base, search(peer)).is_ack for peer in peers * 6)
+        for peer in peers:
+            peer.wait_until_hanging(4)
+        assert deliveries_in_work(frail) == 8  # of the twelve that one worker can make at once
+        frail.bap.ask(frail.base, search(frail.bap))
+        assert deliveries_in_work(frail) == 8
+    finally:
+        for peer in peers:
+            peer.stop()
+
+
+def deliveries_in_work(stack: Stack) -> int:
+    ((count,),) = stack.sql("SELECT count(*) FROM beckn_outbox WHERE lease IS NOT NULL AND attempts = 1")
+    return int(count)
+
+
+def search(bap: Bap) -> Json:
+    return {"context": bap.context("search"), "message": {"intent": {}}}
