@@ -30,14 +30,21 @@ def refused_at_the_door(
         if command.subject_did and command.subject_did != authority.proven_subject:
             return subject_mismatch()
         return None
-    if not subject_did or not all(authority.may_assert(u) for u in utilities or ("",)):
-        return Refusal(
-            Code.AUTH_REQUIRED,
-            "This participant may not speak for the customer: send the customer's own sign-in in userAuth"
-            " or a presentation the customer signed.",
-            field="user_auth",
-        )
-    return None
+    return None if subject_did and may_speak(authority, utilities) else auth_required()
+
+
+def may_speak(authority: Authority, utilities: Sequence[str]) -> bool:
+    """May the sender name a customer of all these utilities without the customer's own proof (decision 56)?"""
+    return all(authority.may_assert(utility_id) for utility_id in utilities or ("",))
+
+
+def auth_required() -> Refusal:
+    return Refusal(
+        Code.AUTH_REQUIRED,
+        "This participant may not speak for the customer: send the customer's own sign-in in userAuth"
+        " or a presentation the customer signed.",
+        field="user_auth",
+    )
 
 
 def refused_agency(

@@ -18,7 +18,7 @@ from audit import log
 from audit.log import Action, Actor
 from credentials import verification
 from enrollment import catalog, claims, conflicts, orders, remembering
-from enrollment.admission import authority_refusal, refused_agency, subject_mismatch
+from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
@@ -110,6 +110,10 @@ def _readied(
     agency = refused_agency(command.assisted_by, authority.participant_id, utilities, case.program_id, now)
     if agency is not None:
         return agency, None
+    # A customer's own proof stays good; the sender's right to speak for them may have been withdrawn since the init.
+    is_proven = authority.is_proven or remembering.authority(case.payload).is_proven
+    if not is_proven and not may_speak(authority, utilities):
+        return auth_required(), None
     umids, refusal = _chosen_meters(case, command)
     if refusal is not None:
         return refusal, None
@@ -262,11 +266,15 @@ def _overtaken(case: EnrollmentCase, checked: Checked, actor: Actor, also_write:
         result = Confirmed(orders.of_case(case, transaction_id=checked.command.order.transaction_id), checked.now)
         also_write(result)
         return result
+    return _write_refusal(case, _not_possible_any_more(case), actor, checked.now, also_write)
+
+
+def _not_possible_any_more(case: EnrollmentCase) -> Refusal:
     refusal = not_possible_now(case)
-    if case.state == CaseState.READY:
-        sentence = "A new init changed the application while it was confirmed. Look at its answer, then send confirm."
-        refusal = replace(refusal, sentence=sentence)
-    return _write_refusal(case, refusal, actor, checked.now, also_write)
+    if case.state != CaseState.READY:
+        return refusal
+    sentence = "A new init changed the application while it was confirmed. Look at its answer, then send confirm."
+    return replace(refusal, sentence=sentence)
 
 
 def _contest(case: EnrollmentCase, checked: Checked) -> Contest:
@@ -340,7 +348,10 @@ def _confirmed_before(
 
 def _refuse(case: EnrollmentCase, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     with transaction.atomic():
-        return _refuse_locked(_locked(case), refusal, actor, now, also_write)
+        read, case = case, _locked(case)
+        if read.payload is not None and case.state == CaseState.READY and _is_another_application(read, case):
+            refusal = _not_possible_any_more(case)  # what was found out is not held against the new application
+        return _refuse_locked(case, refusal, actor, now, also_write)
 
 
 def _refuse_locked(
@@ -393,9 +404,9 @@ def _wait(
     also_write: AlsoWrite,
 ) -> Result:
     with transaction.atomic():
-        case = _locked(case)
-        if case.state != CaseState.READY or case.payload is None:
-            return _refuse_locked(case, not_possible_now(case), actor, now, also_write)
+        read, case = case, _locked(case)
+        if case.state != CaseState.READY or case.payload is None or _is_another_application(read, case):
+            return _refuse_locked(case, _not_possible_any_more(case), actor, now, also_write)
         case.payload = remembering.with_confirm(case.payload, command, authority)
         result: Waiting = start_waiting(case, "confirm", outage, actor, now)
         also_write(result)

@@ -18,11 +18,11 @@ from django.db.models import F, Func, Q
 
 from audit import log
 from audit.log import SYSTEM, Action
-from enrollment import consenting, ending, orders, remembering
+from enrollment import claims, consenting, ending, orders, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
 from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
-from enrollment.preparing import prepare
+from enrollment.preparing import Overtaken, prepare
 from enrollment.results import ConsentWithdrawn, Result, Snapshot, Waiting
 from enrollment.signals import enrollment_changed
 from enrollment.states import (
@@ -268,6 +268,8 @@ def _retry(pk: int, now: datetime) -> None:
         return
     try:
         _ask_again(case, kept, now)
+    except Overtaken:
+        logger.info("a retry was overtaken by another message of its order", extra={"row": pk})
     finally:
         # Also after a sleep of days the utility is asked once more before anybody is told that it did not answer.
         _give_up_if_overdue(pk, now)
@@ -327,6 +329,7 @@ def _give_up_if_overdue(pk: int, now: datetime) -> None:
         stop_waiting(case)
         case.state, case.updated_at, case.payload = CaseState.NEEDS_INPUT, now, None
         case.save()
+        claims.drop_holds(case)
         log.record(
             Action.CASE_REFUSED,
             actor=SYSTEM,

@@ -78,13 +78,14 @@ def prepare(
     """Check an application and hold its meters, or say why not, or what is missing.
 
     Never raises for a refusal or a utility that is down; both are answers. Order of the checks: spec domain 3.
-    `is_retry`: nobody asked again, a utility did not answer the last time; how often that was is kept.
+    `is_retry`: nobody asked again, a utility did not answer the last time; how often that was is kept. Raises
+    Overtaken where somebody did ask again, or withdrew, while a retry was under way; then nothing is written.
     """
     version = catalog.open_version(command.program_id, now, provider_id=command.provider_id)
     refusal = refused_at_the_door(command, version, authority, now)
     if refusal is not None or version is None:
         refusal = refusal or catalog.program_not_available(command.program_id)
-        return _refuse_at_the_door(command, refusal, actor, now, also_write)
+        return _refuse_at_the_door(command, refusal, actor, now, also_write, is_retry=is_retry)
     period = agree(
         command.starts_at,
         command.ends_at,
@@ -95,7 +96,7 @@ def prepare(
         now=now,
     )
     if isinstance(period, Refusal):
-        return _refuse_at_the_door(command, period, actor, now, also_write)
+        return _refuse_at_the_door(command, period, actor, now, also_write, is_retry=is_retry)
     subject_did = command.subject_did or authority.proven_subject
     try:
         gathered = gather(
@@ -117,14 +118,21 @@ def prepare(
         authority=authority,
         now=now,
     )
-    return _commit(_Checked(command, authority, version, period, gathered, decision, now), actor, also_write)
+    checked = _Checked(command, authority, version, period, gathered, decision, now)
+    return _commit(checked, actor, also_write, is_retry=is_retry)
 
 
 # --- before anything is asked of anybody -----------------------------------------------------------------------------
 
 
 def _refuse_at_the_door(
-    command: PrepareEnrollment, refusal: Refusal, actor: Actor, now: datetime, also_write: AlsoWrite
+    command: PrepareEnrollment,
+    refusal: Refusal,
+    actor: Actor,
+    now: datetime,
+    also_write: AlsoWrite,
+    *,
+    is_retry: bool,
 ) -> Refused:
     """Answered and journalled. No case is opened; an open one is rejected until the next init (decision 38)."""
     order = Order(
@@ -139,6 +147,7 @@ def _refuse_at_the_door(
     result = Refused(refusal, order, now, Stage.DOOR)
     with transaction.atomic():
         case = _locked_case(command.order)
+        _refuse_to_be_late(case, command, is_retry=is_retry)
         if case is not None and case.state == CaseState.CONFIRMED:
             return _already_confirmed(case, command, actor, now, also_write)
         if case is not None:
@@ -158,12 +167,13 @@ def _refuse_at_the_door(
 # --- writing what was found ------------------------------------------------------------------------------------------
 
 
-def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite, *, is_retry: bool) -> Result:
     command, now = checked.command, checked.now
     with transaction.atomic():
-        case = _open_case(command, checked.version, now)
+        case = _open_case(command, checked.version, now, is_retry=is_retry)
         if case.state == CaseState.CONFIRMED:
             return _already_confirmed(case, command, actor, now, also_write)
+        stop_waiting(case)
         subject = _subject(checked)
         case.subject = subject
         result = _decided(checked, case)
@@ -187,12 +197,11 @@ def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite) -> Result:
     return result
 
 
-def _open_case(
-    command: PrepareEnrollment, version: ProgramVersion, now: datetime, *, keeps_waiting: bool = False
-) -> EnrollmentCase:
+def _open_case(command: PrepareEnrollment, version: ProgramVersion, now: datetime, *, is_retry: bool) -> EnrollmentCase:
     """The order's case, locked: a new one, or the old one with the new application's data (re-init)."""
     order = command.order
     case = _locked_or_new(order, version, now)
+    _refuse_to_be_late(case, command, is_retry=is_retry)
     if case.state == CaseState.CONFIRMED:
         return case
     case.bap_uri, case.domain = order.bap_uri, order.domain
@@ -206,10 +215,22 @@ def _open_case(
     case.fulfillment_id = command.fulfillment_id
     case.meters, case.ders = [m.umid for m in command.meters], [d.der_id for d in command.ders]
     case.state, case.refusal_code = CaseState.SUBMITTED, ""
-    if not keeps_waiting:
-        stop_waiting(case)
     case.deadline, case.updated_at = now + timedelta(days=version.case_days), now
     return case
+
+
+class Overtaken(Exception):
+    """A retry found that its order changed meanwhile: what it was about to write is no longer wanted."""
+
+
+def _refuse_to_be_late(case: EnrollmentCase | None, command: PrepareEnrollment, *, is_retry: bool) -> None:
+    """Raise Overtaken where a retry's command is not what the locked case waits with any more."""
+    if not is_retry:
+        return
+    if case is None or case.waiting_act != "init" or case.payload is None:
+        raise Overtaken
+    if remembering.init_command(case.payload) != command:
+        raise Overtaken
 
 
 def _locked_case(order: OrderRef) -> EnrollmentCase | None:
@@ -456,9 +477,11 @@ def _wait(
     is_retry: bool,
 ) -> Result:
     with transaction.atomic():
-        case = _open_case(command, version, now, keeps_waiting=is_retry)
+        case = _open_case(command, version, now, is_retry=is_retry)
         if case.state == CaseState.CONFIRMED:
             return _already_confirmed(case, command, actor, now, also_write)
+        if not is_retry:
+            stop_waiting(case)
         case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
         case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
         result = start_waiting(case, "init", outage, actor, now)

@@ -207,6 +207,30 @@ def test_a_case_that_cannot_be_tried_does_not_stop_the_others(world: World, sett
     assert [(result.order.order_id) for _, result, _ in told] == ["order-2"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_cancel_during_an_attempt_is_not_undone_by_it(world: World, settings: Any, told: Told) -> None:
+    silent(world)
+    answering(world, settings)
+    world.utility.meanwhile(world.cancel)
+
+    lifecycle.retry_waiting(NOON + MINUTE)
+
+    assert the_case().state == "WITHDRAWN" and live_claims() == [] and told == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_init_during_an_attempt_is_not_overwritten_by_it(world: World, settings: Any, told: Told) -> None:
+    world.utility.knows(meter("umid-002"))
+    silent(world)
+    answering(world, settings)
+    world.utility.meanwhile(lambda: world.prepare(world.application(1, "umid-002")))
+
+    lifecycle.retry_waiting(NOON + MINUTE)
+
+    assert (the_case().meters, the_case().state) == (["umid-002"], "READY")
+    assert live_claims() == [("HELD", "umid-002")] and told == []
+
+
 # --- the confirm -----------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +301,7 @@ def test_a_confirm_that_waited_a_day_needs_input(world: World, told: Told) -> No
     lifecycle.retry_waiting(NOON + timedelta(hours=24))
 
     assert the_case().state == "NEEDS_INPUT" and told[0][1].refusal.code == "UTILITY_UNAVAILABLE"
+    assert live_claims() == []
 
 
 def test_the_sign_in_of_a_confirm_that_waits_is_remembered_with_it(world: World) -> None:
