@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from enrollment import lifecycle
 from enrollment.commands import Assistance, Authority, ConsentGrant
 from enrollment.models import Consent, Enrollment
 from enrollment.results import Confirmed, Ended, Prepared, Withdrawn
+from tests.enrollment.utility import as_configured
 from tests.enrollment.world import World, at, code, journal, live_claims, the_case
 from tests.factories import (
     BINA,
@@ -266,6 +268,58 @@ def test_somebody_else_s_claim_during_the_confirm_is_a_conflict_that_ends_the_or
 
     assert code(world.confirm(1, now=later)) == "ENROLLMENT_CONFLICT"
     assert the_case(1).state == "REJECTED"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_confirm_found_out_is_not_held_against_the_application_that_replaced_it(world: World) -> None:
+    world.utility.knows(meter("umid-002"))
+    world.prepare()
+    world.utility.knows(meter(account_standing=Standing.ARREARS))
+    world.utility.meanwhile(lambda: world.prepare(world.application(1, "umid-002")))
+
+    result = world.confirm()
+
+    assert code(result) == "NOT_POSSIBLE_NOW" and "new init" in result.refusal.sentence
+    assert the_case().state == "READY" and live_claims() == [("HELD", "umid-002")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_confirm_that_waits_for_the_utility_never_confirms_the_application_that_replaced_its_own(
+    world: World, settings: Any
+) -> None:
+    world.utility.knows(meter("umid-002"))
+    world.prepare()
+
+    def replaced_and_then_silent() -> None:
+        world.prepare(world.application(1, "umid-002"))
+        world.utility.is_down = True
+
+    world.utility.meanwhile(replaced_and_then_silent)
+    result = world.confirm()
+
+    assert code(result) == "NOT_POSSIBLE_NOW"
+    assert the_case().waiting_act == ""
+    world.utility.is_down = False
+    settings.UTILITIES = as_configured(world.utility, "another-token")
+    lifecycle.retry_waiting(NOON + timedelta(hours=2))
+    assert not Enrollment.objects.exists()
+
+
+# --- who may still speak ---------------------------------------------------------------------------------------------
+
+
+def test_a_right_to_speak_that_was_withdrawn_after_the_init_confirms_nothing(world: World) -> None:
+    world.prepare()
+
+    assert code(world.confirm(authority=Authority(PORTAL, ()))) == "AUTH_REQUIRED"
+    still_ready()
+    assert isinstance(world.confirm(authority=SIGNED_IN), Confirmed)
+
+
+def test_what_the_customer_has_proven_at_the_init_needs_no_right_to_speak_at_the_confirm(world: World) -> None:
+    world.prepare(authority=SIGNED_IN)
+
+    assert isinstance(world.confirm(authority=Authority(PORTAL, ())), Confirmed)
 
 
 # --- consents (decisions 7, 34, 35) ----------------------------------------------------------------------------------
