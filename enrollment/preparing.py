@@ -23,7 +23,7 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
 from enrollment.eligibility import evaluate, proven_meters
-from enrollment.facts import Decision, Facts
+from enrollment.facts import METER_OWNERSHIP, Decision, Facts
 from enrollment.gathering import Gathered, gather, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
@@ -47,6 +47,8 @@ from utility_systems.ports import UtilityUnavailable
 
 #: Longer than any BCP 47 tag in use; what is longer is none.
 MAX_LOCALE = 35
+#: An init is at work for less; a case changed later than that was changed by a clock that has since been set back.
+LONGEST_INIT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class _Checked:
     @property
     def facts(self) -> Facts:
         return self.gathered.facts
+
+    @property
+    def shows_ownership(self) -> bool:
+        """Is it proven of every meter that it is the applicant's? A mere customer number or DID proves nothing."""
+        return not any(m.type == METER_OWNERSHIP for m in self.decision.missing)
 
 
 def prepare(
@@ -148,8 +155,8 @@ def _refuse_at_the_door(
     with transaction.atomic():
         case = _locked_case(command.order)
         _refuse_to_be_late(case, command, is_retry=is_retry)
-        if case is not None and case.state == CaseState.CONFIRMED:
-            return _already_confirmed(case, command, actor, now, also_write)
+        if case is not None and _is_closed(case, now):
+            return _answered_as_it_stands(case, command, actor, now, also_write)
         if case is not None:
             _reject(case, refusal, now)
         log.record(
@@ -171,8 +178,8 @@ def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite, *, is_retry:
     command, now = checked.command, checked.now
     with transaction.atomic():
         case = _open_case(command, checked.version, now, is_retry=is_retry)
-        if case.state == CaseState.CONFIRMED:
-            return _already_confirmed(case, command, actor, now, also_write)
+        if _is_closed(case, now):
+            return _answered_as_it_stands(case, command, actor, now, also_write)
         stop_waiting(case)
         subject = _subject(checked)
         case.subject = subject
@@ -202,7 +209,7 @@ def _open_case(command: PrepareEnrollment, version: ProgramVersion, now: datetim
     order = command.order
     case = _locked_or_new(order, version, now)
     _refuse_to_be_late(case, command, is_retry=is_retry)
-    if case.state == CaseState.CONFIRMED:
+    if _is_closed(case, now):
         return case
     case.bap_uri, case.domain = order.bap_uri, order.domain
     if order.transaction_id and order.transaction_id not in case.transaction_ids:
@@ -221,6 +228,25 @@ def _open_case(command: PrepareEnrollment, version: ProgramVersion, now: datetim
 
 class Overtaken(Exception):
     """A retry found that its order changed meanwhile: what it was about to write is no longer wanted."""
+
+
+def _is_closed(case: EnrollmentCase, now: datetime) -> bool:
+    """Is the locked case closed to an init that began at `now`: confirmed, or changed by a later message already?"""
+    return case.state == CaseState.CONFIRMED or now < case.updated_at <= now + LONGEST_INIT
+
+
+def _answered_as_it_stands(
+    case: EnrollmentCase, command: PrepareEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Refused:
+    if case.state == CaseState.CONFIRMED:
+        return _already_confirmed(case, command, actor, now, also_write)
+    refusal = Refusal(
+        Code.NOT_POSSIBLE_NOW,
+        f"A later message about this order was handled first, and the order is {case.state}: that one counts.",
+        field="order",
+        details={"state": case.state},
+    )
+    return _refused_unchanged(case, refusal, orders.bare(case), actor, now, also_write)
 
 
 def _refuse_to_be_late(case: EnrollmentCase | None, command: PrepareEnrollment, *, is_retry: bool) -> None:
@@ -279,12 +305,19 @@ def _already_confirmed(
         field="order",
         details={"enrollment_id": order.enrollment.enrollment_id} if is_theirs else {},
     )
+    return _refused_unchanged(case, refusal, order, actor, now, also_write)
+
+
+def _refused_unchanged(
+    case: EnrollmentCase, refusal: Refusal, order: Order, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Refused:
+    """Answer and journal a refusal that leaves the locked case as it is."""
     result = Refused(refusal, order, now, Stage.DOOR)
     log.record(
         Action.CASE_REFUSED,
         actor=actor,
         at=now,
-        subject=str(case.subject_id),
+        subject=str(case.subject_id or ""),
         object_type="case",
         object_id=str(case.pk),
         details={"code": refusal.code.value},
@@ -297,7 +330,7 @@ def _subject(checked: _Checked) -> Subject:
     """The subject's row; name and contact are kept only where the application proved whose they are."""
     command = checked.command
     subject = Subject.objects.for_did(command.subject_did or checked.authority.proven_subject)
-    if checked.decision.refusal is None:
+    if checked.decision.refusal is None and (checked.authority.is_proven or checked.shows_ownership):
         contact = {k: v for k, v in command.person.items() if k in ("name", "email", "phone")}
         subject.remember_contact(**contact, locale=command.locale if len(command.locale) <= MAX_LOCALE else "")
     return subject
@@ -347,6 +380,9 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
 
 def _hold(checked: _Checked, case: EnrollmentCase) -> tuple[tuple[conflicts.Conflict, ...], bool]:
     """(conflicts on what is wanted, whether they stop everything). What is free is held, if nothing is missing."""
+    if not checked.shows_ownership:
+        claims.drop_holds(case)
+        return (), False  # who is enrolled with a meter is told to nobody who has not shown that it is theirs
     version, decision, period, now = checked.version, checked.decision, checked.period, checked.now
     utility_id = next(iter(checked.facts.meters.values())).utility_id
     der_ids = [d.der_id for d in checked.command.ders]
@@ -478,8 +514,8 @@ def _wait(
 ) -> Result:
     with transaction.atomic():
         case = _open_case(command, version, now, is_retry=is_retry)
-        if case.state == CaseState.CONFIRMED:
-            return _already_confirmed(case, command, actor, now, also_write)
+        if _is_closed(case, now):
+            return _answered_as_it_stands(case, command, actor, now, also_write)
         if not is_retry:
             stop_waiting(case)
         case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)

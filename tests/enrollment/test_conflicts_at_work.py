@@ -353,4 +353,4 @@ def test_all_conflicts_are_told_and_a_program_of_all_or_nothing_takes_none(bare_
 def test_an_application_that_needs_input_learns_of_conflicts_but_holds_nothing(two: World) -> None:
     two.enrolled(1)
 
-    assert code(other(two, credentials=())) == "ENROLLMENT_CONFLICT"
+    assert code(other(two, credentials=[two.ownership()])) == "ENROLLMENT_CONFLICT"

@@ -362,3 +362,62 @@ def test_a_refused_answer_is_a_refused_value_with_its_order(world: World) -> Non
 
     assert isinstance(result, Refused)
     assert (result.order.order_id, result.order.program_id, result.order.case_state) == ("order-1", FLEX, "REJECTED")
+
+
+# --- a customer number or a DID alone proves nothing (decision 56) ---------------------------------------------------
+
+
+def test_without_proof_of_ownership_nobody_learns_who_is_enrolled_with_a_meter(world: World) -> None:
+    world.enrolled(1)
+
+    result = world.prepare(world.application(2, credentials=()))
+
+    assert isinstance(result, Prepared) and next(m.type for m in result.missing) == "MeterOwnershipCredential"
+    assert result.conflicts == () and live_claims() == [("CLAIMED", "umid-001")]
+
+
+def test_an_application_that_no_longer_shows_ownership_loses_its_hold(world: World) -> None:
+    world.prepare()
+
+    world.prepare(world.application(1, credentials=()))
+
+    assert the_case().state == "NEEDS_INPUT" and live_claims() == []
+
+
+def test_without_proof_of_ownership_nobodys_address_is_replaced(world: World) -> None:
+    world.prepare(world.application(1, person={"email": "rajesh@home.example"}))
+
+    world.prepare(world.application(2, credentials=(), person={"email": "mallory@elsewhere.example"}))
+
+    assert Subject.objects.get(did=RAJESH).email == "rajesh@home.example"
+
+
+# --- messages of one order that overtake each other ------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_that_was_withdrawn_while_its_init_was_at_work_stays_withdrawn(world: World) -> None:
+    world.prepare()
+    second = timedelta(seconds=1)
+    world.utility.meanwhile(lambda: world.cancel(now=NOON + 2 * second))
+
+    result = world.prepare(now=NOON + second)
+
+    assert code(result) == "NOT_POSSIBLE_NOW" and result.refusal.details == {"state": "WITHDRAWN"}
+    assert the_case().state == "WITHDRAWN" and live_claims() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_inits_at_work_at_once_the_later_one_counts(world: World) -> None:
+    world.utility.knows(meter("umid-002"))
+    second = timedelta(seconds=1)
+    world.utility.meanwhile(lambda: world.prepare(world.application(1, "umid-002"), now=NOON + second))
+
+    assert code(world.prepare(now=NOON)) == "NOT_POSSIBLE_NOW"
+    assert the_case().meters == ["umid-002"] and live_claims() == [("HELD", "umid-002")]
+
+
+def test_a_clock_that_was_set_back_closes_no_order(world: World) -> None:
+    world.prepare(now=NOON + timedelta(hours=1))
+
+    assert isinstance(world.prepare(now=NOON), Prepared)
