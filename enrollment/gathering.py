@@ -14,7 +14,7 @@ from enrollment.commands import DerRef, MeterRef, PresentedCredential
 from enrollment.devices import certified_capacity
 from enrollment.facts import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts
 from identity.models import Subject
-from utility_systems import registry
+from utility_systems import records, registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
 
 logger = logging.getLogger(__name__)
@@ -126,6 +126,9 @@ def _with_declared(
 ) -> dict[str, DerFacts]:
     """The register's DERs with what certificates add (kW of a battery, decision 61), and those only declared."""
     result: dict[str, DerFacts] = {}
+    declared = [ref.der_id for ref in ders if ref.der_id not in known]
+    # Another utility may have told us of it: whoever declares a neighbour's device does not make it theirs.
+    owners = records.owners_of(declared, at=now) if declared else {}
     for ref in ders:
         claims = next(
             (e.claims for e in evidence if e.type == DER_CERTIFICATION and e.claims.get("derId") == ref.der_id), {}
@@ -142,9 +145,10 @@ def _with_declared(
             commissioned_on=None,
             umid="",
             bidirectional=False,
-            owner_did="",
+            owner_did=owners.get(ref.der_id, ""),
             certificates=tuple[Certificate](),
             as_of=now,
+            is_registered=False,
         )
         result[ref.der_id] = replace(
             der,

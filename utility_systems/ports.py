@@ -139,6 +139,7 @@ class DerFacts:
     owner_did: str
     certificates: tuple[Certificate, ...]
     as_of: datetime
+    is_registered: bool = True  # False: no register knows it, the applicant declares it
 
     @property
     def is_known_type(self) -> bool:

@@ -211,12 +211,18 @@ def _remember_ders(facts: dict[str, DerFacts], subject: Subject, source: str, no
     linked = Exists(DerSubjectLink.objects.filter(der=OuterRef("pk"), subject=subject))
     found: dict[str, Der] = {row.der_id: row for row in Der.objects.filter(der_id__in=facts).annotate(is_linked=linked)}
     digests = {der_id: _digest(fact) for der_id, fact in facts.items()}
+    # What is only declared adds a device nobody knows; it never changes what a register has said of one.
     stale = [
         der_id
         for der_id in sorted(facts)
         if der_id not in found
-        or bytes(found[der_id].facts_digest) != digests[der_id]
-        or (not found[der_id].is_linked and facts[der_id].owner_did in ("", subject.did))  # type: ignore[attr-defined]
+        or (
+            facts[der_id].is_registered
+            and (
+                bytes(found[der_id].facts_digest) != digests[der_id]
+                or (not found[der_id].is_linked and facts[der_id].owner_did in ("", subject.did))  # type: ignore[attr-defined]
+            )
+        )
     ]
     if not stale:
         return found
@@ -331,6 +337,12 @@ def _certify(rows: list[Der], facts: dict[str, DerFacts]) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def owners_of(der_ids: Iterable[str], *, at: datetime) -> dict[str, str]:
+    """DIDs of the owners whom a register has named to us, by DER id; nothing for devices without one."""
+    links = DerSubjectLink.objects.filter(der__der_id__in=list(der_ids), role=Role.OWNER.value, valid__contains=at)
+    return {der_id: did or "" for der_id, did in links.values_list("der__der_id", "subject__did")}
 
 
 # -- both

@@ -29,6 +29,7 @@ from tests.factories import (
     solar,
     ten_kw_solar,
 )
+from utility_systems.models import Der
 
 # --- ready -----------------------------------------------------------------------------------------------------------
 
@@ -362,6 +363,22 @@ def test_a_refused_answer_is_a_refused_value_with_its_order(world: World) -> Non
 
     assert isinstance(result, Refused)
     assert (result.order.order_id, result.order.program_id, result.order.case_state) == ("order-1", FLEX, "REJECTED")
+
+
+def test_a_device_that_a_register_knows_as_a_neighbours_is_nobody_elses_by_declaring_it(world: World) -> None:
+    world.utility.knows(
+        meter("umid-bina", holders=(holder(BINA, customer="CUST-2"),)),
+        solar("der-bina", owner_did=BINA, umid="umid-bina"),
+    )
+    hers = world.application(1, "umid-bina", subject_did=BINA, ders=(ten_kw_solar("der-bina"),))
+    assert isinstance(world.prepare(hers), Prepared)
+    world.cancel(1)
+    world.utility.ders.clear()  # the attacker's own utility does not know it
+
+    result = world.prepare(world.application(2, ders=(DerRef("der-bina", "HEAT_PUMP", 1.0, "kW"),)))
+
+    assert code(result) == "DER_NOT_CERTIFIED" and live_claims() == []
+    assert Der.objects.get(der_id="der-bina").type == "SOLAR_PV"
 
 
 # --- a customer number or a DID alone proves nothing (decision 56) ---------------------------------------------------

@@ -218,6 +218,23 @@ def test_a_declared_der_is_the_subjects_by_their_own_word(rajesh: Subject) -> No
     assert (DerSubjectLink.objects.get().role, DerSubjectLink.objects.get().source) == ("HOLDER", "DOCUMENT")
 
 
+def test_a_device_that_is_only_declared_changes_nothing_a_register_has_said_of_it(rajesh: Subject) -> None:
+    _, before = remember([], [der()], subject=rajesh, now=NOW)
+    stranger = Subject.objects.for_did("did:example:stranger")
+
+    declared = der(type="HEAT_PUMP", rated_kw=1.0, umid="", owner_did="", certificates=(), is_registered=False)
+    _, after = remember([], [declared], subject=stranger, now=NOW)
+
+    assert after["der-1"].pk == before["der-1"].pk
+    assert (Der.objects.get().type, Der.objects.get().rated_kw, Der.objects.get().primary_umid) == (
+        "SOLAR_PV",
+        10,
+        "umid-001",
+    )
+    assert DerCertificate.objects.count() == 1
+    assert [link.subject_id for link in DerSubjectLink.objects.all()] == [rajesh.pk]
+
+
 def test_certificates_follow_the_register(rajesh: Subject) -> None:
     remember([], [der()], subject=rajesh, now=NOW)
     now_said = (
