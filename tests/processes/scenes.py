@@ -140,11 +140,15 @@ class Traffic:
             self._check()
 
     def wait_for_more(self, count: int = 3) -> None:
-        """Wait until so many more people are enrolled, all of whom began after now or were on their way."""
+        """Wait until so many more people are enrolled, who were on their way or come now."""
         wanted = len(self.done) + count
+        self.wait_until(lambda: len(self.done) >= wanted)
+
+    def wait_until(self, question: Callable[[], bool]) -> None:
+        """Wait while people go on enrolling; raises what goes wrong with one of them."""
         until = time.monotonic() + PATIENCE
-        while len(self.done) < wanted:
-            assert time.monotonic() < until, f"{len(self.done)} of {wanted} people are enrolled"
+        while not question():
+            assert time.monotonic() < until, f"{len(self.done)} people are enrolled, and no more"
             for run in self._runs:
                 if run.done():
                     run.result()
