@@ -12,12 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 
 from audit import log
 from audit.log import Action, Actor
 from credentials import verification
-from enrollment import catalog, claims, conflicts, orders, remembering
+from enrollment import catalog, claims, conflicts, orders, places, remembering
 from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -28,11 +27,7 @@ from enrollment.eligibility import evaluate
 from enrollment.enrolling import Checked, Rows, enrol
 from enrollment.facts import METER_OWNERSHIP, Decision, Evidence, Facts, credential_refusal, meter_not_found
 from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked, with_subject_kind
-from enrollment.models import (
-    CapCounter,
-    EnrollmentCase,
-    ProgramVersion,
-)
+from enrollment.models import EnrollmentCase, ProgramVersion
 from enrollment.results import AlsoWrite, Confirmed, Order, Refused, Result, Stage, Waiting
 from enrollment.states import CaseState
 from enrollment.waiting import start_waiting, stop_waiting
@@ -222,8 +217,8 @@ def _commit(case: EnrollmentCase, checked: Checked, actor: Actor, also_write: Al
             seen = _contest(case, checked)
             if seen.is_stopped:
                 return _write_refusal(case, conflicts.refusal(seen.found), actor, now, also_write, seen.found)
-            if not _take_places(version, len(seen.free)):
-                return _write_refusal(case, _capacity_full(), actor, now, also_write)
+            if not places.take(version, len(seen.free)):
+                return _write_refusal(case, places.none_left(), actor, now, also_write)
             result = enrol(case, checked, seen.free, seen.found, rows, actor)
             also_write(result)
             return result
@@ -287,25 +282,6 @@ def _contest(case: EnrollmentCase, checked: Checked) -> Contest:
         checked.period,
         utility_id=utility_id,
         now=checked.now,
-    )
-
-
-def _take_places(version: ProgramVersion, count: int) -> bool:
-    """Count the meters against the program's cap; False when it would be passed (a guarded row, decision 45)."""
-    if version.max_meters is None:
-        return True
-    CapCounter.objects.get_or_create(program_id=version.program_id)
-    return (
-        CapCounter.objects.filter(program_id=version.program_id, used__lte=version.max_meters - count).update(
-            used=F("used") + count
-        )
-        == 1
-    )
-
-
-def _capacity_full() -> Refusal:
-    return Refusal(
-        Code.CAPACITY_FULL, "The program has no free place now.", field="program", details={"waitlist": False}
     )
 
 

@@ -11,17 +11,16 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F
 
 from audit import log
 from audit.log import Action, Actor
 from credentials import services as credentials
-from enrollment import claims, orders
+from enrollment import claims, orders, places
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, EndEnrollment
 from enrollment.confirming import find_case, refuse_unknown
-from enrollment.models import CapCounter, Consent, ConsentEvent, Enrollment, EnrollmentCase
+from enrollment.models import Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.results import (
     AlsoWrite,
     Ended,
@@ -217,7 +216,7 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
     """Cancel a live, locked enrolment: claims freed, credential and consents revoked. Caller's transaction."""
     before = enrollment.state
     claims.end_claims(enrollment, now)
-    give_place_back(enrollment)
+    places.give_back(enrollment)
     enrollment.state, enrollment.cancelled_at = EnrollmentState.CANCELLED, now
     enrollment.end_reason, enrollment.end_scheduled_for = reason[:60], None
     consents = list(Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED))
@@ -235,15 +234,6 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
         before=before,
     )
     enrollment.save()
-
-
-def give_place_back(enrollment: Enrollment) -> None:
-    """Let another take the places of an enrolment that is over. Caller's transaction."""
-    if enrollment.program_version.max_meters is not None:
-        count = enrollment.meters.count()
-        CapCounter.objects.filter(program_id=enrollment.program_version.program_id, used__gte=count).update(
-            used=F("used") - count
-        )
 
 
 def ended(case: EnrollmentCase, enrollment: Enrollment, now: datetime, transaction_id: str = "") -> Ended:

@@ -18,7 +18,7 @@ from django.db.models import F, Func, Q
 
 from audit import log
 from audit.log import SYSTEM, Action
-from enrollment import claims, consenting, ending, orders, remembering
+from enrollment import claims, consenting, ending, orders, places, remembering
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
 from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
@@ -120,7 +120,7 @@ def expire(now: datetime) -> int:
         before = enrollment.state
         enrollment.state, enrollment.end_scheduled_for = EnrollmentState.EXPIRED, None
         enrollment.save()
-        ending.give_place_back(enrollment)
+        places.give_back(enrollment)
         _expire_consents(enrollment, now)
         _journal(Action.ENROLLMENT_EXPIRED, enrollment, before, now)
         _tell(case, enrollment, now, "expired")

@@ -16,9 +16,9 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor, Line
 from credentials import presented
-from enrollment import catalog, claims, conflicts, orders, remembering
+from enrollment import catalog, claims, conflicts, orders, places, remembering
 from enrollment.admission import refused_at_the_door
-from enrollment.claiming import contest
+from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
@@ -337,7 +337,7 @@ def _subject(checked: _Checked) -> Subject:
 
 
 def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
-    """The rules' decision and, where they let it pass, the conflicts: sets the case's state and places the hold."""
+    """The rules' decision and, where they let it pass, conflicts and places: sets the case's state, places the hold."""
     decision, now = checked.decision, checked.now
     credentials = _credential_lines(checked)
     if decision.refusal is not None:
@@ -353,24 +353,27 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
         source=_source(decision),
         now=now,
     )
-    found, is_stopped = _hold(checked, case)
-    if is_stopped:
+    seen = _contest(checked, case)
+    if seen.is_stopped or not places.are_left(checked.version, len(seen.free)):
         case.state = CaseState.REJECTED
         return Refused(
-            conflicts.refusal(found),
+            conflicts.refusal(seen.found) if seen.is_stopped else places.none_left(),
             _order(checked, case),
             now,
             Stage.CONFLICTS,
             credentials,
             decision.findings,
-            found,
+            seen.found,
         )
     case.state = CaseState.NEEDS_INPUT if decision.missing else CaseState.READY
+    if case.state == CaseState.READY:
+        period, until = checked.period, now + timedelta(minutes=checked.version.hold_minutes)
+        claims.hold(seen.to_be_held, case, period.starts_at, period.ends_at, until)
     return Prepared(
-        order=_order(checked, case, blocked=found),
+        order=_order(checked, case, blocked=seen.found),
         checked_at=now,
         credentials=credentials,
-        conflicts=found,
+        conflicts=seen.found,
         findings=decision.findings,
         missing=decision.missing,
         warnings=decision.warnings,
@@ -378,19 +381,21 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
     )
 
 
-def _hold(checked: _Checked, case: EnrollmentCase) -> tuple[tuple[conflicts.Conflict, ...], bool]:
-    """(conflicts on what is wanted, whether they stop everything). What is free is held, if nothing is missing."""
+def _contest(checked: _Checked, case: EnrollmentCase) -> Contest:
     if not checked.shows_ownership:
         claims.drop_holds(case)
-        return (), False  # who is enrolled with a meter is told to nobody who has not shown that it is theirs
-    version, decision, period, now = checked.version, checked.decision, checked.period, checked.now
+        # Who is enrolled with a meter is told to nobody who has not shown that it is theirs.
+        return Contest((), checked.decision.enrolled, (), is_stopped=False)
     utility_id = next(iter(checked.facts.meters.values())).utility_id
-    der_ids = [d.der_id for d in checked.command.ders]
-    seen = contest(case, version, decision.enrolled, der_ids, period, utility_id=utility_id, now=now)
-    if not seen.is_stopped and not decision.missing:
-        until = now + timedelta(minutes=version.hold_minutes)
-        claims.hold(seen.to_be_held, case, period.starts_at, period.ends_at, until)
-    return seen.found, seen.is_stopped
+    return contest(
+        case,
+        checked.version,
+        checked.decision.enrolled,
+        [d.der_id for d in checked.command.ders],
+        checked.period,
+        utility_id=utility_id,
+        now=checked.now,
+    )
 
 
 def _source(decision: Decision) -> str:

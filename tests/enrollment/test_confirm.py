@@ -16,7 +16,7 @@ from audit.models import Event
 from credentials import services as credentials
 from credentials.models import IssuedCredential
 from enrollment.models import CapCounter, Claim, Consent, ConsentEvent, Enrollment, EnrollmentDer, EnrollmentMeter
-from enrollment.results import Confirmed, MeterState, Result
+from enrollment.results import Confirmed, MeterState, Result, Stage
 from tests.enrollment.world import World, at, code, journal, live_claims, the_case, the_enrollment
 from tests.factories import (
     FLEX,
@@ -299,14 +299,29 @@ def test_a_confirm_need_not_name_the_customer(world: World) -> None:
 def test_a_cap_counts_meters_and_is_never_passed(bare_world: World) -> None:
     a_program(max_meters=2)
     bare_world.utility.knows(*(meter(f"umid-{n}") for n in range(3)))
-    bare_world.enrolled(1, "umid-0", "umid-1")
     bare_world.prepare(bare_world.application(2, "umid-2"))
+    bare_world.enrolled(1, "umid-0", "umid-1")
 
     result = bare_world.confirm(2)
 
     assert code(result) == "CAPACITY_FULL" and result.refusal.details == {"waitlist": False}
     assert the_case(2).state == "REJECTED" and CapCounter.objects.get().used == 2
     assert "umid-2" not in [r for _, r in live_claims()]
+
+
+def test_an_application_to_a_full_program_is_refused_and_may_come_again(bare_world: World) -> None:
+    a_program(max_meters=1)
+    bare_world.utility.knows(meter("umid-002", holders=(holder(),)))
+    bare_world.enrolled(1)
+
+    result = bare_world.prepare(bare_world.application(2, "umid-002"))
+
+    assert code(result) == "CAPACITY_FULL" and result.stage is Stage.CONFLICTS and not result.conflicts
+    assert the_case(2).state == "REJECTED"
+    assert live_claims() == [("CLAIMED", "umid-001")] and CapCounter.objects.get().used == 1
+
+    bare_world.end(1)
+    assert isinstance(bare_world.enrolled(2, "umid-002"), Confirmed)
 
 
 def test_a_place_that_becomes_free_is_given_to_the_next(bare_world: World) -> None:
