@@ -15,7 +15,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from audit.log import Actor, ActorKind, Channel
+from audit import log
+from audit.log import Action, Actor, ActorKind, Channel
 from beckn import identities, profiles
 from beckn.door import Door
 from beckn.messages import Received
@@ -168,10 +169,18 @@ def _is_refused_for_its_agency(call: _Call) -> bool:
 
 
 def _refuse(call: _Call, refusal: Refusal) -> None:
-    """A refusal that concerns the message alone: answered, and nothing else is written."""
+    """A refusal that concerns the message alone: journalled and answered, and nothing else is written."""
     ref = call.profile.order_ref(call.context, call.body)
     order = Order(ref.bap_id, ref.order_id, ref.transaction_id, "", "")
     with transaction.atomic():
+        log.record(
+            Action.ENROLLMENT_REFUSED,
+            actor=call.actor,
+            at=call.now,
+            object_type="order",
+            object_id=ref.order_id,
+            details={"code": refusal.code.value, "action": call.message.action},
+        )
         call.answer(Refused(refusal, order, call.now, Stage.DOOR))
 
 

@@ -225,6 +225,8 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
         [enrollment.credential_id, *(c.credential_id for c in revoked)], at=now, reason=reason[:60], actor=actor
     )
     mark_revoked(revoked, reason, actor, now)
+    if revoked:
+        record(Action.CONSENT_REVOKED, enrollment, actor, now, {"types": [c.consent_type for c in revoked]})
     enrollment.end_log_reference = record(
         Action.ENROLLMENT_CANCELLED,
         enrollment,

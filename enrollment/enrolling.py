@@ -1,4 +1,4 @@
-"""What a confirm writes: the enrolment with its meters and DERs, its claims, consents, credentials and journal line.
+"""What a confirm writes: the enrolment with its meters and DERs, its claims, consents, credentials and journal lines.
 
 Called inside the confirm's transaction, with the resources locked and the chosen meters free.
 Source: onboarding guide 9, spec credentials 1, decisions 6, 19, 44, 49.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from audit import log
-from audit.log import Action, Actor
+from audit.log import Action, Actor, Line
 from credentials import services as credentials
 from enrollment import claims, conflicts, orders
 from enrollment.claiming import wanted_of
@@ -88,10 +88,10 @@ def enrol(
         actor=actor,
     )
     enrollment.credential_id = issued[0].id
-    event = log.record(
+    confirmed = Line(
         Action.ENROLLMENT_CONFIRMED,
-        actor=actor,
-        at=now,
+        actor,
+        now,
         subject=str(subject.pk),
         object_type="enrollment",
         object_id=enrollment.enrollment_id,
@@ -106,6 +106,14 @@ def enrol(
             "refused_meters": len(checked.decision.refused) + len({c.reference for c in found}),
         },
     )
+    granted = replace(
+        confirmed,
+        action=Action.CONSENT_GRANTED,
+        before=None,
+        after={"state": enrollment.state},
+        details={"types": [c.type for c in checked.consents], "bases": [c.basis for c in checked.consents]},
+    )
+    event, *_ = log.record_all([confirmed, granted] if checked.consents else [confirmed])
     enrollment.log_reference = event.reference
     enrollment.save(force_insert=True)
     EnrollmentMeter.objects.bulk_create(EnrollmentMeter(enrollment=enrollment, meter=meters[u], umid=u) for u in umids)

@@ -119,10 +119,10 @@ def expire(now: datetime) -> int:
             return False
         before = enrollment.state
         enrollment.state, enrollment.end_scheduled_for = EnrollmentState.EXPIRED, None
+        enrollment.end_log_reference = _journal(Action.ENROLLMENT_EXPIRED, enrollment, before, now)
         enrollment.save()
         places.give_back(enrollment)
         _expire_consents(enrollment, now)
-        _journal(Action.ENROLLMENT_EXPIRED, enrollment, before, now)
         _tell(case, enrollment, now, "expired")
         return True
 
@@ -139,6 +139,9 @@ def _expire_consents(enrollment: Enrollment, now: datetime) -> None:
     ConsentEvent.objects.bulk_create(
         ConsentEvent(consent=c, event="EXPIRED", at=now, actor_kind=SYSTEM.kind, actor_id=SYSTEM.id) for c in consents
     )
+    if consents:
+        types = {"types": [c.consent_type for c in consents]}
+        ending.record(Action.CONSENT_EXPIRED, enrollment, SYSTEM, now, types)
 
 
 def end_as_scheduled(now: datetime) -> int:
@@ -183,8 +186,8 @@ def revoke_as_scheduled(now: datetime) -> int:
     return _all_due(lambda: list(rows.values_list("pk", flat=True)[:BATCH]), do)
 
 
-def _journal(action: Action, enrollment: Enrollment, before: str, now: datetime) -> None:
-    log.record(
+def _journal(action: Action, enrollment: Enrollment, before: str, now: datetime) -> str:
+    event = log.record(
         action,
         actor=SYSTEM,
         at=now,
@@ -194,6 +197,7 @@ def _journal(action: Action, enrollment: Enrollment, before: str, now: datetime)
         before={"state": before},
         after={"state": enrollment.state},
     )
+    return event.reference
 
 
 # --- applications ----------------------------------------------------------------------------------------------------

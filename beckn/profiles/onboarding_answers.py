@@ -361,6 +361,8 @@ def _end_message(result: Ended) -> str:
         return "The enrollment goes on: the scheduled end was taken back."
     if result.is_pending:
         return "The enrollment ends at the effective date; until then it stays active and the end can be taken back."
+    if not result.order.enrollment.credential.is_revoked:
+        return "The enrollment had ended at its end date already; its credentials are over, nothing was revoked."
     if any(c.state == "GRANTED" for c in result.order.enrollment.consents):
         return (
             "Enrollment has been revoked and its credential added to the revocation status list. "

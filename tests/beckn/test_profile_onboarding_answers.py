@@ -296,6 +296,16 @@ def test_a_consent_that_outlives_is_said_to_stay() -> None:
     assert "stay granted" in told["unenrollment"]["message"]
 
 
+def test_leaving_what_had_expired_does_not_claim_a_revocation() -> None:
+    over = Ended(enrolled_order(EnrollmentState.EXPIRED), (), NOON, "log-2")
+    body = write("on_update", over)
+    told = attributes(body)["unenrollment"]
+
+    assert state(body)[0] == "CANCELLED" and told["status"] == "CANCELLED"
+    assert told["enrollmentCredentialStatus"]["revoked"] is False and told["consentsRevoked"] == []
+    assert "nothing was revoked" in told["message"]
+
+
 def test_an_end_to_come_is_active_pending_and_not_revoked() -> None:
     pending = Ended(enrolled_order(end_scheduled_for=MAY), (), NOON, "log-2", is_pending=True)
     body = write("on_update", pending)

@@ -67,7 +67,8 @@ def test_a_confirm_writes_enrolment_claim_consent_credentials_and_journal(world:
     event = Event.objects.get(action="enrollment.confirmed")
     assert event.reference == enrollment.log_reference == result.order.enrollment.log_reference  # type: ignore[union-attr]
     assert (the_case().state, the_case().payload) == ("CONFIRMED", None)
-    assert journal() == ["case.ready", "enrollment.confirmed"]
+    assert journal() == ["case.ready", "enrollment.confirmed", "consent.granted"]
+    assert Event.objects.get(action="consent.granted").details == {"types": ["DATA_COLLECTION"], "bases": ["CONFIRM"]}
 
 
 def test_the_credential_says_what_was_enrolled_and_nothing_of_the_person(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from audit import clock
+from audit.models import Event
 from enrollment import lifecycle, tasks
 from enrollment.commands import ConsentGrant
 from enrollment.models import CapCounter, Claim, Consent, ConsentEvent
@@ -51,7 +52,7 @@ def test_an_active_enrolment_expires_at_its_end_with_its_consents_and_is_told_on
     assert told == [] and the_enrollment().state == "EXPIRED"
     assert Consent.objects.get().state == "EXPIRED"
     assert [e.event for e in ConsentEvent.objects.order_by("pk")] == ["GRANTED", "EXPIRED"]
-    assert journal().count("enrollment.expired") == 1
+    assert journal()[-2:] == ["enrollment.expired", "consent.expired"]
 
 
 def test_an_expired_enrolment_s_credential_needs_no_bit(world: World) -> None:
@@ -92,6 +93,7 @@ def test_an_expired_enrolment_can_be_left_without_harm(world: World) -> None:
     result = world.end(now=MAY + DAY)
 
     assert isinstance(result, Ended) and the_enrollment().state == "EXPIRED"
+    assert result.consents == () and result.log_reference == Event.objects.get(action="enrollment.expired").reference
 
 
 # --- planned ends and revocations ------------------------------------------------------------------------------------
