@@ -28,9 +28,7 @@ def parse(raw: bytes, content_type: str) -> dict[str, Any]:
         raise Nack(400, NackCode.MALFORMED, words) from None
     if not isinstance(body, dict):
         raise Nack(400, NackCode.MALFORMED, "The body should be a JSON object with context and message.")
-    for count, (path, value) in enumerate(_walk(body)):
-        if count >= limits.MAX_VALUES:
-            raise Nack(400, NackCode.TOO_LARGE, f"The JSON holds more than {limits.MAX_VALUES} values.")
+    for path, value in _walk(body):
         _check_value(path, value)
     if doubled := _doubled_key(raw):
         raise Nack(400, NackCode.MALFORMED, "A key stands twice in one object; readers would disagree.", doubled)
@@ -57,8 +55,12 @@ def _check_content_type(content_type: str) -> None:
 
 
 def _walk(body: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yield every value with its place; raises Nack where it goes too deep. No recursion: the depth is a stranger's."""
+    """Yield every value with its place; raises Nack where it goes too deep or there are too many.
+
+    No recursion: the depth is a stranger's. Counted before they are listed: a place in depth weighs 200 times a zero.
+    """
     stack: list[tuple[tuple[str | int, ...], Any]] = [((), body)]
+    count = 1
     while stack:
         path, value = stack.pop()
         yield path, value
@@ -71,6 +73,9 @@ def _walk(body: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
         if len(path) >= limits.MAX_DEPTH:
             words = f"The JSON is nested deeper than {limits.MAX_DEPTH} levels."
             raise Nack(400, NackCode.MALFORMED, words, path_text(path))
+        count += len(value)
+        if count > limits.MAX_VALUES:
+            raise Nack(400, NackCode.TOO_LARGE, f"The JSON holds more than {limits.MAX_VALUES} values.")
         stack.extend(((*path, key), child) for key, child in children)
 
 

@@ -3,12 +3,14 @@
 import io
 import json
 import time
+import tracemalloc
 
 import pytest
 
 from audit import clock
-from beckn import participants
+from beckn import parsing, participants
 from beckn.models import Inbox
+from beckn.nacks import Nack
 from tests.bap import Bap
 from tests.beckn.conftest import encode, is_ack, journalled, message, nack, nothing_kept, register
 
@@ -178,6 +180,19 @@ def test_a_chunked_body_is_read_up_to_the_limit(bap, client):
             **{"wsgi.input": io.BytesIO(body)},
         )
         assert answer.status_code == status
+
+
+def test_a_megabyte_of_zeros_in_the_depth_costs_no_hundred_megabytes():
+    raw = b'{"a":' * 30 + b"[" + b"0," * 500_000 + b"0]" + b"}" * 30
+    tracemalloc.start()
+    try:
+        with pytest.raises(Nack, match="more than") as refused:
+            parsing.parse(raw, "application/json")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert refused.value.code == "TOO_LARGE"
+    assert peak < 40_000_000
 
 
 def test_an_unknown_action_and_another_method_are_refused(bap, post, client):
