@@ -86,6 +86,20 @@ _FULFILLMENT = _object(
         ),
     }
 )
+_LIMIT: Schema = {"type": ["number", "boolean", "string", "null"], "maxLength": 100}
+#: They are signed into the consent's credential as they come: short names and plain values, or lists of such.
+_LIMITS: Schema = {
+    "type": "object",
+    "maxProperties": 20,
+    "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_]{0,39}$"},
+    "additionalProperties": {
+        "anyOf": [
+            _LIMIT,
+            _list(_LIMIT, most=20),
+            _list({"type": "object", "maxProperties": 10, "additionalProperties": _LIMIT}, most=20),
+        ]
+    },
+}
 _CONSENT = _object(
     {
         "type": _ID,
@@ -95,7 +109,7 @@ _CONSENT = _object(
         "textDigest": _TEXT,
         "locale": _TEXT,
         "meters": _list(_ID, most=MAX_METERS),
-        "limits": {"type": "object", "maxProperties": 20},
+        "limits": _LIMITS,
     },
     required=["type", "granted"],
 )

@@ -200,6 +200,45 @@ def test_consents_are_read_with_their_words_and_limits() -> None:
     assert (grant.locale, grant.meters, grant.limits) == ("hi", ("umid-001",), {"maxEvents": 10})
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {
+            "maxDischargeKw": 5.5,
+            "overrideAllowed": True,
+            "departBy": "07:30",
+            "windows": [{"from": "22:00", "to": "06"}],
+        },
+        {"windows": ["22:00-06:00"], "minSocPct": None},
+    ],
+)
+def test_limits_of_a_consent_are_short_names_and_plain_values(limits: dict[str, Any]) -> None:
+    body = an_order(consents=[{"type": "DER_CONTROL", "granted": True, "limits": limits}])
+
+    assert onboarding.validate("confirm", body) is None
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"a": "x" * 101},
+        {"a": {"b": 1}},
+        {"a": [{"b": [1]}]},
+        {"a": [0] * 21},
+        {"x" * 41: 1},
+        {"name of a person": 1},
+        {f"n{number}": 1 for number in range(21)},
+    ],
+)
+def test_limits_that_would_make_a_credential_of_anything_are_refused(limits: dict[str, Any]) -> None:
+    # They are signed into the credential as they come, and a credential that we issue has to be one that we take.
+    body = an_order(consents=[{"type": "DER_CONTROL", "granted": True, "limits": limits}])
+
+    found = onboarding.validate("confirm", body)
+
+    assert found is not None and found.path.startswith("message.order.orderAttributes.consents[0].limits")
+
+
 def test_the_guide_s_consent_revocation_is_read() -> None:
     body = sample("update-request-consent-revocation")
 
