@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from audit import clock
-from beckn import identities, profiles, sealing
+from beckn import contexts, identities, profiles, sealing
 from beckn.messages import Received, wire_instant
 from beckn.models import Inbox, Outbox, Participant, State
 from beckn.outgoing import TTL, write
@@ -81,7 +81,8 @@ class Door:
         if participant is None:
             return None
         us = identities.owner()
-        uri = bap_uri or participant.url
+        # The address of an order may be years old, and its BAP may have moved since: then the registered one counts.
+        uri = bap_uri if contexts.is_under(bap_uri, participant.url) else participant.url
         context = {
             "version": version,
             "action": action,

@@ -118,11 +118,20 @@ def test_after_a_day_the_message_is_stuck_and_the_journal_says_so(bap):
 
 @pytest.mark.parametrize("uri", ["https://evil.example/collect", "http://127.0.0.1:1/bap", "ftp://x/bap"])
 def test_nothing_is_sent_beside_the_registered_address(bap, uri):
-    row = tell(bap, bap_uri=uri)
+    row = tell(bap)
+    Outbox.objects.filter(pk=row.pk).update(uri=uri)
     tasks.drain()
     row.refresh_from_db()
     assert row.state == "WAITING"
     assert "registered" in row.last_error
+
+
+def test_a_bap_that_moved_since_its_order_hears_news_at_its_new_address(bap):
+    row = tell(bap, bap_uri="https://where-it-was.example/bap")
+    tasks.drain()
+    row.refresh_from_db()
+    assert row.state == "DONE"
+    assert bap.callbacks[0].context["bap_uri"] == bap.uri
 
 
 def test_a_suspended_participant_gets_nothing(bap):
