@@ -121,8 +121,11 @@ def read_entry(entry: Any, subscriber_id: str, key_id: str) -> Entry | None:
         public_key = str(entry["signing_public_key"])
         read_public_key(public_key)
         url = str(entry.get("url") or entry.get("subscriber_url") or "")
-        if not url.startswith(("https://", "http://")) or len(url) > 2048:
+        if not url.startswith(("https://", "http://")) or len(url) > 2048 or not url.isprintable():
             raise ValueError("no usable url")
+        if any(mark in url for mark in " ?#@\\"):
+            raise ValueError("a url with a query or a user")
+        domain = str(entry.get("domain") or "")[:255]
         return Entry(
             subscriber_id=subscriber_id,
             key_id=key_id,
@@ -131,7 +134,7 @@ def read_entry(entry: Any, subscriber_id: str, key_id: str) -> Entry | None:
             public_key=public_key,
             valid_from=_moment(entry.get("valid_from")),
             valid_until=_moment(entry.get("valid_until")),
-            domain=str(entry.get("domain") or ""),
+            domain=domain if domain.isprintable() else "",
         )
     except (KeyError, ValueError) as problem:
         log.warning("an entry of the registry is not usable", extra={"subscriber": subscriber_id, "why": str(problem)})

@@ -95,6 +95,18 @@ def test_a_registry_that_is_down_is_not_a_bad_signature(stranger, directory, pos
     assert len(directory.asked) == 1, "a registry that is down is left alone for a moment"
 
 
+@pytest.mark.parametrize("url", ["https://a\x00b/", "https://user@a.example/", "https://a.example/?q=1", "ftp://a/", 7])
+def test_an_entry_without_a_usable_address_is_no_entry(stranger, directory, post, url):
+    directory.knows(stranger, url=url)
+    assert nack(post(stranger, message(stranger)))[:2] == (401, "KEY_UNKNOWN")
+
+
+def test_a_domain_that_no_row_could_hold_does_not_stop_the_message(stranger, directory, post):
+    directory.knows(stranger, domain="a\x00b")
+    assert is_ack(post(stranger, message(stranger)))
+    assert participants.registered(stranger.subscriber_id).domains == []
+
+
 def test_nonsense_in_the_list_is_no_entry(stranger, directory, post):
     directory.mode = "list-of-nonsense"
     assert nack(post(stranger, message(stranger)))[:2] == (401, "KEY_UNKNOWN")
