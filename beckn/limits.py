@@ -84,19 +84,22 @@ def journal_of_all() -> Budget:
 
 
 def source_of(request: HttpRequest) -> str:
-    """Return the sender's address, an IPv6 one as its /64 network.
-
-    X-Forwarded-For counts only as far as our own proxies (PROXY_NETWORKS) wrote it.
-    """
-    hops = [each.strip() for each in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if each.strip()]
-    address = _address(request.META.get("REMOTE_ADDR", ""))
-    while address is not None and hops and is_in(address, settings.PROXY_NETWORKS):
-        address = _address(hops.pop())
+    """Return the sender's address, an IPv6 one as its /64 network."""
+    address = address_of(request)
     if address is None:
         return "unknown"
     if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+def address_of(request: HttpRequest) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the sender's address. X-Forwarded-For counts only as far as our own proxies (PROXY_NETWORKS) wrote it."""
+    hops = [each.strip() for each in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if each.strip()]
+    address = _address(request.META.get("REMOTE_ADDR", ""))
+    while address is not None and hops and is_in(address, settings.PROXY_NETWORKS):
+        address = _address(hops.pop())
+    return address
 
 
 def is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: object) -> bool:

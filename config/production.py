@@ -36,6 +36,10 @@ def refusals(env: Env) -> list[str]:
 def _switches(env: Env) -> list[str]:
     rules = {
         "BECKN_REQUIRE_SIGNATURE: unsigned messages are for a sandbox": not env.BECKN_REQUIRE_SIGNATURE,
+        # Without either, whoever calls from this machine is believed, and a proxy calls for everybody.
+        "BECKN_ADAPTER_SECRET: an adapter shows it (or name its networks in BECKN_ADAPTER_SOURCES)": (
+            env.BECKN_MODE == "adapter" and not (env.BECKN_ADAPTER_SECRET or env.BECKN_ADAPTER_SOURCES)
+        ),
         "BECKN_TTL_POLICY: off is for a sandbox; wants log or nack": env.BECKN_TTL_POLICY == "off",
         "RUN_WORKER_IN_WEB: start worker processes": env.RUN_WORKER_IN_WEB,
         "TESTS_WRAP_IN_TRANSACTIONS: is for the test run": env.TESTS_WRAP_IN_TRANSACTIONS,

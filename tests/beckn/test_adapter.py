@@ -88,6 +88,12 @@ def test_nobody_but_the_adapter_may_speak(adapter, bap, post, settings):
     assert is_ack(post(bap, message(bap), HTTP_X_ADAPTER_SECRET="s" * 32))
 
 
+def test_a_stranger_who_comes_through_our_own_proxy_is_not_the_adapter(adapter, bap, post, settings):
+    settings.PROXY_NETWORKS = ["127.0.0.0/8"]
+    assert nack(post(bap, message(bap), HTTP_X_FORWARDED_FOR="203.0.113.9"))[:2] == (403, "NOT_ALLOWED")
+    assert is_ack(post(bap, message(bap)))
+
+
 def test_a_suspended_participant_is_refused_behind_an_adapter(adapter, bap, post):
     from audit import clock
 

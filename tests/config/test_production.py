@@ -41,6 +41,13 @@ def test_unsigned_messages_are_refused():
     assert "BECKN_REQUIRE_SIGNATURE" in refused(BECKN_REQUIRE_SIGNATURE="false")
 
 
+def test_an_adapter_that_anybody_on_this_machine_could_be_is_refused():
+    adapter = {"BECKN_MODE": "adapter", "BECKN_ADAPTER_URL": "https://adapter.example.org"}
+    assert "BECKN_ADAPTER_SECRET" in refused(**adapter)
+    assert refused(**adapter, BECKN_ADAPTER_SECRET="s" * 32) == ""
+    assert refused(**adapter, BECKN_ADAPTER_SOURCES="192.0.2.7/32") == ""
+
+
 def test_a_ttl_policy_that_is_off_is_refused():
     assert "BECKN_TTL_POLICY" in refused(BECKN_TTL_POLICY="off")
 
