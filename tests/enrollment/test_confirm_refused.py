@@ -9,23 +9,18 @@ from typing import Any
 import pytest
 
 from enrollment import lifecycle
-from enrollment.commands import Assistance, Authority, ConsentGrant
-from enrollment.models import Consent, Enrollment
+from enrollment.commands import Authority
+from enrollment.models import Enrollment
 from enrollment.results import Confirmed, Ended, Prepared, Withdrawn
 from tests.enrollment.utility import as_configured
 from tests.enrollment.world import World, at, code, journal, live_claims, the_case
 from tests.factories import (
     BINA,
-    DER_CONTROL,
-    FLEX,
     NOON,
     OTHER_FLEX,
     PORTAL,
-    RESEARCH,
     SIGNED_IN,
-    UTILITY_A,
     a_program,
-    consent_text,
     holder,
     meter,
 )
@@ -320,179 +315,6 @@ def test_what_the_customer_has_proven_at_the_init_needs_no_right_to_speak_at_the
     world.prepare(authority=SIGNED_IN)
 
     assert isinstance(world.confirm(authority=Authority(PORTAL, ())), Confirmed)
-
-
-# --- consents (decisions 7, 34, 35) ----------------------------------------------------------------------------------
-
-
-def explicit(**changes: Any) -> None:
-    a_program(**{"consent_capture": "EXPLICIT", **changes})
-
-
-def given(consent_type: str = "DATA_COLLECTION", **changes: Any) -> ConsentGrant:
-    return ConsentGrant(**{"type": consent_type, "granted": True, **changes})
-
-
-def test_a_required_consent_that_nobody_gave_is_asked_for(bare_world: World) -> None:
-    explicit()
-    bare_world.prepare()
-
-    result = bare_world.confirm()
-
-    assert code(result) == "CONSENT_REQUIRED" and result.refusal.details == {"missing": ["DATA_COLLECTION"]}
-    still_ready()
-
-
-def test_a_required_consent_that_was_denied_is_asked_for_even_where_confirming_would_grant_it(world: World) -> None:
-    world.prepare()
-
-    assert code(world.confirm(consents=(given(granted=False),))) == "CONSENT_REQUIRED"
-
-
-def test_an_explicit_consent_is_recorded_with_its_words(bare_world: World) -> None:
-    explicit()
-    bare_world.prepare()
-
-    bare_world.confirm(consents=(given(limits={"maxDays": 30}),))
-
-    consent = Consent.objects.get()
-    assert (consent.basis, consent.text_version, consent.locale) == ("EXPLICIT", "1", "en")
-    assert consent.text_digest == consent.enrollment.program_version.program.consent_texts.get().digest
-
-
-def test_control_is_never_granted_by_confirming_alone(bare_world: World) -> None:
-    a_program(required_consents=[DER_CONTROL])
-    bare_world.prepare()
-
-    assert code(bare_world.confirm()) == "CONSENT_REQUIRED"
-    assert isinstance(bare_world.confirm(consents=(given("DER_CONTROL"),)), Confirmed)
-
-
-def test_an_optional_consent_is_not_granted_by_silence(bare_world: World) -> None:
-    a_program(required_consents=[RESEARCH])
-    bare_world.enrolled(1)
-
-    assert not Consent.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"text_digest": "sha256:" + "0" * 64}, {"text_version": "2"}, {"text_version": "9" * 400}],
-)
-def test_words_that_are_not_ours_are_not_agreed_to(world: World, wrong: dict[str, str]) -> None:
-    world.prepare()
-
-    result = world.confirm(consents=(given(**wrong),))
-
-    assert code(result) == "CONSENT_REQUIRED" and "not the program's" in result.refusal.sentence
-    still_ready()
-
-
-def test_the_language_that_was_shown_is_the_one_recorded(world: World) -> None:
-    assert world.version is not None
-    hindi = consent_text(world.version, "DATA_COLLECTION", "hi", "आप अनुमति देते हैं।")
-    world.prepare()
-
-    world.confirm(consents=(given(text_version="1", text_digest=hindi.digest, locale="x" * 300),))
-
-    assert (Consent.objects.get().locale, Consent.objects.get().text_digest) == ("hi", hindi.digest)
-
-
-def test_a_required_consent_for_some_meters_only_does_not_cover_the_others(world: World) -> None:
-    world.utility.knows(meter("umid-002"))
-    world.prepare(world.application(1, "umid-001", "umid-002"))
-    for_one = (given(meters=("umid-001",)),)
-
-    assert code(world.confirm(consents=for_one)) == "CONSENT_REQUIRED"
-    assert isinstance(world.confirm(consents=for_one, meters=("umid-001",)), Confirmed)
-
-
-def test_a_consent_for_somebody_else_s_meters_covers_none(bare_world: World) -> None:
-    explicit()
-    bare_world.prepare()
-
-    assert code(bare_world.confirm(consents=(given(meters=("umid-777",)),))) == "CONSENT_REQUIRED"
-
-
-# --- agencies (decision 48) ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def agency(world: World) -> None:
-    from audit.log import SYSTEM
-    from identity import agencies
-    from tests.factories import LONG_AGO
-
-    details = agencies.Details(
-        name="Agency",
-        certified_from=LONG_AGO,
-        certified_until=at(2027, 1, 1),
-        utilities=(UTILITY_A,),
-        programs=(FLEX,),
-        participants=("ea-portal.example.com",),
-        operators=(agencies.Operator("op-1"), agencies.Operator("op-2", NOON - timedelta(days=1))),
-    )
-    agencies.add("ea-001", details, actor=SYSTEM, at=NOON)
-
-
-EA = "ea-portal.example.com"
-FOR_EA = Authority(EA, ("*",))
-
-
-def test_a_certified_agency_enrols_and_is_kept_with_the_case(world: World, agency: None) -> None:
-    by = Assistance("ea-001", "op-1")
-    world.prepare(world.application(bap_id=EA, assisted_by=by), authority=FOR_EA)
-
-    result = world.confirm(bap_id=EA, assisted_by=by, authority=FOR_EA)
-
-    assert isinstance(result, Confirmed)
-    assert (the_case().agency_id, the_case().operator_id) == ("ea-001", "op-1")
-
-
-@pytest.mark.parametrize(
-    ("named", "sender", "now"),
-    [
-        (Assistance("ea-999", "op-1"), EA, NOON),
-        (Assistance("ea-001", "op-2"), EA, NOON),
-        (Assistance("ea-001", "op-9"), EA, NOON),
-        (Assistance("ea-001", "op-1"), PORTAL, NOON),
-        (Assistance("ea-001", "op-1"), EA, at(2027, 1, 1)),
-        (None, EA, NOON),
-    ],
-    ids=["unknown", "lapsed operator", "unknown operator", "not bound to the sender", "lapsed agency", "none named"],
-)
-def test_an_agency_that_does_not_hold_is_not_certified(
-    world: World, agency: None, named: Assistance | None, sender: str, now: Any
-) -> None:
-    command = world.application(bap_id=sender, assisted_by=named)
-
-    result = world.prepare(command, authority=Authority(sender, ("*",)), now=now)
-
-    assert code(result) == "EA_NOT_CERTIFIED" and result.refusal.field == "assisted_by"
-    assert world.utility.asked == []
-
-
-def test_an_agency_acts_only_at_its_utilities_also_where_the_meter_s_is_not_named(world: World, agency: None) -> None:
-    a_program(OTHER_FLEX, utilities=[])
-    by = Assistance("ea-001", "op-1")
-    nowhere_named = world.application(bap_id=EA, assisted_by=by, program_id=OTHER_FLEX)
-    nowhere_named = replace(nowhere_named, meters=(replace(nowhere_named.meters[0], utility_id=""),))
-
-    assert code(world.prepare(nowhere_named, authority=FOR_EA)) == "EA_NOT_CERTIFIED"
-
-
-def test_an_agency_suspended_between_init_and_confirm_is_refused_and_the_order_stays(
-    world: World, agency: None
-) -> None:
-    from audit.log import SYSTEM
-    from identity import agencies
-
-    by = Assistance("ea-001", "op-1")
-    world.prepare(world.application(bap_id=EA, assisted_by=by), authority=FOR_EA)
-    agencies.suspend("ea-001", reason="complaints", actor=SYSTEM, at=NOON)
-
-    assert code(world.confirm(bap_id=EA, assisted_by=by, authority=FOR_EA)) == "EA_NOT_CERTIFIED"
-    still_ready()
 
 
 # --- cancel ----------------------------------------------------------------------------------------------------------
