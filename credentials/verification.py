@@ -90,13 +90,19 @@ class Recheck:
 
 
 def verify_presented(
-    items: Sequence[Presented], *, subject_did: str | None, now: datetime, wait_seconds: float = 12.0
+    items: Sequence[Presented],
+    *,
+    subject_did: str | None,
+    now: datetime,
+    wait_seconds: float = 12.0,
+    maximum_bytes: int = tokens.MAXIMUM_BYTES,
 ) -> list[Verdict]:
     """Check each credential, in the order given. `subject_did` is whose they must be; None leaves the holder open.
 
-    All of them together wait at most `wait_seconds` for others; what is not answered by then is retryable.
+    All of them together wait at most `wait_seconds` for others; what is not answered by then is retryable. A longer
+    one than `maximum_bytes` is MALFORMED: a message carries short ones, ours of 500 meters is longer.
     """
-    read = [_read(item) for item in items]
+    read = [_read(item, maximum_bytes) for item in items]
     known = trust.entries_for([token.issuer for token in read if isinstance(token, tokens.Token)], at=now)
     deadline = Deadline(wait_seconds)
     return [
@@ -105,9 +111,9 @@ def verify_presented(
     ]
 
 
-def asks_others(item: Presented) -> bool:
+def asks_others(item: Presented, *, maximum_bytes: int = tokens.MAXIMUM_BYTES) -> bool:
     """Whether checking this credential may have to wait for another issuer's answers."""
-    read = _read(item)
+    read = _read(item, maximum_bytes)
     return isinstance(read, tokens.Token) and read.issuer != settings.ISSUER_DID
 
 
@@ -130,11 +136,11 @@ def _recheck(
     return Recheck("")
 
 
-def _read(item: Presented) -> tokens.Token | Disbelieved:
+def _read(item: Presented, maximum_bytes: int) -> tokens.Token | Disbelieved:
     try:
         if item.format not in FORMATS:
             raise Disbelieved(Reason.MALFORMED, "the format is not VC-JWT")
-        return tokens.read(item.data)
+        return tokens.read(item.data, maximum_bytes=maximum_bytes)
     except Disbelieved as failed:
         return failed
 

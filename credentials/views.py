@@ -76,7 +76,7 @@ def _verify_posted(request: HttpRequest) -> HttpResponse:
     except NothingToVerify as error:
         return JsonResponse(reports.nothing(str(error)), status=400)
     item = Presented("", "", "", data)
-    if not asks_others(item):
+    if not asks_others(item, maximum_bytes=MAXIMUM_BODY):
         return _judged(request, item)
     if not _asking_others.acquire(blocking=False):
         response = problem(503, "Too many credentials are being checked. Please try again in a moment.")
@@ -89,7 +89,7 @@ def _verify_posted(request: HttpRequest) -> HttpResponse:
 
 
 def _judged(request: HttpRequest, item: Presented) -> HttpResponse:
-    (verdict,) = verify_presented([item], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS)
+    verdict = _verdict(item)
     return _answer(request, reports.of_presented(verdict), 200, verdict)
 
 
@@ -120,7 +120,15 @@ def _may_read(request: HttpRequest, row: IssuedCredential) -> bool:
 
 def _own_verdict(row: IssuedCredential) -> Verdict:
     held = Presented(row.url, "", "VC-JWT", _body(row, Form.JWT_1_1))
-    return verify_presented([held], subject_did=None, now=clock.now())[0]
+    return _verdict(held)
+
+
+def _verdict(item: Presented) -> Verdict:
+    # Our own credential of an order of 500 meters is longer than what a message may carry of others.
+    (verdict,) = verify_presented(
+        [item], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS, maximum_bytes=MAXIMUM_BODY
+    )
+    return verdict
 
 
 def _row(credential_id: UUID | None) -> IssuedCredential | None:

@@ -312,6 +312,17 @@ def test_whoever_holds_the_credential_may_post_it_in_any_form(
     assert response["Access-Control-Allow-Origin"] == "*" and response["Cache-Control"] == "no-store"
 
 
+def test_our_own_credential_of_five_hundred_meters_can_be_checked(ready: None, client: Client) -> None:
+    now = clock.now()
+    meters = [f"IN-KA-BESCOM-0000-1111-2222-{number:09d}" for number in range(500)]
+    claims = {**consent().claims, "meters": meters}
+    new = consent(claims=claims, valid_from=now - timedelta(days=1), valid_until=now + timedelta(days=365))
+    (long,) = services.issue([new], now=now)
+    assert len(long.jwt) > 16 * 1024
+    assert client.get(path_of(long.verification_url)).json()["code"] == "VERIFIED"
+    assert client.post("/verify", long.jwt, content_type="application/jwt").json()["code"] == "VERIFIED"
+
+
 def test_posting_needs_no_cookie_and_no_csrf_token(issued: services.Issued) -> None:
     strict = Client(enforce_csrf_checks=True)
     assert strict.post("/verify", issued.jwt, content_type="application/jwt").status_code == 200
