@@ -5,6 +5,7 @@ Writers behind enrollment.services. Source: onboarding guide 17.6, decisions 8, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -107,7 +108,7 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
-        if enrollment is None or enrollment.state not in LIVE_ENROLLMENT_STATES:
+        if enrollment is None or not _is_live(enrollment, now):
             refusal = Refusal(
                 Code.NOT_POSSIBLE_NOW,
                 "There is no live enrolment to consent for.",
@@ -118,10 +119,14 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         live = {c.consent_type: c for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
         umids = list(enrollment.meters.values_list("umid", flat=True))
         ders = list(enrollment.ders.values_list("der_ref", flat=True))
-        grants = [g for g in command.consents if g.type not in live]
-        agreed = agreed_consents(enrollment.program_version, grants, umids, ders, now=now, only_given=True)
-        if isinstance(agreed, Refusal):
-            return refused(case, agreed, actor, now, also_write, command.order.transaction_id)
+        kept = [live[g.type] for g in command.consents if g.granted and g.type in live]
+        to_be_kept = {c.consent_type for c in kept if c.revoke_scheduled_for is not None}
+        grants = [g for g in command.consents if g.type not in live or g.type in to_be_kept]
+        found = agreed_consents(enrollment.program_version, grants, umids, ders, now=now, only_given=True)
+        if isinstance(found, Refusal):
+            return refused(case, found, actor, now, also_write, command.order.transaction_id)
+        agreed = tuple(c for c in found if c.type not in live)
+        _take_planned_revocations_back([live[each] for each in sorted(to_be_kept)], enrollment, actor, now)
         issued = credentials.issue(
             [
                 credentials.NewCredential(
@@ -153,6 +158,26 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         result = ConsentsGranted(order.with_enrollment(replace(order.enrollment, consents=consents)), granted, now)
         also_write(result)
     return result
+
+
+def _is_live(enrollment: Enrollment, now: datetime) -> bool:
+    """A live state is not enough: the clock's job may be a second behind the end."""
+    ends_at = enrollment.period.upper
+    return enrollment.state in LIVE_ENROLLMENT_STATES and (ends_at is None or ends_at > now)
+
+
+def _take_planned_revocations_back(
+    consents: Sequence[Consent], enrollment: Enrollment, actor: Actor, now: datetime
+) -> None:
+    """Whoever grants again what they had planned to withdraw has changed their mind: the consent stays."""
+    for consent in consents:
+        consent.revoke_scheduled_for, consent.revocation_reason, consent.claimed_revoked_at = None, "", ""
+        consent.save()
+        ConsentEvent.objects.create(
+            consent=consent, event="REVOCATION_DROPPED", at=now, actor_kind=actor.kind, actor_id=actor.id
+        )
+    if consents:
+        record(Action.CONSENT_GRANTED, enrollment, actor, now, {"kept": [c.consent_type for c in consents]})
 
 
 def _resume_if_consents_are_complete(enrollment: Enrollment, actor: Actor, now: datetime) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from audit.models import Event
 from credentials.models import IssuedCredential, StatusChange
+from enrollment import lifecycle
 from enrollment.commands import ConsentGrant
 from enrollment.models import Claim, Consent, ConsentEvent
 from enrollment.results import ConsentsGranted, ConsentWithdrawn
@@ -177,6 +178,28 @@ def test_a_withdrawal_from_a_date_to_come_waits_for_it(world: World) -> None:
     assert credential("CONSENT").revoked_at is None
     event = Event.objects.filter(action="consent.revoked").get()
     assert event.details["effective_at"] == LATER.isoformat()
+
+
+def test_a_consent_granted_again_before_its_planned_withdrawal_stays(world: World) -> None:
+    world.enrolled(1)
+    world.withdraw_consent(effective_at=LATER)
+
+    result = world.grant_consents(consents=(granted(),), now=NOON + timedelta(days=1))
+
+    assert isinstance(result, ConsentsGranted)
+    assert [(c.state, c.revoke_scheduled_for) for c in result.granted] == [("GRANTED", None)]
+    lifecycle.turn_the_clock(LATER)
+    assert Consent.objects.get().state == "GRANTED"
+    assert ConsentEvent.objects.latest("pk").event == "REVOCATION_DROPPED"
+
+
+def test_nothing_is_granted_after_the_end_although_the_clocks_job_is_late(bare_world: World) -> None:
+    a_program(required_consents=[DATA_COLLECTION, RESEARCH])
+    bare_world.enrolled(1, ends_at=LATER)
+
+    result = bare_world.grant_consents(consents=(granted("RESEARCH"),), now=LATER)
+
+    assert code(result) == "NOT_POSSIBLE_NOW"
 
 
 def test_a_planned_withdrawal_may_be_made_at_once(world: World) -> None:
