@@ -62,6 +62,19 @@ def gather(
     return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts), presented)
 
 
+def unverifiable_hints(existing: Sequence[PresentedCredential], *, subject_did: str, now: datetime) -> tuple[str, ...]:
+    """A sentence for each enrolment the applicant says to have that could not be verified (decision 3).
+
+    They are hints: our own records decide, and one that fails is never a pass or a block.
+    """
+    hints = [verification.Presented(c.credential_id, c.type, c.format, c.data) for c in existing]
+    return tuple(
+        f"The existing enrollment {verdict.credential_id} could not be verified ({verdict.reason}) and does not count."
+        for verdict in verification.verify_presented(hints, subject_did=subject_did, now=now, wait_seconds=3.0)
+        if not verdict.ok
+    )
+
+
 def with_subject_kind(facts: Facts, criteria: Iterable[Mapping[str, Any]], subject_did: str) -> Facts:
     """Whether the subject is a person or an organisation, looked up only where the program asks."""
     if not any(criterion["kind"] == "SUBJECT_KIND" for criterion in criteria):

@@ -7,7 +7,7 @@ spec domain 3, decisions 1, 31, 36, 38, 40, 56.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import Period, agree
 from enrollment.eligibility import evaluate, proven_meters
 from enrollment.facts import METER_OWNERSHIP, Decision, Facts
-from enrollment.gathering import Gathered, gather, with_subject_kind
+from enrollment.gathering import Gathered, gather, unverifiable_hints, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     AlsoWrite,
@@ -62,6 +62,7 @@ class _Checked:
     gathered: Gathered
     decision: Decision
     now: datetime
+    hints: tuple[str, ...] = ()
 
     @property
     def facts(self) -> Facts:
@@ -125,7 +126,10 @@ def prepare(
         authority=authority,
         now=now,
     )
-    checked = _Checked(command, authority, version, period, gathered, decision, now)
+    hints: tuple[str, ...] = ()
+    if command.existing and decision.refusal is None:
+        hints = unverifiable_hints(command.existing, subject_did=subject_did, now=now)
+    checked = _Checked(command, authority, version, period, gathered, decision, now, hints)
     return _commit(checked, actor, also_write, is_retry=is_retry)
 
 
@@ -199,7 +203,7 @@ def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite, *, is_retry:
         case.save()
         CaseCheck.objects.bulk_create(_checks(checked, case, result))
         presented.remember(checked.gathered.presented, checked.gathered.verdicts, now=now)
-        log.record_all([_line(checked, case, result, actor)])
+        log.record_all(_lines(checked, case, result, actor))
         also_write(result)
     return result
 
@@ -376,8 +380,9 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
         conflicts=seen.found,
         findings=decision.findings,
         missing=decision.missing,
-        warnings=decision.warnings,
-        requirements=_with_status(catalog.requirements(checked.version), decision),
+        warnings=(*decision.warnings, *checked.hints),
+        requirements=_with_status(catalog.requirements(checked.version), checked, seen.free),
+        are_conflicts_checked=checked.shows_ownership,
     )
 
 
@@ -434,8 +439,13 @@ def _credential_lines(checked: _Checked) -> tuple[CredentialLine, ...]:
     return tuple(lines)
 
 
-def _with_status(requirements: Requirements, decision: Decision) -> Requirements:
-    """`requiredCredentials[]` with PROVIDED or MISSING, and where a provided one came from (decision 36)."""
+def _with_status(requirements: Requirements, checked: _Checked, umids: Sequence[str]) -> Requirements:
+    """The requirements as far as the application shows them.
+
+    `requiredCredentials[]` with PROVIDED or MISSING, and where a provided one came from (decision 36);
+    `requiredConsents[]` with the meters that a grant is to cover and whose grant it is (decision 34).
+    """
+    decision = checked.decision
     missing = {m.type for m in decision.missing}
     listed = [dict(c) for c in requirements.credentials]
     for type_ in missing - {c["type"] for c in listed}:
@@ -446,10 +456,12 @@ def _with_status(requirements: Requirements, decision: Decision) -> Requirements
             c["source"] = decision.sources[c["type"]]
         elif c["status"] == "PROVIDED":
             c["status"] = "NOT_NEEDED"
-    return Requirements(requirements.criteria, tuple(listed), requirements.consents, requirements.documents)
+    grantor = checked.command.subject_did or checked.authority.proven_subject
+    consents = tuple({**c, "meters": list(umids), "grantor": grantor} for c in requirements.consents)
+    return Requirements(requirements.criteria, tuple(listed), consents, requirements.documents)
 
 
-def _checks(checked: _Checked, case: EnrollmentCase, result: Result) -> list[CaseCheck]:
+def _checks(checked: _Checked, case: EnrollmentCase, result: Prepared | Refused) -> list[CaseCheck]:
     now = checked.now
 
     def check(
@@ -469,13 +481,36 @@ def _checks(checked: _Checked, case: EnrollmentCase, result: Result) -> list[Cas
     ]
     if isinstance(result, Prepared):
         rows += [check("REQUIRED_CREDENTIAL", m.target, False, "MISSING", {"type": m.type}) for m in result.missing]
+    if isinstance(result, Prepared) and result.are_conflicts_checked and not result.conflicts:
         rows.append(check("CONFLICTS", "", True))
-    elif isinstance(result, Refused):
-        rows += [
-            check("CONFLICTS", c.reference, False, c.rule.value, {"enrollment": c.enrollment_id})
-            for c in result.conflicts
-        ]
+    rows += [
+        check("CONFLICTS", c.reference, False, c.rule.value, {"enrollment": c.enrollment_id}) for c in result.conflicts
+    ]
     return rows
+
+
+def _lines(checked: _Checked, case: EnrollmentCase, result: Prepared | Refused, actor: Actor) -> list[Line]:
+    """What was done, line by line, and last what became of the application (spec domain 5)."""
+    outcome, facts = _line(checked, case, result, actor), checked.facts
+
+    def done(action: Action, **details: Any) -> Line:
+        return replace(outcome, action=action, after=None, details=details)
+
+    lines = []
+    if facts.evidence:
+        reasons = [line.reason for line in _credential_lines(checked)]
+        failed = [reason for reason in reasons if reason]
+        lines.append(done(Action.PRESENTED_CHECKED, verified=reasons.count(""), failed=failed))
+    if facts.meters:
+        utilities = sorted({m.utility_id for m in facts.meters.values()})
+        lines.append(done(Action.METER_RESOLVED, meters=len(facts.meters), utilities=utilities))
+    if facts.ders:
+        lines.append(done(Action.DER_RESOLVED, ders=len(facts.ders)))
+    if result.are_conflicts_checked if isinstance(result, Prepared) else result.stage is Stage.CONFLICTS:
+        lines.append(done(Action.CONFLICT_CHECKED, rules=[c.rule.value for c in result.conflicts]))
+    if case.state == CaseState.READY:
+        lines.append(done(Action.HOLD_PLACED, minutes=checked.version.hold_minutes))
+    return [*lines, outcome]
 
 
 def _line(checked: _Checked, case: EnrollmentCase, result: Result, actor: Actor) -> Line:

@@ -137,7 +137,10 @@ class Requirements:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The application is READY, or NEEDS_INPUT with what is `missing`."""
+    """The application is READY, or NEEDS_INPUT with what is `missing`.
+
+    Conflicts are looked for, and told, only where the application showed whose the meters are.
+    """
 
     order: Order
     checked_at: datetime
@@ -147,6 +150,7 @@ class Prepared:
     missing: tuple[MissingCredential, ...] = ()
     warnings: tuple[str, ...] = ()
     requirements: Requirements = field(default_factory=Requirements)
+    are_conflicts_checked: bool = True
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,12 @@ def read_init(
             )
             for position, c in enumerate(slots.get("credentials", []))
         ),
+        existing=tuple(
+            PresentedCredential(
+                c.get("credentialId", ""), "ProgramEnrollmentCredential", "VC-JWT", c.get("credentialData", "")
+            )
+            for c in slots.get("existingEnrollments", [])
+        ),
         starts_at=_when(attributes.get("startDate")),
         ends_at=_when(attributes.get("endDate")),
         end_as_given=attributes.get("endDate", ""),

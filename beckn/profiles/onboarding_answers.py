@@ -122,7 +122,11 @@ def _prepared(result: Prepared) -> Json:
         "beckn:orderAttributes": attributes(
             {
                 "credentialVerification": verification(result.credentials, in_full=True),
-                "conflictCheck": conflict_check(result.conflicts, result.checked_at),
+                **(
+                    {"conflictCheck": conflict_check(result.conflicts, result.checked_at)}
+                    if result.are_conflicts_checked
+                    else {}
+                ),
                 **requirements(result.requirements),
                 **rejected_meters(order.meters),
                 **({"warnings": list(result.warnings)} if result.warnings else {}),

@@ -108,6 +108,7 @@ def test_the_guide_s_consumer_becomes_an_application() -> None:
         ("vc-program-eligibility-001", "ProgramEligibilityCredential", 1),
     ]
     assert (command.starts_at, command.ends_at, command.assisted_by, command.channel) == (None, None, None, "PORTAL")
+    assert [each.credential_id for each in command.existing] == ["vc:enrollment:existing-001"]
 
 
 def test_the_guide_s_prosumer_brings_devices_with_their_certificates() -> None:

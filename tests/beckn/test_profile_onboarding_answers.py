@@ -138,6 +138,13 @@ def test_what_is_missing_is_asked_for_step_by_step() -> None:
     assert "meterId" not in second
 
 
+def test_where_nobody_looked_for_conflicts_nothing_is_said_of_them() -> None:
+    unchecked = replace(PREPARED, order=order(CaseState.NEEDS_INPUT), are_conflicts_checked=False)
+
+    assert "conflictCheck" in attributes(write("on_init", PREPARED))
+    assert "conflictCheck" not in attributes(write("on_init", unchecked))
+
+
 def test_a_rejected_meter_among_several_is_named_with_its_code() -> None:
     no = Refusal(Code.METER_NOT_FOUND, "Not found.", field="meters")
     lines = (MeterLine("umid-001", True), MeterLine("umid-002", False, MeterState.REJECTED, no))

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from enrollment.commands import Authority, DerRef
+from audit.models import Event
+from credentials import services as credentials
+from enrollment.commands import Authority, DerRef, PresentedCredential
 from enrollment.models import CaseCheck, EnrollmentCase
 from enrollment.results import Prepared, Refused, Stage
 from identity.models import Subject
 from sandbox import issuing
-from tests.enrollment.world import World, at, code, journal, live_claims, the_case
+from tests.enrollment.world import World, at, code, journal, live_claims, the_case, the_enrollment
 from tests.factories import (
     BINA,
     FLEX,
@@ -48,6 +50,45 @@ def test_a_complete_application_is_ready_and_holds_its_meter_for_half_an_hour(wo
     assert hold.hold_expires_at == NOON + timedelta(minutes=30)
     assert (hold.period.lower, hold.period.upper) == (NOON, NOON + timedelta(days=365))
     assert journal() == ["case.ready"]
+
+
+def test_the_journal_tells_what_was_done_step_by_step(world: World) -> None:
+    world.utility.knows(solar())
+    world.prepare(world.application(ders=(ten_kw_solar(),)))
+
+    steps = ["presented.checked", "meter.resolved", "der.resolved", "conflict.checked", "hold.placed", "case.ready"]
+    lines = list(Event.objects.order_by("pk"))[-len(steps) :]
+    assert [line.action for line in lines] == steps
+    assert {(line.actor_id, line.subject, line.object_id) for line in lines} == {
+        (PORTAL, str(the_case().subject_id), str(the_case().pk))
+    }
+    assert lines[0].details == {"verified": 2, "failed": []} and lines[3].details == {"rules": []}
+
+
+def test_the_consents_asked_for_name_the_meters_they_cover_and_who_grants_them(world: World) -> None:
+    world.utility.knows(meter("umid-002", holders=(holder("did:example:somebody-else"),)))
+    result = world.prepare(world.application(1, "umid-001", "umid-002"))
+
+    assert isinstance(result, Prepared)
+    assert [(c["meters"], c["grantor"]) for c in result.requirements.consents] == [(["umid-001"], RAJESH)]
+
+
+def test_an_enrolment_said_to_exist_is_a_hint_that_is_warned_of_when_it_does_not_verify(world: World) -> None:
+    unsigned = PresentedCredential("vc:existing-001", "ProgramEnrollmentCredential", "VC-JWT", "e30.e30.signature")
+    result = world.prepare(world.application(existing=(unsigned,)))
+
+    assert isinstance(result, Prepared) and the_case().state == "READY" and not result.conflicts
+    assert [w for w in result.warnings if "vc:existing-001" in w and "does not count" in w]
+
+
+def test_an_enrolment_of_ours_that_verifies_is_no_warning(world: World) -> None:
+    world.enrolled(1)
+    jwt = credentials.signed_jwt(the_enrollment(1).credential_id)
+    world.utility.knows(meter("umid-002"))
+    ours = PresentedCredential("ours", "ProgramEnrollmentCredential", "VC-JWT", jwt)
+    result = world.prepare(world.application(2, "umid-002", existing=(ours,)))
+
+    assert isinstance(result, Prepared) and result.warnings == ()
 
 
 def test_what_was_checked_is_kept_line_by_line(world: World) -> None:
@@ -237,6 +278,8 @@ def test_without_credentials_the_application_needs_input_and_holds_nothing(world
         "ProgramEligibilityCredential": "MISSING",
     }
     assert live_claims() == [] and journal() == ["case.submitted"]
+    # Nobody looked for conflicts, so nobody says that there are none.
+    assert not result.are_conflicts_checked and not CaseCheck.objects.filter(kind="CONFLICTS").exists()
 
 
 def test_what_was_missing_makes_the_same_order_ready_when_it_comes(world: World) -> None:
