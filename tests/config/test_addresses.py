@@ -2,10 +2,14 @@
 
 import pytest
 from django.core.exceptions import SuspiciousOperation
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
+from audit import clock
+from audit.log import SYSTEM, Action, record
 from config import urls
 from credentials import bootstrap
 
@@ -83,6 +87,14 @@ def test_without_an_operations_token_nobody_sees_details_in_production(visitor, 
     settings.SANDBOX = False
     settings.OPERATIONS_TOKEN = ""
     assert "checks" not in visitor.get("/readyz", headers={"Authorization": "Bearer "}).json()
+
+
+def test_metrics_count_waiting_journal_lines_without_reading_the_journal(visitor):
+    record(Action.MESSAGE_REFUSED, actor=SYSTEM, at=clock.now())
+    with CaptureQueriesContext(connection) as queries:
+        text = visitor.get("/metrics").content.decode()
+    assert "journal_unlinked_events 1.0" in text
+    assert not any("audit_logs" in query["sql"] for query in queries)
 
 
 def test_metrics_tell_what_waits_and_what_is_stuck(visitor):
