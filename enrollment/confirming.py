@@ -66,11 +66,9 @@ def confirm(
 
 
 def find_case(bap_id: str, order_id: str) -> EnrollmentCase | None:
-    return (
-        EnrollmentCase.objects.select_related("subject", "program_version__program")
-        .filter(bap_id=bap_id, order_id=order_id)
-        .first()
-    )
+    """The case of this BAP's order; who only kept the enrolment's id finds it by that (decision 9)."""
+    cases = EnrollmentCase.objects.select_related("subject", "program_version__program").filter(bap_id=bap_id)
+    return cases.filter(order_id=order_id).first() or cases.filter(enrollment__enrollment_id=order_id).first()
 
 
 # --- what can be said before anybody is asked ------------------------------------------------------------------------

@@ -21,4 +21,9 @@ def support_contact(bap_id: str, reference: str, *, is_enrollment: bool) -> dict
         version = ProgramVersion.objects.filter(state="PUBLISHED").exclude(support={}).order_by("pk").first()
     contact = {key: str(version.support.get(key, "")) for key in _KEYS} if version is not None else {}
     agency = Agency.objects.filter(agency_id=case.agency_id).first() if case is not None and case.agency_id else None
-    return {**contact, **({"agency": {"agencyId": agency.agency_id, "name": agency.name}} if agency else {})}
+    return {**contact, **({"agency": _contact_of(agency)} if agency else {})}
+
+
+def _contact_of(agency: Agency) -> dict[str, str]:
+    public = {key: str(getattr(agency, f"contact_{key}")) for key in ("phone", "email", "url", "hours")}
+    return {"agencyId": agency.agency_id, "name": agency.name, **{k: v for k, v in public.items() if v}}

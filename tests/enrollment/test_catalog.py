@@ -8,11 +8,24 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from audit.log import SYSTEM
 from enrollment import services
-from enrollment.commands import SearchPrograms, SelectProgram
+from enrollment.commands import Assistance, SearchPrograms, SelectProgram
 from enrollment.results import Refused, Selected
+from identity import agencies
 from tests.enrollment.world import World
-from tests.factories import FLEX, NOON, OTHER_FLEX, PORTAL, PROVIDER, UTILITY_A, UTILITY_B, a_program, consent_text
+from tests.factories import (
+    FLEX,
+    LONG_AGO,
+    NOON,
+    OTHER_FLEX,
+    PORTAL,
+    PROVIDER,
+    UTILITY_A,
+    UTILITY_B,
+    a_program,
+    consent_text,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -152,3 +165,14 @@ def test_support_tells_another_portal_no_more_than_the_general_contact(bare_worl
 
     assert services.support_contact("ea-portal.example.com", "order-1", is_enrollment=False) == CONTACT
     assert "agency" not in services.support_contact("ea-portal.example.com", "nowhere", is_enrollment=False)
+
+
+def test_support_names_the_agency_that_acted_with_its_public_contact(bare_world: World) -> None:
+    a_program(support=CONTACT)
+    reached = {"email": "help@agency.example", "phone": "+91 80 0000 0100", "hours": "Mon-Sat"}
+    details = agencies.Details("An agency", LONG_AGO, participants=[PORTAL], contact=reached)
+    agencies.add("ea-1", details, actor=SYSTEM, at=NOON)
+    bare_world.prepare(bare_world.application(1, assisted_by=Assistance("ea-1")))
+
+    told = services.support_contact(PORTAL, "order-1", is_enrollment=False)
+    assert told == {**CONTACT, "agency": {"agencyId": "ea-1", "name": "An agency", **reached}}

@@ -8,11 +8,22 @@ from typing import Any
 import pytest
 
 from credentials.models import IssuedCredential
-from enrollment.commands import ConsentGrant
+from enrollment import services
+from enrollment.commands import AskStatus, ConsentGrant, OrderRef
 from enrollment.models import CapCounter, Claim, ConflictPair, Consent
 from enrollment.results import Ended, Prepared, Snapshot
-from tests.enrollment.world import World, at, code, journal, live_claims, the_case, the_enrollment
-from tests.factories import DATA_COLLECTION, NOON, OTHER_FLEX, RESEARCH, a_program
+from tests.enrollment.world import (
+    World,
+    at,
+    code,
+    journal,
+    live_claims,
+    nothing,
+    portal,
+    the_case,
+    the_enrollment,
+)
+from tests.factories import DATA_COLLECTION, NOON, OTHER_FLEX, PORTAL, RESEARCH, a_program
 
 NOVEMBER, MAY, JUNE, NEXT_NOVEMBER = at(2026, 11, 1), at(2027, 5, 1), at(2027, 6, 1), at(2027, 11, 1)
 BOTH = (ConsentGrant("DATA_COLLECTION", True), ConsentGrant("RESEARCH", True))
@@ -304,3 +315,15 @@ def test_status_before_the_confirm_tells_the_application(world: World) -> None:
 
 def test_status_of_an_order_nobody_knows_is_not_found(world: World) -> None:
     assert code(world.status("nowhere")) == "ORDER_NOT_FOUND"
+
+
+def test_who_kept_only_the_enrolment_s_id_finds_the_order_by_it_and_nobody_else_does(world: World) -> None:
+    enrolled = world.enrolled(1).order.enrollment
+    assert enrolled is not None
+
+    def asked_by(bap_id: str) -> Any:
+        command = AskStatus(OrderRef(bap_id, enrolled.enrollment_id))
+        return services.status(command, actor=portal(), now=NOON, also_write=nothing)
+
+    assert asked_by(PORTAL).order.order_id == "order-1"
+    assert code(asked_by("ea-portal.example.com")) == "ORDER_NOT_FOUND"
