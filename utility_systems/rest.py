@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -21,7 +21,8 @@ from utility_systems.ports import AccountFacts, DerFacts, MeterFacts, UtilityUna
 
 log = logging.getLogger(__name__)
 
-IDS_PER_REQUEST = 100  # keeps the address below what web servers take (8 KiB)
+IDS_PER_REQUEST = 100
+CHARACTERS_PER_REQUEST = 6000  # with its path this keeps the address below what web servers take (8 KiB)
 MAX_BYTES = 4 << 20
 RETRY_AFTER_SECONDS = 60.0
 
@@ -121,7 +122,12 @@ class RestAdapter:
             self._circuit.failed()
             raise self._unavailable(system, error.reason) from error
         except answers.UnusableAnswer as error:
-            self._circuit.failed()
+            # One record that cannot be read, or one question the utility refuses, is no silence: whoever names it
+            # must not be able to take the utility away from everybody else.
+            if isinstance(error, _NoAnswer):
+                self._circuit.failed()
+            else:
+                self._circuit.succeeded()
             log.warning(
                 "A utility's answer cannot be used: utility=%s system=%s field=%s problem=%s",
                 self.utility_id,
@@ -147,18 +153,33 @@ def _once_more(call: Callable[[], client.Response]) -> client.Response:
     return call()
 
 
+class _NoAnswer(answers.UnusableAnswer):
+    """What came says nothing about the question: the utility is in trouble, or does not know us."""
+
+
 def _json(response: client.Response) -> Any:
     if response.status != 200:
-        raise answers.UnusableAnswer("status", f"is {response.status}")
+        is_about_us = response.status in (401, 403, 408, 429) or not 400 <= response.status < 500
+        kind = _NoAnswer if is_about_us else answers.UnusableAnswer
+        raise kind("status", f"is {response.status}")
     if "json" not in response.headers.get("content-type", ""):
-        raise answers.UnusableAnswer("content-type", "is not JSON")
+        raise _NoAnswer("content-type", "is not JSON")
     try:
         return response.json()
     except ValueError:
-        raise answers.UnusableAnswer("body", "is not JSON") from None
+        raise _NoAnswer("body", "is not JSON") from None
 
 
 def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
-    unique = list(dict.fromkeys(ids))
-    for start in range(0, len(unique), IDS_PER_REQUEST):
-        yield unique[start : start + IDS_PER_REQUEST]
+    """Each id once, as many at a time as fit into an address: what a stranger calls a meter may be long."""
+    some: list[str] = []
+    characters = 0
+    for each in dict.fromkeys(ids):
+        length = len(quote_plus(each)) + len("&derId=")
+        if some and (len(some) == IDS_PER_REQUEST or characters + length > CHARACTERS_PER_REQUEST):
+            yield some
+            some, characters = [], 0
+        some.append(each)
+        characters += length
+    if some:
+        yield some

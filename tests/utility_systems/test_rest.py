@@ -149,6 +149,27 @@ def test_after_repeated_silence_the_utility_is_left_alone_for_a_while_and_then_a
         assert len(server.requests) == 4
 
 
+def test_names_of_any_length_and_letters_are_asked_for_like_others(at_the_utility: RestAdapter) -> None:
+    strange = [f"{number:03}" + "\U0001f50c" * 197 for number in range(40)]
+    assert [meter.umid for meter in at_the_utility.meters([*strange, "umid-001"])] == ["umid-001"]
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "414 URI Too Long"])
+def test_a_question_the_utility_refuses_takes_it_from_nobody_else(status: str) -> None:
+    circuit = Circuit(limit=1, pause_seconds=60)
+    with serving(answering(b"{}", status=status, headers=JSON)) as server, pytest.raises(UtilityUnavailable):
+        adapter(server.url, circuit=circuit).meters(["umid-001"])
+    assert circuit.seconds_to_wait() == 0
+
+
+def test_one_record_that_cannot_be_read_takes_the_utility_from_nobody_else() -> None:
+    circuit = Circuit(limit=1, pause_seconds=60)
+    record = b'{"meters": [{"umid": "umid-001"}]}'
+    with serving(answering(record, headers=JSON)) as server, pytest.raises(UtilityUnavailable):
+        adapter(server.url, circuit=circuit).meters(["umid-001"])
+    assert circuit.seconds_to_wait() == 0
+
+
 def test_one_good_answer_closes_the_circuit() -> None:
     clock = [0.0]
     circuit = Circuit(limit=2, pause_seconds=5, clock=lambda: clock[0])
