@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import orjson
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, QuerySet
 
 from audit import clock
@@ -113,29 +114,26 @@ def wait_seconds(attempts: int) -> float:
 
 def give_up(now: datetime) -> int:
     """Mark as stuck what could not be delivered in time; an operator sees it and may retry."""
-    stuck = list(
-        Outbox.objects.filter(state=State.WAITING, give_up_at__lte=now)
-        .exclude(lease_until__gt=now)
-        .values_list("pk", "action", "last_error")[:1000]
-    )
-    if not stuck:
-        return 0
-    lines = [
-        Line(
-            Action.MESSAGE_STUCK,
-            SYSTEM,
-            now,
-            object_type="outbox",
-            object_id=str(pk),
-            details={"action": action, "error": error[:200]},
+    with transaction.atomic():
+        # Locked: what another worker delivers or gives up at this moment is not told twice, or falsely.
+        due = Outbox.objects.filter(state=State.WAITING, give_up_at__lte=now).exclude(lease_until__gt=now)
+        locked = due.select_for_update(skip_locked=True).order_by("pk")
+        stuck = list(locked.values_list("pk", "action", "last_error")[:1000])
+        lines = [
+            Line(
+                Action.MESSAGE_STUCK,
+                SYSTEM,
+                now,
+                object_type="outbox",
+                object_id=str(pk),
+                details={"action": action, "error": error[:200]},
+            )
+            for pk, action, error in stuck
+        ]
+        changed = Outbox.objects.filter(pk__in=[pk for pk, _, _ in stuck]).update(
+            state=State.STUCK, lease=None, lease_until=None
         )
-        for pk, action, error in stuck
-    ]
-    ids = [pk for pk, _, _ in stuck]
-    changed = Outbox.objects.filter(pk__in=ids, state=State.WAITING).update(
-        state=State.STUCK, lease=None, lease_until=None
-    )
-    record_all(lines)
+        record_all(lines)
     return changed
 
 

@@ -296,6 +296,30 @@ def test_many_workers_sweeping_at_once_send_every_message_once():
     assert sorted(came) == sorted(row.message_id for row in rows)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_message_that_is_taken_at_the_last_moment_is_not_called_stuck():
+    peer = Bap(subscriber_id="late.example", port=9)
+    register(peer)
+    row = tell(peer)
+    Outbox.objects.update(give_up_at=clock.now())
+
+    def give_up() -> None:
+        try:
+            delivery.give_up(clock.now())
+        finally:
+            connection.close()
+
+    with transaction.atomic():  # another worker has just heard the ACK
+        Outbox.objects.filter(pk=row.pk).update(state="DONE", done_at=clock.now())
+        at_once = threading.Thread(target=give_up)
+        at_once.start()
+        at_once.join(1)
+    at_once.join()
+    row.refresh_from_db()
+    assert row.state == "DONE"
+    assert journalled("message.stuck") == []
+
+
 @pytest.mark.parametrize(
     ("status", "body", "taken"),
     [
