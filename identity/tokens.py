@@ -74,7 +74,11 @@ def prove(
         return Unproven(TOKEN_INVALID, "userAuth carries no token.")
     try:
         tokens = _believed(str(given["accessToken"] or ""), str(given["idToken"] or ""), participant_id, now, nonce)
-        proven, least = _proven(tokens[0][1]), tokens[0][1].provider.minimum_acr
+        provider = tokens[0][1].provider
+        proven, least = _proven(tokens[0][1]), provider.minimum_acr
+        if provider.utilities and not proven.utility_id:
+            # Without this, a provider trusted for two utilities would speak for every other one, too.
+            return Unproven(TOKEN_INVALID, "The token names no utility that its provider may speak for.")
         if least and not _reaches(proven.acr, least):
             return Unproven(AUTH_REQUIRED, f"The sign-in is not strong enough; it needs acr {least}.")
         for text, token in tokens:

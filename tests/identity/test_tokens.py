@@ -299,9 +299,14 @@ def test_a_sign_in_that_is_too_weak_asks_for_a_stronger_one_and_binds_nothing(id
 
 def test_a_provider_of_several_utilities_has_to_name_one_of_its_own(idp, settings):
     settings.OIDC_PROVIDERS = [ProviderSettings(idp.issuer, utilities=("utility-a", "utility-b"))]
-    assert ask(identity=idp.token(NOW)).utility_id == ""
+    assert code(ask(identity=idp.token(NOW))) == TOKEN_INVALID
     assert ask(identity=idp.token(NOW, utility_id="utility-b", jti="2")).utility_id == "utility-b"
-    assert ask(identity=idp.token(NOW, utility_id="utility-z", jti="3")).utility_id == ""
+    assert code(ask(identity=idp.token(NOW, utility_id="utility-z", jti="3"))) == TOKEN_INVALID
+
+
+def test_a_provider_of_no_utility_in_particular_speaks_for_none(idp, settings):
+    settings.OIDC_PROVIDERS = [ProviderSettings(idp.issuer, utilities=())]
+    assert ask(identity=idp.token(NOW)).utility_id == ""
 
 
 @pytest.mark.parametrize(
