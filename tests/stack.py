@@ -100,8 +100,7 @@ class Stack:
             supervisor.wait_until_answers(self.children[name], f"http://127.0.0.1:{port}/healthz")
         commands = [["bootstrap"], ["participant", "sync"]]
         commands += [["sandbox", "load"]] if self.personas else []
-        commands += [self._adding(self.bap)]
-        self._run([sys.executable, "-c", supervisor.SEVERAL, json.dumps(commands)])
+        self.manage_all(*commands, self.adding(self.bap))
         self._wait_for_web()
 
     def stop(self) -> None:
@@ -172,6 +171,10 @@ class Stack:
         """Run an operator's command on this deployment. Raises AssertionError with its words when it fails."""
         return self._run([sys.executable, "manage.py", *arguments], check=check)
 
+    def manage_all(self, *commands: Sequence[str]) -> None:
+        """Run several operator's commands in one process: most of the time of one is Django's start."""
+        self._run([sys.executable, "-c", supervisor.SEVERAL, json.dumps([list(command) for command in commands])])
+
     def _run(self, command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, cwd=ROOT, env=self.variables(), capture_output=True, text=True)
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -186,9 +189,10 @@ class Stack:
 
     def register(self, bap: Bap, *options: str) -> None:
         """Make a participant known, allowed to speak for the people of every utility here."""
-        self.manage(*self._adding(bap), *options)
+        self.manage(*self.adding(bap), *options)
 
-    def _adding(self, bap: Bap) -> list[str]:
+    def adding(self, bap: Bap) -> list[str]:
+        """The command that makes a participant known."""
         return [
             *("participant", "add", "--subscriber-id", bap.subscriber_id, "--key-id", bap.key_id),
             *("--public-key", bap.public_key, "--url", bap.uri, "--type", "BAP"),
