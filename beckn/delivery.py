@@ -30,16 +30,15 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 5.0
 MAX_ANSWER_BYTES = 64 * 1024
 
 
-def deliver(outbox_id: int) -> None:
+def deliver(row: Outbox) -> None:
     """Send a row whose lease we hold, then what else is due for the same participant while that goes well."""
     for _ in range(IN_A_ROW):
-        row = Outbox.objects.select_related("participant").get(pk=outbox_id)
         if not _deliver(row):
             return
         due = leases.claim_next(Outbox, row.participant_id, now=clock.now(), seconds=settings.LEASE_SECONDS)
         if due is None:
             return
-        outbox_id = due
+        row = due
 
 
 def _deliver(row: Outbox) -> bool:

@@ -26,6 +26,8 @@ def sealed_credential(credential_id: UUID | str) -> sealing.CredentialBytes:
 class Door:
     """The way out for handlers and listeners. Every method must be called inside the act's transaction."""
 
+    has_answered = False  # whether `answer` has written; what rolls it back raises past whoever asks
+
     def answer(
         self,
         message: Received,
@@ -60,6 +62,7 @@ class Door:
         )
         if not changed:
             raise LeaseLost(f"inbox {message.inbox_id} was answered by another worker")
+        self.has_answered = True
         return row
 
     def unsolicited(

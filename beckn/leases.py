@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import connection
-
+from beckn import participants
 from beckn.models import Inbox, Outbox, State
 
 Row = TypeVar("Row", Inbox, Outbox)
@@ -36,7 +35,7 @@ WITH RECURSIVE waiting AS (
   ) o WHERE {peer} ORDER BY o.due_at LIMIT %(most)s
 ), mine AS (SELECT id FROM {table} WHERE id IN (SELECT id FROM free) AND {free} FOR UPDATE SKIP LOCKED)
 UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
-FROM mine WHERE t.id = mine.id RETURNING t.id
+FROM mine WHERE t.id = mine.id RETURNING t.*
 """
 _CLAIM_NEXT = """
 UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
@@ -44,7 +43,7 @@ WHERE t.id = (
   SELECT id FROM {table} WHERE participant_id = %(participant)s AND {free}
     AND EXISTS (SELECT 1 FROM beckn_participants p WHERE p.id = %(participant)s AND {peer})
   ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
-) RETURNING t.id
+) RETURNING t.*
 """
 _CLAIM_ONE = """
 UPDATE {table} t SET lease = %(lease)s, lease_until = %(until)s, attempts = t.attempts + 1
@@ -53,26 +52,27 @@ WHERE t.id = %(id)s AND p.id = t.participant_id AND {peer}
   AND t.state = 'WAITING' AND t.due_at <= %(now)s AND (t.lease_until IS NULL OR t.lease_until <= %(now)s)
   AND (SELECT count(*) FROM {table} busy WHERE busy.participant_id = t.participant_id
        AND busy.state = 'WAITING' AND busy.lease_until > %(now)s) < %(each)s
-RETURNING t.id
+RETURNING t.*
 """
 
 
-def claim(model: type[Row], *, now: datetime, seconds: float, most: int, each: int) -> list[int]:
-    """Take up to `most` due rows for `seconds`, of one participant at most `each` in work at once; return their ids."""
+def claim(model: type[Row], *, now: datetime, seconds: float, most: int, each: int) -> list[Row]:
+    """Take up to `most` due rows for `seconds`, of one participant at most `each` in work at once; return them."""
     if most <= 0:
         return []
     return _run(_CLAIM, model, {"now": now, "each": each, "most": most}, now, seconds)
 
 
-def claim_next(model: type[Row], participant_id: int, *, now: datetime, seconds: float) -> int | None:
+def claim_next(model: type[Row], participant_id: int, *, now: datetime, seconds: float) -> Row | None:
     """Take the next due row of one participant, in place of one that was just done; None when there is none."""
     found = _run(_CLAIM_NEXT, model, {"now": now, "participant": participant_id}, now, seconds)
     return found[0] if found else None
 
 
-def claim_one(model: type[Row], row_id: int, *, now: datetime, seconds: float, each: int) -> bool:
-    """Take this row if it is due, free, and its participant has fewer than `each` rows in work."""
-    return bool(_run(_CLAIM_ONE, model, {"now": now, "id": row_id, "each": each}, now, seconds))
+def claim_one(model: type[Row], row_id: int, *, now: datetime, seconds: float, each: int) -> Row | None:
+    """Take this row if it is due, free, and its participant has fewer than `each` rows in work; return it."""
+    found = _run(_CLAIM_ONE, model, {"now": now, "id": row_id, "each": each}, now, seconds)
+    return found[0] if found else None
 
 
 def release(row: Row, **changes: object) -> bool:
@@ -81,9 +81,10 @@ def release(row: Row, **changes: object) -> bool:
     return bool(type(row).objects.filter(pk=row.pk, state=State.WAITING, lease=row.lease).update(**values))
 
 
-def _run(statement: str, model: type[Row], values: dict[str, Any], now: datetime, seconds: float) -> list[int]:
+def _run(statement: str, model: type[Row], values: dict[str, Any], now: datetime, seconds: float) -> list[Row]:
     text = statement.format(table=model._meta.db_table, free=_FREE, peer=_READY_PEER[model])
     lease: UUID = uuid4()
-    with connection.cursor() as cursor:
-        cursor.execute(text, {**values, "lease": lease, "until": now + timedelta(seconds=seconds)})
-        return [row[0] for row in cursor.fetchall()]
+    rows = list(model._default_manager.raw(text, {**values, "lease": lease, "until": now + timedelta(seconds=seconds)}))
+    for row in rows:
+        row.participant = participants.remembered(row.participant_id)
+    return rows

@@ -64,6 +64,21 @@ _cache = _Cache()
 def forget() -> None:
     """Drop what this process remembers; for tests and for commands that have just written."""
     _cache.clear()
+    _rows.clear()
+
+
+_rows: dict[int, tuple[float, Participant]] = {}
+
+
+def remembered(participant_id: int) -> Participant:
+    """Return the row as it stood at most a second ago."""
+    found = _rows.get(participant_id)
+    if found is None or time.monotonic() - found[0] >= CACHE_SECONDS:
+        if len(_rows) >= CACHE_ENTRIES:
+            _rows.clear()
+        read_at = time.monotonic()
+        found = _rows[participant_id] = (read_at, Participant.objects.get(pk=participant_id))
+    return found[1]
 
 
 def known_key(subscriber_id: str, key_id: str) -> KnownKey | None:

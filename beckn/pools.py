@@ -7,18 +7,20 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 from django.db import connections
 
 from beckn.traces import trace
 
 log = logging.getLogger(__name__)
+Row = TypeVar("Row")
 
 
-class Pool:
-    """`claim(most)` takes up to so many due rows and returns their ids; `work(id)` does one, wholly or not at all."""
+class Pool(Generic[Row]):
+    """`claim(most)` takes up to so many due rows and returns them; `work(row)` does one, wholly or not at all."""
 
-    def __init__(self, name: str, threads: int, claim: Callable[[int], list[int]], work: Callable[[int], None]) -> None:
+    def __init__(self, name: str, threads: int, claim: Callable[[int], list[Row]], work: Callable[[Row], None]) -> None:
         self._name, self._threads = name, threads
         self._claim, self._work = claim, work
         self._free = threading.Semaphore(threads)
@@ -27,14 +29,14 @@ class Pool:
     def sweep(self) -> int:
         """Claim no more than there are idle threads and start them; return how many rows. Does not wait."""
         places = self._reserve()
-        claimed: list[int] = []
+        claimed: list[Row] = []
         try:
             claimed = self._claim(places) if places else []
         finally:
             if places > len(claimed):
                 self._free.release(places - len(claimed))
-        for row_id in claimed:
-            self._start(row_id)
+        for row in claimed:
+            self._start(row)
         return len(claimed)
 
     def _reserve(self) -> int:
@@ -43,14 +45,14 @@ class Pool:
             count += 1
         return count
 
-    def _start(self, row_id: int) -> None:
+    def _start(self, row: Row) -> None:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
-        self._executor.submit(self._run, row_id)
+        self._executor.submit(self._run, row)
 
-    def _run(self, row_id: int) -> None:
+    def _run(self, row: Row) -> None:
         try:
-            todo = [row_id]
+            todo = [row]
             while todo:
                 self._work(todo[0])
                 todo = self._claim(1)

@@ -35,16 +35,19 @@ PURGE_BATCH = 1000
 @shared_task(name="beckn.tasks.process_inbox", ignore_result=True)
 def process_inbox(inbox_id: int) -> None:
     """Handle one received message if it is due and nobody else has it."""
-    if _claim_inbox(inbox_id):
-        _handle(inbox_id)
+    # Bells are rung once a message, and a burst of one participant is handled by as many workers as there are.
+    row = leases.claim_one(Inbox, inbox_id, now=clock.now(), seconds=settings.LEASE_SECONDS, each=1000)
+    if row is not None:
+        _handle(row)
 
 
 @shared_task(name="beckn.tasks.deliver_outbox", ignore_result=True)
 def deliver_outbox(outbox_id: int) -> None:
     """Deliver one message if it is due and nobody else has it, then what else is due for the same participant."""
     now = clock.now()
-    if leases.claim_one(Outbox, outbox_id, now=now, seconds=settings.LEASE_SECONDS, each=delivery.AT_ONCE):
-        delivery.deliver(outbox_id)
+    row = leases.claim_one(Outbox, outbox_id, now=now, seconds=settings.LEASE_SECONDS, each=delivery.AT_ONCE)
+    if row is not None:
+        delivery.deliver(row)
 
 
 @shared_task(name="beckn.tasks.purge", ignore_result=True)
@@ -80,25 +83,19 @@ def drain(now: datetime | None = None, *, rounds: int = 50) -> int:
     for _ in range(rounds):
         at = now or clock.now()
         inbox = leases.claim(Inbox, now=at, seconds=settings.LEASE_SECONDS, most=20, each=20)
-        for row_id in inbox:
-            _handle(row_id)
+        for message in inbox:
+            _handle(message)
         outbox = leases.claim(Outbox, now=at, seconds=settings.LEASE_SECONDS, most=20, each=20)
-        for row_id in outbox:
-            delivery.deliver(row_id)
+        for answer in outbox:
+            delivery.deliver(answer)
         count += len(inbox) + len(outbox)
         if not inbox and not outbox:
             break
     return count
 
 
-def _claim_inbox(inbox_id: int) -> bool:
-    # Bells are rung once a message, and a burst of one participant is handled by as many workers as there are.
-    return leases.claim_one(Inbox, inbox_id, now=clock.now(), seconds=settings.LEASE_SECONDS, each=1000)
-
-
-def _handle(inbox_id: int) -> None:
+def _handle(row: Inbox) -> None:
     """Call the handler for a row whose lease we hold, with no transaction open."""
-    row = Inbox.objects.select_related("participant").get(pk=inbox_id)
     if row.attempts > MAX_ATTEMPTS:  # it took the workers down with it
         _give_up(row, "too many attempts", clock.now())
         return
@@ -116,9 +113,9 @@ def _handle(inbox_id: int) -> None:
 def _call_handler(message: Received) -> None:
     from beckn.handlers import handle  # late: the rooms above the transport import it
 
-    handle(message, now=clock.now())
-    still_open = Inbox.objects.filter(pk=message.inbox_id, state=State.WAITING, lease=message.lease)
-    if still_open.exists():
+    door = Door()
+    handle(message, now=clock.now(), door=door)
+    if not door.has_answered:
         raise RuntimeError(f"the handler of {message.action} returned without an answer")
 
 
@@ -165,11 +162,11 @@ def _in_batches(rows: QuerySet[Model], act: Callable[[QuerySet[Model]], int]) ->
     return count
 
 
-def _claim_due_inbox(most: int) -> list[int]:
+def _claim_due_inbox(most: int) -> list[Inbox]:
     return leases.claim(Inbox, now=clock.now(), seconds=settings.LEASE_SECONDS, most=most, each=AT_ONCE_PER_PARTICIPANT)
 
 
-def _claim_due_outbox(most: int) -> list[int]:
+def _claim_due_outbox(most: int) -> list[Outbox]:
     return leases.claim(Outbox, now=clock.now(), seconds=settings.LEASE_SECONDS, most=most, each=delivery.AT_ONCE)
 
 

@@ -7,7 +7,7 @@ constraint on (list, index) would tell. Source: spec credentials.md 3; decision 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -26,13 +26,21 @@ class NoPlaceLeft(Exception):
     """No published list of this kind has enough places: `upkeep` has not run, or `bootstrap` never did."""
 
 
-def take(kind: str, count: int) -> list[tuple[StatusList, int]]:
-    """Return `count` places nobody else will ever get, from the first open list and, where it ends, the next.
+def take(wanted: Mapping[str, int]) -> dict[str, list[tuple[StatusList, int]]]:
+    """Return, for each kind, as many places as wanted that nobody else will ever get.
 
-    Raises NoPlaceLeft when the published lists do not hold that many.
+    They are of the first open list and, where it ends, the next. Raises NoPlaceLeft when the published lists do not
+    hold that many.
     """
+    found: dict[str, list[StatusList]] = {kind: [] for kind in wanted}
+    for status_list in StatusList.objects.filter(kind__in=wanted, closed_at=None, version__gt=0).order_by("number"):
+        found[status_list.kind].append(status_list)
+    return {kind: _take(kind, count, found[kind]) for kind, count in wanted.items()}
+
+
+def _take(kind: str, count: int, published: Iterable[StatusList]) -> list[tuple[StatusList, int]]:
     places: list[tuple[StatusList, int]] = []
-    for status_list in StatusList.objects.filter(kind=kind, closed_at=None, version__gt=0).order_by("number"):
+    for status_list in published:
         key = bytes(status_list.permutation_key)
         for value in _next_values(status_list.sequence, count - len(places)):
             if value < status_list.size:

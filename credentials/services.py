@@ -169,7 +169,7 @@ def _places(new: Sequence[NewCredential]) -> list[tuple[StatusList, int]]:
     wanted: dict[str, int] = {}
     for each in new:
         wanted[each.kind] = wanted.get(each.kind, 0) + 1
-    taken = {kind: iter(lists.take(kind, count)) for kind, count in wanted.items()}
+    taken = {kind: iter(places) for kind, places in lists.take(wanted).items()}
     return [next(taken[each.kind]) for each in new]
 
 

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from jwt.utils import der_to_raw_signature
 
+from credentials.multikey import from_b64url
+
 ALGORITHM = "ES256"
 
 
@@ -58,7 +60,7 @@ class _ByOurSigner(ECAlgorithm):
 
 _encoder = jwt.PyJWS(algorithms=[])
 _encoder.register_algorithm(ALGORITHM, _ByOurSigner())
-_checker = jwt.PyJWS(algorithms=[ALGORITHM])
+_es256 = ECAlgorithm(ECAlgorithm.SHA256)
 
 
 class OwnOutputInvalid(Exception):
@@ -75,10 +77,14 @@ def check_own(
     token: str, *, payload: Mapping[str, Any], header: Mapping[str, str], key: ec.EllipticCurvePublicKey
 ) -> None:
     """Verify what was just signed with the published key, as a stranger would; OwnOutputInvalid otherwise."""
+    signed, _, signature = token.rpartition(".")
+    # Not PyJWT's decode: it looks at every character in Python, which costs twice the signature itself.
     try:
-        found = _checker.decode_complete(token, key, algorithms=[ALGORITHM])
-        same = json.loads(found["payload"]) == payload
-    except (jwt.PyJWTError, ValueError) as error:
+        good = _es256.verify(signed.encode("ascii"), key, from_b64url(signature))
+        found = [json.loads(from_b64url(part)) for part in signed.split(".")]
+    except ValueError as error:
         raise OwnOutputInvalid("our own signature does not verify") from error
-    if not same or found["header"] != {**header, "alg": ALGORITHM}:
+    if not good:
+        raise OwnOutputInvalid("our own signature does not verify")
+    if found != [{**header, "alg": ALGORITHM}, payload]:
         raise OwnOutputInvalid("our own token says something else than was meant")

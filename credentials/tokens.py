@@ -103,11 +103,12 @@ def is_signed_by(key: PublicKey, text: str, algorithm: str) -> bool:
     """The same of any compact JWT."""
     if algorithm not in algorithms_of(key):
         return False
+    signed, _, signature = text.rpartition(".")
+    # Not PyJWT's decode: it looks at every character in Python, and `read` has done so already.
     try:
-        _verifier.decode_complete(text, key, algorithms=[algorithm])  # type: ignore[arg-type]
+        return _verifier.get_algorithm_by_name(algorithm).verify(signed.encode("ascii"), key, from_b64url(signature))
     except (jwt.PyJWTError, ValueError, TypeError):
         return False
-    return True
 
 
 def _segments(text: str, maximum_bytes: int) -> tuple[dict[str, Any], dict[str, Any], str]:

@@ -59,10 +59,26 @@ def select(command: SelectProgram, *, now: datetime) -> Selected | Refused:
 
 def open_version(program_id: str, now: datetime, *, provider_id: str = "") -> ProgramVersion | None:
     """The published version that takes applications at `now`, or None; a wrong provider is a wrong program."""
-    versions = ProgramVersion.objects.open_at(now).select_related("program")  # type: ignore[attr-defined]
+    versions = ProgramVersion.objects.open_at(now)  # type: ignore[attr-defined]
     if provider_id:
         versions = versions.filter(program__provider_id=provider_id)
-    return versions.filter(program__program_id=program_id).first()
+    pk = versions.filter(program__program_id=program_id).values_list("pk", flat=True).first()
+    return kept_version(pk) if pk is not None else None
+
+
+@lru_cache(maxsize=256)
+def kept_version(pk: int) -> ProgramVersion:
+    """A version that was published, with its program; read once a process, because a trigger lets nothing of it change.
+
+    But for its state: whether it is open is asked of the database (`open_version`). Treat it as read-only.
+    """
+    return ProgramVersion.objects.select_related("program").get(pk=pk)
+
+
+def forget() -> None:
+    """Drop what this process remembers; for tests, whose rows are taken back."""
+    kept_version.cache_clear()
+    _cached_texts.cache_clear()
 
 
 def program_not_available(program_id: str, reason: str = "It is unknown, closed or not offered here") -> Refusal:

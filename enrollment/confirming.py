@@ -67,8 +67,16 @@ def confirm(
 
 def find_case(bap_id: str, order_id: str) -> EnrollmentCase | None:
     """The case of this BAP's order; who only kept the enrolment's id finds it by that (decision 9)."""
-    cases = EnrollmentCase.objects.select_related("subject", "program_version__program").filter(bap_id=bap_id)
-    return cases.filter(order_id=order_id).first() or cases.filter(enrollment__enrollment_id=order_id).first()
+    cases = EnrollmentCase.objects.select_related("subject").filter(bap_id=bap_id)
+    found = cases.filter(order_id=order_id).first() or cases.filter(enrollment__enrollment_id=order_id).first()
+    return _with_version(found) if found is not None else None
+
+
+def _with_version(case: EnrollmentCase) -> EnrollmentCase:
+    """The case with its version from this process's memory: it is the largest row there is, and never changes."""
+    if case.program_version_id is not None:
+        case.program_version = catalog.kept_version(case.program_version_id)
+    return case
 
 
 # --- what can be said before anybody is asked ------------------------------------------------------------------------
@@ -228,11 +236,8 @@ def _commit(case: EnrollmentCase, checked: Checked, actor: Actor, also_write: Al
 
 
 def _locked(case: EnrollmentCase) -> EnrollmentCase:
-    return (
-        EnrollmentCase.objects.select_for_update(of=("self",))
-        .select_related("subject", "program_version__program")
-        .get(pk=case.pk)
-    )
+    locked = EnrollmentCase.objects.select_for_update(of=("self",)).select_related("subject").get(pk=case.pk)
+    return _with_version(locked)
 
 
 def _is_another_application(read: EnrollmentCase, case: EnrollmentCase) -> bool:

@@ -41,6 +41,7 @@ from enrollment.results import (
 )
 from enrollment.states import CaseState
 from enrollment.waiting import start_waiting, stop_waiting
+from identity.inserting import insert_if_new
 from identity.models import Subject
 from utility_systems import records
 from utility_systems.ports import UtilityUnavailable
@@ -282,7 +283,8 @@ def _locked_or_new(order: OrderRef, version: ProgramVersion, now: datetime) -> E
         updated_at=now,
         deadline=now + timedelta(days=version.case_days),
     )
-    EnrollmentCase.objects.bulk_create([row], ignore_conflicts=True)
+    if insert_if_new(row, unique=("bap_id", "order_id")):
+        return row  # nobody else can see it before we commit
     case = _locked_case(order)
     assert case is not None
     return case

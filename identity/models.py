@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from identity.encryption import EncryptedBytesField, EncryptedTextField, blind_index
+from identity.inserting import insert_if_new
 
 
 class UserManager(BaseUserManager["User"]):
@@ -72,8 +73,8 @@ class SubjectQuerySet(models.QuerySet["Subject"]):
         """
         found = self._living(did)
         if found is None:
-            self.bulk_create([self.model(did=did, kind=kind)], ignore_conflicts=True)
-            found = self._living(did)
+            made = self.model(did=did, kind=kind)
+            found = made if insert_if_new(made, unique=("did",)) else self._living(did)
         assert found is not None
         return found
 
@@ -84,8 +85,8 @@ class SubjectQuerySet(models.QuerySet["Subject"]):
         return self.filter(phone_index=blind_index(phone, purpose="phone"), merged_into=None)
 
     def _living(self, did: str) -> "Subject | None":
-        found = self.select_related("merged_into").filter(did=did).first()
-        return found.merged_into or found if found else None
+        found = self.filter(did=did).first()
+        return found.merged_into if found and found.merged_into_id else found
 
 
 class Subject(models.Model):

@@ -124,3 +124,13 @@ def drop_database(target: str) -> None:
     connections.close_all()
     with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)')
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """What a process keeps of rows is wrong once a test's rows are taken back."""
+    from beckn import participants
+    from enrollment import catalog
+
+    catalog.forget()
+    participants.forget()

@@ -31,7 +31,7 @@ def utility(running_utility: Utility, settings: Any) -> Utility:
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     """What a process keeps of rows that never change is wrong once a test's rows are taken back."""
-    catalog._cached_texts.cache_clear()
+    catalog.forget()
     enrolling._known_years.clear()
 
 
