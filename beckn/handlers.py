@@ -221,8 +221,10 @@ def _update(call: _Call) -> None:
         )
         _refuse(call, refusal)
         return
-    service = _UPDATES[type(command).__name__]
-    service(command, actor=call.actor, now=call.now, also_write=call.answer)
+    shown = _with_the_customers_proof(call, command)
+    if shown is not None:
+        service = _UPDATES[type(command).__name__]
+        service(shown, actor=call.actor, now=call.now, also_write=call.answer)
 
 
 _UPDATES: Mapping[str, Callable[..., Result]] = {
@@ -233,8 +235,23 @@ _UPDATES: Mapping[str, Callable[..., Result]] = {
 
 
 def _cancel(call: _Call) -> None:
-    command = call.profile.read_cancel(call.context, call.body)
-    services.cancel(command, actor=call.actor, now=call.now, also_write=call.answer)
+    shown = _with_the_customers_proof(call, call.profile.read_cancel(call.context, call.body))
+    if shown is not None:
+        services.cancel(shown, actor=call.actor, now=call.now, also_write=call.answer)
+
+
+def _with_the_customers_proof(call: _Call, command: Any) -> Any:
+    """The command with who the customer proved to be in this message; None where that failed, which is answered.
+
+    Another portal than the one that placed the order needs it (decision 10).
+    """
+    if call.profile.user_auth(call.body) is None and call.profile.presentation(call.body) is None:
+        return command
+    authority = call.authority()
+    if authority.refusal_code:
+        _refuse(call, services.authority_refusal(authority))
+        return None
+    return replace(command, order=replace(command.order, proven_subject=authority.proven_subject))
 
 
 def _support(call: _Call) -> None:

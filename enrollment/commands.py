@@ -13,13 +13,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class OrderRef:
-    """Which order of which BAP, and where its answers go (decision 9: found by order id, never by transaction)."""
+    """Which order of which BAP, and where its answers go (decision 9: found by order id, never by transaction).
+
+    `proven_subject`: who the customer proved to be in this very message; their orders may then be changed through a
+    BAP that did not place them (decision 10).
+    """
 
     bap_id: str
     order_id: str
     bap_uri: str = ""
     transaction_id: str = ""
     domain: str = ""
+    proven_subject: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from audit import log
 from audit.log import Action, Actor
@@ -20,7 +21,7 @@ from enrollment import catalog, claims, conflicts, orders, places, remembering
 from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Authority, ConfirmEnrollment, PrepareEnrollment
+from enrollment.commands import Authority, ConfirmEnrollment, OrderRef, PrepareEnrollment
 from enrollment.consents import RecordedConsent, agreed_consents
 from enrollment.dates import Period, agree
 from enrollment.eligibility import evaluate
@@ -35,6 +36,9 @@ from identity.models import Subject
 from utility_systems import records
 from utility_systems.ports import UtilityUnavailable
 
+#: Orders of one id that are looked through for the one of a customer who proved who they are.
+MOST_OF_ONE_NAME = 50
+
 
 def confirm(
     command: ConfirmEnrollment, *, authority: Authority, actor: Actor, now: datetime, also_write: AlsoWrite
@@ -45,7 +49,7 @@ def confirm(
     returned, not raised, so that its journal line survives. The second confirm of an order answers the first's
     enrolment. Source: onboarding guide 9 and 18.3.
     """
-    case = find_case(command.order.bap_id, command.order.order_id)
+    case = find_case(command.order)
     if case is None:
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     if case.state == CaseState.CONFIRMED:
@@ -65,10 +69,18 @@ def confirm(
     return _commit(case, checked, actor, also_write)
 
 
-def find_case(bap_id: str, order_id: str) -> EnrollmentCase | None:
-    """The case of this BAP's order; who only kept the enrolment's id finds it by that (decision 9)."""
-    cases = EnrollmentCase.objects.select_related("subject").filter(bap_id=bap_id)
-    found = cases.filter(order_id=order_id).first() or cases.filter(enrollment__enrollment_id=order_id).first()
+def find_case(order: OrderRef) -> EnrollmentCase | None:
+    """The case of this BAP's order, or of a customer who proved to be its subject (decision 10).
+
+    Who only kept the enrolment's id finds it by that (decision 9).
+    """
+    cases = EnrollmentCase.objects.select_related("subject")
+    own, by_enrollment = cases.filter(bap_id=order.bap_id), Q(enrollment__enrollment_id=order.order_id)
+    found = own.filter(order_id=order.order_id).first() or own.filter(by_enrollment).first()
+    if found is None and order.proven_subject:
+        named = cases.filter(Q(order_id=order.order_id) | by_enrollment, subject__isnull=False)[:MOST_OF_ONE_NAME]
+        theirs = [case for case in named if _is_the_subject(case, order.proven_subject)]
+        found = theirs[0] if len(theirs) == 1 else None  # an order id is unique at one BAP only
     return _with_version(found) if found is not None else None
 
 

@@ -19,7 +19,16 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import GrantConsents, WithdrawConsent
 from enrollment.confirming import find_case, refuse_unknown
 from enrollment.consents import agreed_consents, consent_claims
-from enrollment.ending import end_now, locked_enrollment, mark_revoked, record, refused, resume, suspend
+from enrollment.ending import (
+    end_now,
+    locked_enrollment,
+    mark_revoked,
+    record,
+    refused,
+    resume,
+    suspend,
+    telling_the_bap_of_record,
+)
 from enrollment.enrolling import subject_uri, write_consents
 from enrollment.models import Consent, ConsentEvent, Enrollment
 from enrollment.results import AlsoWrite, ConsentsGranted, ConsentWithdrawn, Result
@@ -31,9 +40,10 @@ CONSENT_SUSPENSION = "REQUIRED_CONSENT_REVOKED"
 
 def withdraw_consent(command: WithdrawConsent, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     """Revoke one consent and do what the program says follows: KEEP, SUSPEND or CANCEL (decision 8)."""
-    case = find_case(command.order.bap_id, command.order.order_id)
+    case = find_case(command.order)
     if case is None:
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    also_write = telling_the_bap_of_record(case, command.order, also_write)
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
         consent = _find_consent(enrollment, command) if enrollment is not None else None
@@ -103,9 +113,10 @@ def revoke_consent(enrollment: Enrollment, consent: Consent, reason: str, actor:
 
 def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     """Grant (again) consents of a live enrolment; each is a new credential. Ends a suspension for lack of consent."""
-    case = find_case(command.order.bap_id, command.order.order_id)
+    case = find_case(command.order)
     if case is None:
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
+    also_write = telling_the_bap_of_record(case, command.order, also_write)
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
         if enrollment is None or not _is_live(enrollment, now):

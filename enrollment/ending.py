@@ -18,7 +18,7 @@ from credentials import services as credentials
 from enrollment import claims, orders, places
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
-from enrollment.commands import AskStatus, EndEnrollment
+from enrollment.commands import AskStatus, EndEnrollment, OrderRef
 from enrollment.confirming import find_case, refuse_unknown
 from enrollment.models import Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.results import (
@@ -30,6 +30,7 @@ from enrollment.results import (
     Stage,
     Withdrawn,
 )
+from enrollment.signals import enrollment_changed
 from enrollment.states import (
     LIVE_ENROLLMENT_STATES,
     OPEN_CASE_STATES,
@@ -83,13 +84,24 @@ def refused(
 
 def status(command: AskStatus, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     """The order as it stands. Only to the BAP of record; to anybody else it does not exist (decision 10)."""
-    case = find_case(command.order.bap_id, command.order.order_id)
+    case = find_case(command.order)
     if case is None:
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     with transaction.atomic():
         result = Snapshot(orders.of_case(case, transaction_id=command.order.transaction_id), now)
         also_write(result)
     return result
+
+
+def telling_the_bap_of_record(case: EnrollmentCase, order: OrderRef, also_write: AlsoWrite) -> AlsoWrite:
+    """`also_write`, and news to the BAP that placed the order where the customer came through another (decision 10)."""
+
+    def write(result: Result) -> None:
+        also_write(result)
+        if case.bap_id != order.bap_id and not isinstance(result, Refused):
+            enrollment_changed.send(EnrollmentCase, result=result, case=case, action="on_update")
+
+    return write
 
 
 # --- unenrolment and withdrawal --------------------------------------------------------------------------------------
@@ -101,10 +113,10 @@ def end(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: Also
     A past `effective_at` means now; a future one frees the meters from then on and can be withdrawn until then.
     Asking again answers the same, with the first moment kept. Source: onboarding guide 17.7.
     """
-    case = find_case(command.order.bap_id, command.order.order_id)
+    case = find_case(command.order)
     if case is None or (command.enrollment_id and not _is_of(case, command.enrollment_id)):
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
-    return _end(case, command, actor, now, also_write)
+    return _end(case, command, actor, now, telling_the_bap_of_record(case, command.order, also_write))
 
 
 def _time_was_taken() -> Refusal:
@@ -249,11 +261,12 @@ def ended(case: EnrollmentCase, enrollment: Enrollment, now: datetime, transacti
 
 def cancel(command: EndEnrollment, *, actor: Actor, now: datetime, also_write: AlsoWrite) -> Result:
     """Before the confirm: withdraw the application. After it: unenrol (domain 3)."""
-    case = find_case(command.order.bap_id, command.order.order_id)
+    case = find_case(command.order)
     if case is None:
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     if case.state == CaseState.CONFIRMED:
         return end(command, actor=actor, now=now, also_write=also_write)
+    also_write = telling_the_bap_of_record(case, command.order, also_write)
     with transaction.atomic():
         case, enrollment = locked_enrollment(case)
         if enrollment is not None:  # confirmed a moment ago

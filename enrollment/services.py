@@ -4,7 +4,7 @@ Each writer takes `also_write(result)` and calls it as the last act inside its o
 that the act, its journal line, the caller's answer and the caller's "done" are one commit (decision 23).
 """
 
-from enrollment.admission import refused_agency
+from enrollment.admission import authority_refusal, refused_agency
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
@@ -13,6 +13,7 @@ from enrollment.preparing import prepare
 from enrollment.support import support_contact
 
 __all__ = [
+    "authority_refusal",
     "cancel",
     "confirm",
     "end",

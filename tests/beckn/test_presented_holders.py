@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from audit import clock
 from beckn import handlers, participants, tasks
-from beckn.models import Inbox
+from beckn.models import Inbox, Outbox
 from enrollment.commands import Authority
 from identity import providers
 from outbound.cache import default_cache
@@ -190,3 +191,27 @@ def test_what_is_no_presentation_is_refused_at_the_door(bap: Bap, post: Post, pr
 def test_every_message_about_an_order_may_carry_one(bap: Bap, post: Post, action: str) -> None:
     attributes: Json = {"presentation": vp("x" * 64 * 1024)} | ({"updateType": "ANY"} if action == "update" else {})
     assert is_ack(post(bap, init(bap, action=action, **attributes)))
+
+
+@pytest.mark.parametrize("action", ["update", "cancel"])
+def test_the_customers_proof_goes_with_what_changes_an_order(
+    bap: Bap, post: Post, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    proven: list[str] = []
+
+    def look(command: Any, *, also_write: Any, **_: Any) -> None:
+        proven.append(command.order.proven_subject)
+        refusal = handlers.Refusal(handlers.Code.NOT_POSSIBLE_NOW, "seen")
+        with transaction.atomic():
+            order = handlers.Order(bap.subscriber_id, command.order.order_id, "", "", "")
+            also_write(handlers.Refused(refusal, order, clock.now(), handlers.Stage.DOOR))
+
+    monkeypatch.setitem(handlers._UPDATES, "EndEnrollment", look)  # type: ignore[arg-type]
+    monkeypatch.setattr(handlers.services, "cancel", look)
+
+    for attributes in ({}, {"presentation": signed()}, {"presentation": vp("garbage")}):
+        post(bap, init(bap, action=action, updateType="UNENROLLMENT", **attributes))
+    tasks.drain()
+    assert proven == ["", GITA.did], "a proof that fails is refused before anything is asked"
+    last = Outbox.objects.order_by("-pk")[0].body["message"]["order"]
+    assert last["error"]["code"] == "TOKEN_INVALID"

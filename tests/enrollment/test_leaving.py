@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from credentials.models import IssuedCredential
 from enrollment import services
-from enrollment.commands import AskStatus, ConsentGrant, OrderRef
-from enrollment.models import CapCounter, Claim, ConflictPair, Consent
+from enrollment.commands import AskStatus, ConsentGrant, EndEnrollment, OrderRef, WithdrawConsent
+from enrollment.models import CapCounter, Claim, ConflictPair, Consent, EnrollmentCase
 from enrollment.results import Ended, Prepared, Snapshot
+from enrollment.signals import enrollment_changed
 from tests.enrollment.world import (
     World,
     at,
@@ -23,7 +25,7 @@ from tests.enrollment.world import (
     the_case,
     the_enrollment,
 )
-from tests.factories import DATA_COLLECTION, NOON, OTHER_FLEX, PORTAL, RESEARCH, a_program
+from tests.factories import BINA, DATA_COLLECTION, NOON, OTHER_FLEX, PORTAL, RAJESH, RESEARCH, a_program
 
 NOVEMBER, MAY, JUNE, NEXT_NOVEMBER = at(2026, 11, 1), at(2027, 5, 1), at(2027, 6, 1), at(2027, 11, 1)
 BOTH = (ConsentGrant("DATA_COLLECTION", True), ConsentGrant("RESEARCH", True))
@@ -327,3 +329,81 @@ def test_who_kept_only_the_enrolment_s_id_finds_the_order_by_it_and_nobody_else_
 
     assert asked_by(PORTAL).order.order_id == "order-1"
     assert code(asked_by("ea-portal.example.com")) == "ORDER_NOT_FOUND"
+
+
+# --- through another portal (decision 10) ----------------------------------------------------------------------------
+
+OTHER_PORTAL = "other-portal.example.com"
+
+
+def through_another(proven: str) -> OrderRef:
+    return OrderRef(OTHER_PORTAL, "order-1", proven_subject=proven)
+
+
+@pytest.fixture
+def news() -> Iterator[list[tuple[str, str, str]]]:
+    """(action, BAP, what) of everything told to BAPs of record."""
+    heard: list[tuple[str, str, str]] = []
+
+    def hear(sender: object, *, result: Any, case: EnrollmentCase, action: str, **_: Any) -> None:
+        heard.append((action, case.bap_id, type(result).__name__))
+
+    enrollment_changed.connect(hear)
+    yield heard
+    enrollment_changed.disconnect(hear)
+
+
+def test_the_customer_leaves_through_another_portal_and_the_one_of_record_is_told(
+    world: World, news: list[tuple[str, str, str]]
+) -> None:
+    world.enrolled(1)
+    command = EndEnrollment(through_another(RAJESH))
+
+    result = services.end(command, actor=portal(), now=NOON, also_write=nothing)
+
+    assert isinstance(result, Ended) and the_enrollment().state == "CANCELLED"
+    assert news == [("on_update", PORTAL, "Ended")]
+
+
+def test_the_customer_withdraws_a_consent_through_another_portal(
+    world: World, news: list[tuple[str, str, str]]
+) -> None:
+    world.enrolled(1)
+    consent = WithdrawConsent(through_another(RAJESH), consent_type="DATA_COLLECTION")
+    services.withdraw_consent(consent, actor=portal(), now=NOON, also_write=nothing)
+
+    assert Consent.objects.get().state == "REVOKED"
+    assert news == [("on_update", PORTAL, "ConsentWithdrawn")]
+
+
+@pytest.mark.parametrize("proven", ["", BINA])
+def test_without_the_customers_own_proof_another_portal_finds_nothing(
+    world: World, news: list[tuple[str, str, str]], proven: str
+) -> None:
+    world.enrolled(1)
+
+    for service, command in (
+        (services.end, EndEnrollment(through_another(proven))),
+        (services.cancel, EndEnrollment(through_another(proven))),
+        (services.withdraw_consent, WithdrawConsent(through_another(proven), consent_type="DATA_COLLECTION")),
+    ):
+        assert code(service(command, actor=portal(), now=NOON, also_write=nothing)) == "ORDER_NOT_FOUND"
+    assert the_enrollment().state == "ACTIVE" and news == []
+
+
+def test_an_application_is_withdrawn_through_another_portal(world: World, news: list[tuple[str, str, str]]) -> None:
+    world.prepare()
+
+    services.cancel(EndEnrollment(through_another(RAJESH)), actor=portal(), now=NOON, also_write=nothing)
+
+    assert the_case().state == "WITHDRAWN" and live_claims() == []
+    assert news == [("on_update", PORTAL, "Withdrawn")]
+
+
+def test_of_two_orders_of_one_name_and_person_none_is_guessed(world: World) -> None:
+    world.prepare()
+    world.prepare(world.application(1, bap_id="third-portal.example.com"))
+
+    result = services.cancel(EndEnrollment(through_another(RAJESH)), actor=portal(), now=NOON, also_write=nothing)
+
+    assert code(result) == "ORDER_NOT_FOUND"
