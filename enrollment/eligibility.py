@@ -74,7 +74,9 @@ def evaluate(
         findings += of_meter
         not_met = [f for f in of_meter if not f.is_met]
         if not_met:
-            refused[ref.umid] = not_eligible(not_met)
+            is_proven = _ownership_source(ref.umid, facts, evidence, subject_did, authority, now) != ""
+            # What the utility knows of a meter is told to whoever has shown that it is theirs.
+            refused[ref.umid] = not_eligible(not_met if is_proven else [replace(f, actual="") for f in not_met])
 
     of_ders, der_refusal = check_devices(terms, facts, ders, evidence, subject_did, authority, now)
     findings += of_ders

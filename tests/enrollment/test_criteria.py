@@ -74,8 +74,20 @@ def test_a_meter_criterion_is_met_or_names_what_is_needed_and_what_is_there(
     assert [f.is_met for f in passed.findings] == [True] and passed.enrolled == ("umid-001",)
     assert failed.refusal is not None and failed.refusal.code is Code.NOT_ELIGIBLE
     (told,) = failed.refusal.details["failed"]
-    assert told["criterion"] == asked["kind"] and told["needed"] and told["actual"]
+    assert told["criterion"] == asked["kind"] and told["needed"]
+    # A proof of one utility shows nothing about the meter of another, so of that one nothing more is told.
+    assert ("actual" in told) == (asked["kind"] != "UTILITY")
     assert told["needed"] in failed.refusal.sentence
+
+
+def test_what_the_utility_knows_of_a_meter_is_told_only_to_whoever_has_shown_that_it_is_theirs() -> None:
+    asked, poor = criterion("ACCOUNT_STANDING", anyOf=["GOOD"]), meter(account_standing=Standing.ARREARS)
+
+    unproven = decide(asked, poor, authority=Authority(PORTAL, ("*",)))
+
+    assert unproven.refusal is not None
+    assert "actual" not in unproven.refusal.details["failed"][0]
+    assert "ARREARS" not in unproven.refusal.sentence
 
 
 UNKNOWN = [
