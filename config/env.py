@@ -290,6 +290,10 @@ class Env(BaseModel):
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")
     RETENTION_SEALED_HOURS: int = Field(default=24, ge=1, le=24, description="whole hours, 1 to 24 (decision 27)")
 
+    WEB_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a web process")
+    BODY_SECONDS: float = Field(
+        default=20.0, ge=1, le=120, description="seconds a request's body may take to arrive, 1 to 120"
+    )
     WORKER_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a worker process")
     LEASE_SECONDS: float = Field(
         default=30.0,

@@ -104,7 +104,7 @@ def _database(url: str, pool: int, prepare: bool) -> dict[str, object]:
 
 
 # A worker has its tasks' threads, and the sweep's for messages in (as many) and out (twice as many).
-_threads = 4 * ENV.WORKER_THREADS + 2
+_threads = max(4 * ENV.WORKER_THREADS, ENV.WEB_THREADS) + 2
 _pool = _threads if ENV.DATABASE_POOL is None else ENV.DATABASE_POOL
 DATABASES = {"default": _database(ENV.DATABASE_URL, _pool, ENV.DATABASE_PREPARE)}
 
@@ -187,6 +187,8 @@ TESTS_WRAP_IN_TRANSACTIONS = ENV.TESTS_WRAP_IN_TRANSACTIONS
 CELERY_BROKER_URL = ENV.CELERY_BROKER_URL
 RUN_WORKER_IN_WEB = ENV.RUN_WORKER_IN_WEB
 WORKER_THREADS = ENV.WORKER_THREADS
+WEB_THREADS = ENV.WEB_THREADS
+BODY_SECONDS = ENV.BODY_SECONDS
 LEASE_SECONDS = ENV.LEASE_SECONDS
 SWEEP_SECONDS = ENV.SWEEP_SECONDS
 SWEEPS = [

@@ -142,9 +142,9 @@ class Demo:
 
     def _start_web(self) -> None:
         (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-        command += ["--port", str(self.port), "--workers", "1", "--blocking-threads", "4", "--no-ws"]
-        command += ["--log-level", "warning", "config.wsgi:application"]
+        command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--workers", "1", "--no-ws"]
+        command += ["--log-level", "warning", "config.front:application"]
         self._start("web", command, RUN_WORKER_IN_WEB="false" if _has_broker() else "true")
 
     def _start(self, name: str, command: list[str], **more: str) -> None:

@@ -232,6 +232,7 @@ class Stack:
         self.settings |= {
             "DATABASE_URL": self.database_url,
             "WORKER_THREADS": str(self.worker_threads),
+            "WEB_THREADS": str(self.web_threads),
             "SWEEP_SECONDS": str(self.sweep_seconds),
             "BEAT_SECONDS": str(self.beat_seconds),
             "CLOCK_OFFSET": str(self.clock_offset),
@@ -266,10 +267,9 @@ class Stack:
 
     def _start_web(self) -> None:
         (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--no-ws"]
+        command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1", "--no-ws"]
         command += ["--port", str(self.port), "--workers", str(self.web_workers)]
-        command += ["--blocking-threads", str(self.web_threads), "--log-level", "warning"]
-        self._start("web", [*command, "config.wsgi:application"])
+        self._start("web", [*command, "--log-level", "warning", "config.front:application"])
 
     def _wait_for_web(self) -> None:
         supervisor.wait_until_answers(self.children["web"], f"{self.base}/healthz")

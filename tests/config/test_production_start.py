@@ -61,8 +61,8 @@ def migrated(manage: Run) -> None:
 
 
 def start_web(install: Path, environment: dict[str, str], port: int) -> supervisor.Child:
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--log-level", "warning", "config.wsgi:application"]
+    command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--log-level", "warning", "config.front:application"]
     return supervisor.start("web", command, environment=environment, folder=install, logs=install / "logs")
 
 
