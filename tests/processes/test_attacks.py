@@ -6,6 +6,7 @@ participants whose messages are signed as they should be and are refused for wha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -337,8 +338,16 @@ def test_strangers_from_one_address_are_slowed_down_and_participants_are_not(sta
     assert stack.bap.ask(stack.base, search(stack.bap)).action == "on_search"
 
 
-def test_a_participant_that_sends_too_much_is_told_when_to_come_back(make_stack: Callable[..., Stack]):
-    stack = make_stack(environment={"BECKN_RATES": json.dumps({"participant": [2, 12]})})
+@pytest.fixture(scope="module")
+def strict_stack(stack_of_this_module: Callable[..., Stack]) -> Stack:
+    """Few messages per second, and little time for a body."""
+    rates = json.dumps({"participant": [2, 12]})
+    return stack_of_this_module(environment={"BECKN_RATES": rates, "BODY_SECONDS": "3"})
+
+
+def test_a_participant_that_sends_too_much_is_told_when_to_come_back(strict_stack: Stack):
+    stack = strict_stack
+    stack.sql("DELETE FROM beckn_rate_buckets")
     with no_trouble(stack):
         answers = [stack.bap.send(stack.base, search(stack.bap)) for _ in range(60)]
         refused = [answer for answer in answers if not answer.is_ack]
@@ -351,6 +360,31 @@ def test_a_participant_that_sends_too_much_is_told_when_to_come_back(make_stack:
         eventually(stack.idle)
     taken = sum(answer.is_ack for answer in answers) + 1
     assert len(stack.bap.received("on_search")) == taken
+
+
+def test_bodies_that_do_not_come_hold_up_nobody_and_are_given_up(strict_stack: Stack):
+    stack = strict_stack
+    stack.sql("DELETE FROM beckn_rate_buckets")
+    raw = encoded(search(stack.bap))
+    half, rest = raw[: len(raw) // 2], raw[len(raw) // 2 :]
+    before = rows(stack)
+    with contextlib.ExitStack() as lines, no_trouble(stack):
+        slow = [
+            lines.enter_context(socket.create_connection(("127.0.0.1", stack.port), timeout=30))
+            for _ in range(10 * stack.web_threads)
+        ]
+        for line in slow:
+            line.sendall(head(stack, *json_lines(stack.bap, raw), f"Content-Length: {len(raw)}") + half)
+        assert stack.get("/healthz").status == 200
+        assert stack.bap.ask(stack.base, search(stack.bap)).action == "on_search"
+        assert rows(stack) == [count + (place < 2) for place, count in enumerate(before)]  # that one alone
+
+        slow[0].sendall(rest)  # slow, but in time
+        assert b"200 OK" in slow[0].recv(65536)
+        for line in slow[1:]:
+            heard = line.recv(65536)
+            assert b"400 Bad Request" in heard and b"broke off" in heard
+    assert stack.bap.ask(stack.base, search(stack.bap)).action == "on_search"
 
 
 def test_a_suspended_participant_is_refused_at_once_and_its_open_order_waits(stack: Stack):
