@@ -21,10 +21,10 @@ class Pool(Generic[Row]):
     """`claim(most)` takes up to so many due rows and returns them; `work(row)` does one, wholly or not at all."""
 
     def __init__(self, name: str, threads: int, claim: Callable[[int], list[Row]], work: Callable[[Row], None]) -> None:
-        self._name, self._threads = name, threads
+        self._threads = threads
         self._claim, self._work = claim, work
         self._free = threading.Semaphore(threads)
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)  # starts its threads when there is work
 
     def sweep(self) -> int:
         """Claim no more than there are idle threads and start them; return how many rows. Does not wait."""
@@ -39,6 +39,24 @@ class Pool(Generic[Row]):
             self._start(row)
         return len(claimed)
 
+    def offer(self, take: Callable[[], Row | None]) -> bool:
+        """Let an idle thread take one row and do it; False, and nothing happens, when none is idle."""
+        if not self._free.acquire(blocking=False):
+            return False
+        self._executor.submit(self._run_offered, take)
+        return True
+
+    def _run_offered(self, take: Callable[[], Row | None]) -> None:
+        try:
+            row = take()
+            if row is not None:
+                self._work(row)
+        except Exception as problem:  # as below: the lease runs out and the row is taken again
+            log.error("an offered message failed outside its own handling", extra=trace(problem))
+        finally:
+            connections.close_all()
+            self._free.release()
+
     def _reserve(self) -> int:
         count = 0
         while count < self._threads and self._free.acquire(blocking=False):
@@ -46,8 +64,6 @@ class Pool(Generic[Row]):
         return count
 
     def _start(self, row: Row) -> None:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
         self._executor.submit(self._run, row)
 
     def _run(self, row: Row) -> None:

@@ -7,6 +7,7 @@ and `sweep_outbox`, called every second, find whatever nobody announced.
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from celery import shared_task
@@ -16,10 +17,11 @@ from django.db.models import Model, QuerySet
 
 from audit import clock
 from audit.log import SYSTEM, Action, record
-from beckn import delivery, leases, limits, registry, sealing
+from beckn import delivery, leases, limits, outgoing, registry, sealing
 from beckn.door import Door, LeaseLost
 from beckn.messages import Received, received
 from beckn.models import Inbox, Outbox, State
+from beckn.nudge import bells_kept, nudge
 from beckn.pools import Pool
 from beckn.traces import trace
 from identity import tokens
@@ -37,17 +39,27 @@ def process_inbox(inbox_id: int) -> None:
     """Handle one received message if it is due and nobody else has it."""
     # Bells are rung once a message, and a burst of one participant is handled by as many workers as there are.
     row = leases.claim_one(Inbox, inbox_id, now=clock.now(), seconds=settings.LEASE_SECONDS, each=1000)
-    if row is not None:
+    if row is None:
+        return
+    with bells_kept() as bells:
         _handle(row)
+    for task, row_id in bells:
+        # The answer leaves from here while a thread is idle: a way over the broker costs more than the delivery.
+        if task != outgoing.DELIVER or not _outbox_pool.offer(partial(_claim_outbox, row_id)):
+            nudge(task, row_id)
 
 
 @shared_task(name="beckn.tasks.deliver_outbox", ignore_result=True)
 def deliver_outbox(outbox_id: int) -> None:
     """Deliver one message if it is due and nobody else has it, then what else is due for the same participant."""
-    now = clock.now()
-    row = leases.claim_one(Outbox, outbox_id, now=now, seconds=settings.LEASE_SECONDS, each=delivery.AT_ONCE)
+    row = _claim_outbox(outbox_id)
     if row is not None:
         delivery.deliver(row)
+
+
+def _claim_outbox(outbox_id: int) -> Outbox | None:
+    now = clock.now()
+    return leases.claim_one(Outbox, outbox_id, now=now, seconds=settings.LEASE_SECONDS, each=delivery.AT_ONCE)
 
 
 @shared_task(name="beckn.tasks.purge", ignore_result=True)
