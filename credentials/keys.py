@@ -165,8 +165,16 @@ def _opened(kid: str) -> SigningKey:
     return SigningKey(row.kid, row.multikey, SoftwareSigner(private, row.public_jwk), private.public_key())
 
 
+def _new_private_key() -> ec.EllipticCurvePrivateKey:
+    """A key whose thumbprint does not begin with a dash: `keys retire KID` would read it as an option."""
+    while True:
+        private = ec.generate_private_key(ec.SECP256R1())
+        if not multikey.thumbprint(multikey.jwk_of(private.public_key())).startswith("-"):
+            return private
+
+
 def _create(*, now: datetime, actor: Actor) -> IssuerKey:
-    private = ec.generate_private_key(ec.SECP256R1())
+    private = _new_private_key()
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,8 @@ GITA = Person(WALLET.did, "umid-300", customer_id="CUST-300300")
 @pytest.fixture
 def portal(stack: Stack) -> Iterator[Bap]:
     """A participant that may not name a customer of any utility."""
-    peer = stack.new_bap("unasserting.test.example")
+    # A name of its own each time: a key replaced under its old name counts within a second, not at once.
+    peer = stack.new_bap(f"unasserting-{uuid.uuid4().hex[:8]}.test.example")
     peer.start()
     stack.register(peer, "--asserts-subjects")  # the last one counts, and it names none
     yield peer
