@@ -6,41 +6,33 @@ spec domain 3, decisions 1, 31, 36, 38, 40, 56.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 
 from audit import log
-from audit.log import Action, Actor, Line
+from audit.log import Action, Actor
 from credentials import presented
 from enrollment import catalog, claims, conflicts, orders, places, remembering
 from enrollment.admission import refused_at_the_door
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, OrderRef, PrepareEnrollment
-from enrollment.dates import Period, agree
-from enrollment.eligibility import evaluate, proven_meters
-from enrollment.facts import METER_OWNERSHIP, Decision, Facts
-from enrollment.gathering import Gathered, gather, unverifiable_hints, with_subject_kind
+from enrollment.dates import agree
+from enrollment.eligibility import evaluate
+from enrollment.facts import Decision
+from enrollment.gathering import gather, unverifiable_hints, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     AlsoWrite,
-    CredentialLine,
-    DerLine,
-    MeterLine,
-    MeterState,
     Order,
     Prepared,
     Refused,
-    Requirements,
     Result,
     Stage,
 )
 from enrollment.states import CaseState
+from enrollment.telling import Checked, checks_of, credential_lines, journal_lines, order_of, with_status
 from enrollment.waiting import start_waiting, stop_waiting
 from identity.inserting import insert_if_new
 from identity.models import Subject
@@ -51,29 +43,6 @@ from utility_systems.ports import UtilityUnavailable
 MAX_LOCALE = 35
 #: An init is at work for less; a case changed later than that was changed by a clock that has since been set back.
 LONGEST_INIT = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """All that an init found out, on the way to being written."""
-
-    command: PrepareEnrollment
-    authority: Authority
-    version: ProgramVersion
-    period: Period
-    gathered: Gathered
-    decision: Decision
-    now: datetime
-    hints: tuple[str, ...] = ()
-
-    @property
-    def facts(self) -> Facts:
-        return self.gathered.facts
-
-    @property
-    def shows_ownership(self) -> bool:
-        """Is it proven of every meter that it is the applicant's? A mere customer number or DID proves nothing."""
-        return not any(m.type == METER_OWNERSHIP for m in self.decision.missing)
 
 
 def prepare(
@@ -131,7 +100,7 @@ def prepare(
     hints: tuple[str, ...] = ()
     if command.existing and decision.refusal is None:
         hints = unverifiable_hints(command.existing, subject_did=subject_did, now=now)
-    checked = _Checked(command, authority, version, period, gathered, decision, now, hints)
+    checked = Checked(command, authority, version, period, gathered, decision, now, hints)
     return _commit(checked, actor, also_write, is_retry=is_retry)
 
 
@@ -180,7 +149,7 @@ def _refuse_at_the_door(
 # --- writing what was found ------------------------------------------------------------------------------------------
 
 
-def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite, *, is_retry: bool) -> Result:
+def _commit(checked: Checked, actor: Actor, also_write: AlsoWrite, *, is_retry: bool) -> Result:
     command, now = checked.command, checked.now
     with transaction.atomic():
         case = _open_case(command, checked.version, now, is_retry=is_retry)
@@ -203,9 +172,9 @@ def _commit(checked: _Checked, actor: Actor, also_write: AlsoWrite, *, is_retry:
             claims.drop_holds(case)
             case.payload = None
         case.save()
-        CaseCheck.objects.bulk_create(_checks(checked, case, result))
+        CaseCheck.objects.bulk_create(checks_of(checked, case, result))
         presented.remember(checked.gathered.presented, checked.gathered.verdicts, now=now)
-        log.record_all(_lines(checked, case, result, actor))
+        log.record_all(journal_lines(checked, case, result, actor))
         also_write(result)
     return result
 
@@ -333,7 +302,7 @@ def _refused_unchanged(
     return result
 
 
-def _subject(checked: _Checked) -> Subject:
+def _subject(checked: Checked) -> Subject:
     """The subject's row; name and contact are kept only where the application proved whose they are."""
     command = checked.command
     subject = Subject.objects.for_did(command.subject_did or checked.authority.proven_subject)
@@ -343,14 +312,14 @@ def _subject(checked: _Checked) -> Subject:
     return subject
 
 
-def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
+def _decided(checked: Checked, case: EnrollmentCase) -> Prepared | Refused:
     """The rules' decision and, where they let it pass, conflicts and places: sets the case's state, places the hold."""
     decision, now = checked.decision, checked.now
-    credentials = _credential_lines(checked)
+    credentials = credential_lines(checked)
     if decision.refusal is not None:
         case.state = CaseState.REJECTED
         stage = Stage.PROOFS if decision.is_refused_by_proofs else Stage.RULES
-        return Refused(decision.refusal, _order(checked, case), now, stage, credentials, decision.findings)
+        return Refused(decision.refusal, order_of(checked, case), now, stage, credentials, decision.findings)
     subject = case.subject
     assert subject is not None
     records.remember(
@@ -365,7 +334,7 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
         case.state = CaseState.REJECTED
         return Refused(
             conflicts.refusal(seen.found) if seen.is_stopped else places.none_left(),
-            _order(checked, case),
+            order_of(checked, case),
             now,
             Stage.CONFLICTS,
             credentials,
@@ -377,19 +346,19 @@ def _decided(checked: _Checked, case: EnrollmentCase) -> Prepared | Refused:
         period, until = checked.period, now + timedelta(minutes=checked.version.hold_minutes)
         claims.hold(seen.to_be_held, case, period.starts_at, period.ends_at, until)
     return Prepared(
-        order=_order(checked, case, blocked=seen.found),
+        order=order_of(checked, case, blocked=seen.found),
         checked_at=now,
         credentials=credentials,
         conflicts=seen.found,
         findings=decision.findings,
         missing=decision.missing,
         warnings=(*decision.warnings, *checked.hints),
-        requirements=_with_status(catalog.requirements(checked.version), checked, seen.free),
+        requirements=with_status(catalog.requirements(checked.version), checked, seen.free),
         are_conflicts_checked=checked.shows_ownership,
     )
 
 
-def _contest(checked: _Checked, case: EnrollmentCase) -> Contest:
+def _contest(checked: Checked, case: EnrollmentCase) -> Contest:
     if not checked.shows_ownership:
         claims.drop_holds(case)
         # Who is enrolled with a meter is told to nobody who has not shown that it is theirs.
@@ -408,142 +377,6 @@ def _contest(checked: _Checked, case: EnrollmentCase) -> Contest:
 
 def _source(decision: Decision) -> str:
     return "VC" if decision.sources.get("MeterOwnershipCredential") == "CREDENTIAL" else "UTILITY_API"
-
-
-# --- what is told ----------------------------------------------------------------------------------------------------
-
-
-def _order(checked: _Checked, case: EnrollmentCase, blocked: Sequence[conflicts.Conflict] = ()) -> Order:
-    proven = proven_meters(checked.facts.evidence, checked.decision)
-    refused = {r.umid: r.refusal for r in checked.decision.refused}
-    refused |= {c.reference: conflicts.refusal([c]) for c in blocked if c.kind == "METER"}
-    return orders.bare(
-        case,
-        transaction_id=checked.command.order.transaction_id,
-        meters=[
-            MeterLine(m.umid, m.umid in proven, MeterState.REJECTED if m.umid in refused else None, refused.get(m.umid))
-            for m in checked.command.meters
-        ],
-        ders=[
-            DerLine(d.der_id, checked.facts.ders[d.der_id].type if d.der_id in checked.facts.ders else d.type)
-            for d in checked.command.ders
-        ],
-    )
-
-
-def _credential_lines(checked: _Checked) -> tuple[CredentialLine, ...]:
-    failed = checked.decision.refusal if checked.decision.is_refused_by_proofs else None
-    lines = []
-    for e in checked.facts.evidence:
-        reason = e.reason
-        if failed is not None and failed.field == f"credentials[{e.position}]":
-            reason = str(failed.details["reason_code"])  # its content did not match the order
-        lines.append(CredentialLine(e.credential_id, e.type, reason == "", reason, checked.now))
-    return tuple(lines)
-
-
-def _with_status(requirements: Requirements, checked: _Checked, umids: Sequence[str]) -> Requirements:
-    """The requirements as far as the application shows them.
-
-    `requiredCredentials[]` with PROVIDED or MISSING, and where a provided one came from (decision 36);
-    `requiredConsents[]` with the meters that a grant is to cover and whose grant it is (decision 34).
-    """
-    decision = checked.decision
-    missing = {m.type for m in decision.missing}
-    listed = [dict(c) for c in requirements.credentials]
-    for type_ in missing - {c["type"] for c in listed}:
-        listed.append({"type": type_, "description": ""})
-    for c in listed:
-        c["status"] = "MISSING" if c["type"] in missing else "PROVIDED"
-        if c["status"] == "PROVIDED" and c["type"] in decision.sources:
-            c["source"] = decision.sources[c["type"]]
-        elif c["status"] == "PROVIDED":
-            c["status"] = "NOT_NEEDED"
-    grantor = checked.command.subject_did or checked.authority.proven_subject
-    consents = tuple({**c, "meters": list(umids), "grantor": grantor} for c in requirements.consents)
-    return Requirements(requirements.criteria, tuple(listed), consents, requirements.documents)
-
-
-def _checks(checked: _Checked, case: EnrollmentCase, result: Prepared | Refused) -> list[CaseCheck]:
-    now = checked.now
-
-    def check(
-        kind: str, target: str, is_met: bool, code: str = "", detail: Mapping[str, Any] | None = None
-    ) -> CaseCheck:
-        outcome = "PASS" if is_met else "FAIL"
-        return CaseCheck(case=case, kind=kind, target=target, result=outcome, code=code, detail=detail or {}, at=now)
-
-    rows = [
-        check("CREDENTIAL", line.credential_id[:200], line.is_verified, line.reason, {"type": line.type})
-        for line in _credential_lines(checked)
-    ]
-    rows += [check("METER", r.umid, False, r.refusal.code.value) for r in checked.decision.refused]
-    # One line for all that met a criterion: five hundred meters and ten criteria would be five thousand rows a try.
-    met = Counter(f.criterion for f in checked.decision.findings if f.is_met)
-    rows += [check("CRITERION", "", True, criterion, {"met": count}) for criterion, count in met.items()]
-    rows += [
-        check("CRITERION", f.target, False, f.criterion, {"needed": f.needed, "actual": f.actual})
-        for f in checked.decision.findings
-        if not f.is_met
-    ]
-    if isinstance(result, Prepared):
-        absent = Counter(m.type for m in result.missing)
-        rows += [check("REQUIRED_CREDENTIAL", "", False, "MISSING", {"type": t, "for": n}) for t, n in absent.items()]
-    if isinstance(result, Prepared) and result.are_conflicts_checked and not result.conflicts:
-        rows.append(check("CONFLICTS", "", True))
-    rows += [
-        check("CONFLICTS", c.reference, False, c.rule.value, {"enrollment": c.enrollment_id}) for c in result.conflicts
-    ]
-    return rows
-
-
-def _lines(checked: _Checked, case: EnrollmentCase, result: Prepared | Refused, actor: Actor) -> list[Line]:
-    """What was done, line by line, and last what became of the application (spec domain 5)."""
-    outcome, facts = _line(checked, case, result, actor), checked.facts
-
-    def done(action: Action, **details: Any) -> Line:
-        return replace(outcome, action=action, after=None, details=details)
-
-    lines = []
-    if facts.evidence:
-        reasons = [line.reason for line in _credential_lines(checked)]
-        failed = [reason for reason in reasons if reason]
-        lines.append(done(Action.PRESENTED_CHECKED, verified=reasons.count(""), failed=failed))
-    if facts.meters:
-        utilities = sorted({m.utility_id for m in facts.meters.values()})
-        lines.append(done(Action.METER_RESOLVED, meters=len(facts.meters), utilities=utilities))
-    if facts.ders:
-        lines.append(done(Action.DER_RESOLVED, ders=len(facts.ders)))
-    if result.are_conflicts_checked if isinstance(result, Prepared) else result.stage is Stage.CONFLICTS:
-        lines.append(done(Action.CONFLICT_CHECKED, rules=[c.rule.value for c in result.conflicts]))
-    if case.state == CaseState.READY:
-        lines.append(done(Action.HOLD_PLACED, minutes=checked.version.hold_minutes))
-    return [*lines, outcome]
-
-
-def _line(checked: _Checked, case: EnrollmentCase, result: Result, actor: Actor) -> Line:
-    is_refused = isinstance(result, Refused)
-    details: dict[str, Any] = {
-        "state": case.state,
-        "program": case.program_id,
-        "version": checked.version.number,
-        "meters": len(case.meters),
-        "ders": len(case.ders),
-        "credentials": len(checked.command.credentials),
-    }
-    if isinstance(result, Refused):
-        details["code"] = result.refusal.code.value
-    ready = Action.CASE_READY if case.state == CaseState.READY else Action.CASE_SUBMITTED
-    return Line(
-        action=Action.CASE_REFUSED if is_refused else ready,
-        actor=actor,
-        at=checked.now,
-        subject=str(case.subject_id),
-        object_type="case",
-        object_id=str(case.pk),
-        after={"state": case.state, "meters": sorted(case.meters), "ders": sorted(case.ders)},
-        details=details,
-    )
 
 
 # --- a utility that does not answer ----------------------------------------------------------------------------------

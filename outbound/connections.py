@@ -81,7 +81,7 @@ class PinnedConnection(http.client.HTTPConnection):
             if self._tls is not None:
                 sock.settimeout(max(0.001, until - time.monotonic()))
                 sock = self._tls.wrap_socket(sock, server_hostname=self.host)
-        except BaseException:
+        except BaseException:  # also for Ctrl-C: the socket is nobody's yet, so nobody else would close it
             sock.close()
             raise
         self.sock = sock

@@ -251,7 +251,7 @@ class Story:
         """Do not leave Rajesh enrolled when the story breaks off: the next run wants his meter free."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # also Ctrl-C, which is how a demo is usually left
             self.say("   The story breaks off; the order is cancelled.")
             cancellation = self._order({"beckn:orderAttributes": _attributes({"reason": "JOURNEY_BROKE_OFF"})})
             try:
