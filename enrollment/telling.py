@@ -1,4 +1,4 @@
-"""What an init found out, and how it is told: to the applicant, in the case's checks, in the journal.."""
+"""What an init found out, and how it is told: to the applicant, in the case's checks, in the journal."""
 
 from __future__ import annotations
 
