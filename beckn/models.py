@@ -284,20 +284,3 @@ class Outbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.message_id}"
-
-
-class RateBucket(models.Model):
-    """A token bucket: what is left of it at `at`. The table is unlogged: after a crash everyone starts full.
-
-    pii: none (a source is a network address and is purged after an hour)
-    """
-
-    key = models.CharField(max_length=300, primary_key=True)
-    tokens = models.FloatField()
-    at = models.DateTimeField()
-
-    class Meta:
-        db_table = "beckn_rate_buckets"
-
-    def __str__(self) -> str:
-        return self.key

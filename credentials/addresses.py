@@ -14,6 +14,8 @@ SLUGS = {
     "enrollment-suspension": (Kind.ENROLLMENT, Purpose.SUSPENSION),
     "consent-list": (Kind.CONSENT, Purpose.REVOCATION),
     "consent-suspension": (Kind.CONSENT, Purpose.SUSPENSION),
+    "credential-list": (Kind.GENERAL, Purpose.REVOCATION),
+    "credential-suspension": (Kind.GENERAL, Purpose.SUSPENSION),
 }
 _SLUG_OF = {meaning: slug for slug, meaning in SLUGS.items()}
 _MAXIMUM_ID = 300

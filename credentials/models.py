@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from identity.encryption import EncryptedBytesField, EncryptedTextField
+from identity.encryption import EncryptedBytesField, EncryptedJSONField, EncryptedTextField
 
 LIST_SIZE = 131_072
 """Entries per status list; W3C Bitstring Status List v1.0 asks for at least this many, for herd privacy."""
@@ -28,20 +28,28 @@ class KeyState(models.TextChoices):
     REVOKED = "REVOKED", _("revoked")
 
 
+class KeyAlgorithm(models.TextChoices):
+    ES256 = "ES256", "ES256 (JWT)"
+    ED25519 = "Ed25519", "Ed25519 (Data Integrity)"
+
+
 class IssuerKey(models.Model):
     """One signing key of ours: published from the announcement, signing while active, worthless once revoked.
 
     `kid` is the RFC 7638 thumbprint, `multikey` the Multikey text (`z…`): both are fragments of the DID document,
-    derived from the key and therefore never reused. `private` is PKCS #8 (DER), encrypted at rest.
+    derived from the key and therefore never reused. `private` is PKCS #8 (DER), encrypted at rest; a key that lives
+    in a KMS or HSM has none, but the `provider` that reaches it and that provider's own name for it (`reference`).
 
     pii: none
     """
 
     kid = models.CharField(max_length=64, unique=True)
     multikey = models.CharField(max_length=80, unique=True)
-    algorithm = models.CharField(max_length=16, default="ES256")
+    algorithm = models.CharField(max_length=16, choices=KeyAlgorithm.choices, default=KeyAlgorithm.ES256)
     public_jwk = models.JSONField()
-    private = EncryptedBytesField()
+    private = EncryptedBytesField(null=True)
+    provider = models.CharField(max_length=200, blank=True, default="")
+    reference = models.CharField(max_length=500, blank=True, default="")
     state = models.CharField(max_length=12, choices=KeyState.choices, default=KeyState.ANNOUNCED)
     announced_at = models.DateTimeField()
     activated_at = models.DateTimeField(null=True, blank=True)
@@ -68,6 +76,12 @@ class IssuerKey(models.Model):
                 ),
                 violation_error_message=_("The state of a key and the moment it was reached belong together."),
             ),
+            models.CheckConstraint(
+                name="issuer_key_lives_in_one_place",
+                condition=Q(private__isnull=False, provider="", reference="")
+                | (Q(private__isnull=True) & ~Q(provider="")),
+                violation_error_message=_("A key is either kept here, encrypted, or by a provider elsewhere."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -77,11 +91,22 @@ class IssuerKey(models.Model):
 class Kind(models.TextChoices):
     ENROLLMENT = "ENROLLMENT", _("enrolment")
     CONSENT = "CONSENT", _("consent")
+    GENERAL = "GENERAL", _("other")  # what an operator issues through the VC API
 
 
 class Purpose(models.TextChoices):
+    """What a Bitstring Status List tells (`statusPurpose`)."""
+
     REVOCATION = "revocation", _("revocation")
     SUSPENSION = "suspension", _("suspension")
+
+
+class Publication(models.TextChoices):
+    """What is published of one numbered list: a Bitstring list for each purpose, and the IETF token of both."""
+
+    REVOCATION = "revocation", _("revocation")
+    SUSPENSION = "suspension", _("suspension")
+    TOKEN = "token", _("token of both")
 
 
 class StatusList(models.Model):
@@ -127,20 +152,25 @@ class StatusListVersionQuerySet(models.QuerySet["StatusListVersion"]):
 
 
 class StatusListVersion(models.Model):
-    """One published list: its bits (gzip, as in `encodedList`) and the signed `vc+jwt`. Versions never go back.
+    """One published list: its compressed bits and the signed token. Versions never go back.
 
-    `digest` is SHA-256 (hex) of the body: its ETag.
+    Of a purpose `bits` is gzip as in `encodedList` and `body` a `vc+jwt`; of the token `bits` is zlib as in `lst` and
+    `body` a `statuslist+jwt`. `json_body` is the same list as JSON with an embedded proof, written a moment after the
+    token (empty until then; always empty for the token). A digest is SHA-256 (hex) of a body: its ETag.
 
     pii: none
     """
 
     status_list = models.ForeignKey(StatusList, on_delete=models.RESTRICT, related_name="versions")
-    purpose = models.CharField(max_length=12, choices=Purpose.choices)
+    purpose = models.CharField(max_length=12, choices=Publication.choices)
     version = models.PositiveBigIntegerField()
     bits = models.BinaryField()
     body = models.TextField()
     digest = models.CharField(max_length=64)
     kid = models.CharField(max_length=64)
+    json_body = models.TextField(blank=True, default="")
+    json_digest = models.CharField(max_length=64, blank=True, default="")
+    json_kid = models.CharField(max_length=64, blank=True, default="")
     signed_at = models.DateTimeField()
     valid_until = models.DateTimeField()
 
@@ -152,6 +182,12 @@ class StatusListVersion(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["status_list", "purpose", "version"], name="one_body_per_status_list_version"
+            ),
+            models.CheckConstraint(
+                name="status_list_json_is_whole",
+                condition=Q(json_body="", json_digest="", json_kid="")
+                | (~Q(json_body="") & ~Q(json_digest="") & ~Q(json_kid="")),
+                violation_error_message=_("The JSON form of a list, its digest and its key belong together."),
             ),
         ]
 
@@ -176,20 +212,35 @@ class StatusChange(models.Model):
         return f"{self.status_list_id} {self.purpose} since {self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
+class Profile(models.TextChoices):
+    """The shape a program asks for (spec credentials.md 1)."""
+
+    OWN = "", _("our own")
+    DEG = "DEG", _("DEG")
+
+
 class IssuedCredential(models.Model):
     """One credential: one id, one status index, however many signed forms (decision 51).
 
-    `url` is its id on the wire and its `jti`. `claims` is `credentialSubject` without `id`. `wire_valid_until` is the
-    end as the applicant wrote it (decision 49). `access_digest` is SHA-256 of the token in the credential's link.
+    `url` is its address with us and, where `wire_id` is empty, its id on the wire and its `jti`; `wire_id` is the id
+    where a profile or an operator wants another one. `claims` is `credentialSubject` without `id`; what of it is
+    personal (the consumer number of the DEG profile) stands in `personal_claims` instead. `document` is the whole
+    unsigned credential that an operator handed to the VC API, with our status entries; `claims` is empty then.
+    `wire_valid_until` is the end as the applicant wrote it (decision 49). `access_digest` is SHA-256 of the token in
+    the credential's link. `revoke_at` is a revocation that is planned and not yet done.
 
-    pii: none (a DID, meter and program ids; a credential of ours has no name, address or account number)
+    pii: personal_claims, document (encrypted); else a DID, meter and program ids
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     url = models.CharField(max_length=300, unique=True)
+    wire_id = models.CharField(max_length=500, blank=True, default="", db_index=True)
     kind = models.CharField(max_length=12, choices=Kind.choices)
+    profile = models.CharField(max_length=8, choices=Profile.choices, blank=True, default=Profile.OWN)
     subject_did = models.CharField(max_length=500, db_index=True)
     claims = models.JSONField()
+    personal_claims = EncryptedJSONField(null=True)
+    document = EncryptedJSONField(null=True)
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
     wire_valid_until = models.CharField(max_length=40, blank=True, default="")
@@ -198,6 +249,8 @@ class IssuedCredential(models.Model):
     status_index = models.PositiveIntegerField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     revocation_reason = models.CharField(max_length=200, blank=True, default="")
+    revoke_at = models.DateTimeField(null=True, blank=True)
+    revoke_at_reason = models.CharField(max_length=200, blank=True, default="")
     suspended_at = models.DateTimeField(null=True, blank=True)
     supersedes = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.RESTRICT, related_name="superseded_by"
@@ -224,8 +277,15 @@ class IssuedCredential(models.Model):
                 | (Q(revoked_at__isnull=False) & ~Q(revocation_reason="")),
                 violation_error_message=_("A revocation needs a reason."),
             ),
+            models.CheckConstraint(
+                name="planned_revocation_has_its_reason",
+                condition=Q(revoke_at=None, revoke_at_reason="")
+                | (Q(revoke_at__isnull=False, revoked_at=None) & ~Q(revoke_at_reason="")),
+                violation_error_message=_("A planned revocation needs a reason, and ends when it is done."),
+            ),
         ]
         indexes = [
+            models.Index(fields=["revoke_at"], condition=Q(revoke_at__isnull=False), name="revocation_due"),
             models.Index(
                 fields=["status_list", "status_index"], condition=Q(revoked_at__isnull=False), name="revoked_by_list"
             ),
@@ -251,17 +311,22 @@ class IssuedCredential(models.Model):
 class Form(models.TextChoices):
     JWT_1_1 = "JWT_1_1", "VC-JWT, data model 1.1"
     JWT_2_0 = "JWT_2_0", "vc+jwt, data model 2.0"
+    JSON_2_0 = "JSON_2_0", "JSON with an embedded proof, data model 2.0"
 
 
 class SignedForm(models.Model):
     """The kept bytes of one form of a credential and the key that signed them.
 
-    pii: none (what the credential says)
+    A form that says something personal (DEG profile, VC API) is kept in `sealed_body`, any other in `body`; read
+    `text`.
+
+    pii: sealed_body (encrypted)
     """
 
     credential = models.ForeignKey(IssuedCredential, on_delete=models.RESTRICT, related_name="forms")
     form = models.CharField(max_length=12, choices=Form.choices)
-    body = models.TextField()
+    body = models.TextField(blank=True, default="")
+    sealed_body = EncryptedTextField(null=True)
     kid = models.CharField(max_length=64, db_index=True)
     signed_at = models.DateTimeField()
 
@@ -269,10 +334,184 @@ class SignedForm(models.Model):
         db_table = "signed_forms"
         constraints = [
             models.UniqueConstraint(fields=["credential", "form"], name="one_body_per_credential_and_form"),
+            models.CheckConstraint(
+                name="signed_form_is_kept_once",
+                condition=Q(body="", sealed_body__isnull=False) | (~Q(body="") & Q(sealed_body__isnull=True)),
+                violation_error_message=_("A form is kept either in the clear or encrypted."),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.credential_id} {self.form}"
+
+    @property
+    def text(self) -> str:
+        """The signed form itself."""
+        return self.body or str(self.sealed_body)
+
+
+class BulkKind(models.TextChoices):
+    REVOKE = "REVOKE", _("revoke")
+    SUSPEND = "SUSPEND", _("suspend")
+    RESUME = "RESUME", _("resume")
+    RESIGN = "RESIGN", _("sign again")
+
+
+class BulkAct(models.Model):
+    """One act on many credentials: its set is frozen when it is asked for, and worked off batch by batch.
+
+    `source` names what asked (`program:<id>`, `agency:<id>`, `key:<kid>`, `command`); `digest` is SHA-256 (hex) over
+    the ids in order, one per line. `reason` is a code, never a sentence about a person.
+
+    pii: none
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=12, choices=BulkKind.choices)
+    source = models.CharField(max_length=300)
+    reason = models.CharField(max_length=200, blank=True, default="")
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.CharField(max_length=255)
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    count = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "bulk_acts"
+        ordering = ["-asked_at"]
+        indexes = [models.Index(fields=["due_at"], condition=Q(finished_at=None), name="bulk_act_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.source} {self.count}"
+
+
+class BulkBatch(models.Model):
+    """A part of a bulk act's stored manifest: the ids, their digest, and whether it is done.
+
+    `changed` counts the ids that the act changed (the others were so already), `lists` the status lists it touched.
+
+    pii: none
+    """
+
+    act = models.ForeignKey(BulkAct, on_delete=models.RESTRICT, related_name="batches")
+    number = models.PositiveIntegerField()
+    ids = ArrayField(models.UUIDField())
+    digest = models.CharField(max_length=64)
+    done_at = models.DateTimeField(null=True, blank=True)
+    changed = models.PositiveIntegerField(null=True, blank=True)
+    lists = ArrayField(models.BigIntegerField(), default=list, blank=True)
+
+    class Meta:
+        db_table = "bulk_batches"
+        ordering = ["act", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["act", "number"], name="one_batch_per_act_and_number"),
+            models.CheckConstraint(
+                name="done_batch_counts_its_changes",
+                condition=Q(done_at=None, changed=None) | Q(done_at__isnull=False, changed__isnull=False),
+                violation_error_message=_("A batch that is done says how much it changed."),
+            ),
+        ]
+        indexes = [models.Index(fields=["act", "number"], condition=Q(done_at=None), name="bulk_batch_open")]
+
+    def __str__(self) -> str:
+        return f"{self.act_id} {self.number}"
+
+
+class WalletOffer(models.Model):
+    """One offer of a credential to a wallet (OpenID4VCI, pre-authorised code): single use, short-lived.
+
+    `reference_digest` is SHA-256 of the token in the offer's address, `code_digest` that of the pre-authorised code,
+    which is kept encrypted because the offer is fetched by reference. `transaction_code_index` is a keyed hash.
+
+    pii: none
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    credential = models.ForeignKey(IssuedCredential, on_delete=models.RESTRICT, related_name="offers")
+    reference_digest = models.BinaryField(max_length=32, unique=True)
+    code = EncryptedTextField()
+    code_digest = models.BinaryField(max_length=32, unique=True)
+    transaction_code_index = models.BinaryField(max_length=32)
+    wrong_codes = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    consumed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "wallet_offers"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="wallet_offer_ends_after_it_starts",
+                condition=Q(expires_at__gt=F("created_at")),
+                violation_error_message=_("An offer ends after it was made."),
+            ),
+        ]
+        indexes = [models.Index(fields=["expires_at"], name="wallet_offer_expiry")]
+
+    def __str__(self) -> str:
+        return f"offer {self.id}"
+
+
+class WalletAccess(models.Model):
+    """An access token that a consumed offer was exchanged for; good for one issuance of its credential.
+
+    pii: none
+    """
+
+    offer = models.OneToOneField(WalletOffer, on_delete=models.CASCADE, related_name="access")
+    token_digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "wallet_accesses"
+
+    def __str__(self) -> str:
+        return f"access {self.pk}"
+
+
+class WalletNonce(models.Model):
+    """A nonce that a wallet signs to prove its key is there now; deleted when it is used.
+
+    pii: none
+    """
+
+    digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "wallet_nonces"
+
+    def __str__(self) -> str:
+        return f"nonce {self.pk}"
+
+
+class WalletCopy(models.Model):
+    """A form of a credential that was bound to a wallet's key and handed over: same id, same status index.
+
+    `format` is `jwt_vc_json` or `dc+sd-jwt`, `holder_thumbprint` the RFC 7638 thumbprint of the wallet's key. The
+    bytes are not kept: the wallet has them.
+
+    pii: none
+    """
+
+    credential = models.ForeignKey(IssuedCredential, on_delete=models.RESTRICT, related_name="wallet_copies")
+    offer = models.OneToOneField(WalletOffer, null=True, blank=True, on_delete=models.SET_NULL)
+    format = models.CharField(max_length=20)
+    holder_thumbprint = models.CharField(max_length=64)
+    kid = models.CharField(max_length=64, db_index=True)
+    issued_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "wallet_copies"
+        ordering = ["-issued_at"]
+
+    def __str__(self) -> str:
+        return f"{self.credential_id} {self.format}"
 
 
 class TrustEntryQuerySet(models.QuerySet["TrustEntry"]):

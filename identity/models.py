@@ -367,3 +367,20 @@ class JournalKey(models.Model):
 
     def __str__(self) -> str:
         return self.kid
+
+
+class RateBucket(models.Model):
+    """A token bucket: what is left of it at `at`. The table is unlogged: after a crash everyone starts full.
+
+    pii: none (a source is a network address and is purged after an hour)
+    """
+
+    key = models.CharField(max_length=300, primary_key=True)
+    tokens = models.FloatField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "rate_buckets"
+
+    def __str__(self) -> str:
+        return self.key

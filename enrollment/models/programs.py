@@ -94,6 +94,9 @@ class ProgramVersion(models.Model):
         max_length=10, choices=choices(OnConsentRevoked), default=OnConsentRevoked.SUSPEND.value
     )
     support = models.JSONField(default=dict, blank=True, help_text=_("name, phone, email, url, hours of the owner."))
+    credential_profile = models.CharField(
+        max_length=8, blank=True, default="", help_text=_("The credential's shape: empty for our own, or DEG.")
+    )
 
     objects: ClassVar[models.Manager[ProgramVersion]] = ProgramVersionQuerySet.as_manager()
 
