@@ -101,11 +101,11 @@ def issue(new: Sequence[NewCredential], *, now: datetime, actor: Actor = log.SYS
     with transaction.atomic():
         key = keys.active()
         drafts = [_draft(each, place, now=now) for each, place in zip(new, _places(new), strict=True)]
-        forms = [form for draft in drafts for form in _sign(draft, key, now=now)]
+        signed = [_sign(draft, key, now=now) for draft in drafts]
         IssuedCredential.objects.bulk_create([draft.row for draft in drafts])
-        SignedForm.objects.bulk_create(forms)
+        SignedForm.objects.bulk_create([form for forms in signed for form in forms])
         log.record_all([_line(Action.CREDENTIAL_ISSUED, draft.row, actor, now, draft.subject_pk) for draft in drafts])
-    return [_issued(draft, form) for draft, form in zip(drafts, forms[:: len(Form.values)], strict=True)]
+    return [_issued(draft, forms[0]) for draft, forms in zip(drafts, signed, strict=True)]
 
 
 def revoke(ids: Sequence[UUID], *, at: datetime, reason: str, actor: Actor = log.SYSTEM) -> list[StatusEntry]:
