@@ -6,10 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from credentials import bootstrap, trust
+from credentials.lists import LISTS_AT_START
+from credentials.models import Kind, Purpose
 from credentials.services import NewCredential
 from tests.credentials.issuer import Issuer
 
 NOON = datetime(2026, 10, 15, 12, 0, tzinfo=UTC)
+LISTS = LISTS_AT_START * len(Kind.values)
+"""Lists of a new deployment."""
+PUBLISHED = LISTS * len(Purpose.values)
+"""What is published of them, each under its own address or media type."""
 
 
 def enrollment(**changes: object) -> NewCredential:

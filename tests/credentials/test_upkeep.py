@@ -18,7 +18,7 @@ from credentials.checks import issuer_is_found_at_our_address, sandbox_only, tru
 from credentials.models import PresentedCredential, StatusList, StatusListVersion
 from credentials.presented import remember
 from credentials.verification import Presented, verify_presented
-from tests.credentials.conftest import NOON, enrollment
+from tests.credentials.conftest import LISTS, NOON, PUBLISHED, enrollment
 
 
 def at(seconds: float) -> override_settings:
@@ -37,7 +37,7 @@ def test_lists_are_signed_again_long_before_they_are_over(db: None) -> None:
     bootstrap.ensure()
     assert tasks.upkeep() == 0
     with at(3 * 3600 + 60):
-        assert tasks.upkeep() == 4
+        assert tasks.upkeep() == LISTS
         assert tasks.upkeep() == 0
         for version in StatusListVersion.objects.newest():
             payload = jwt.decode(version.body, options={"verify_signature": False})
@@ -47,15 +47,15 @@ def test_lists_are_signed_again_long_before_they_are_over(db: None) -> None:
 def test_a_worker_that_slept_a_day_has_everything_in_order_after_one_round(db: None) -> None:
     bootstrap.ensure()
     with at(86_400):
-        assert tasks.upkeep() == 4
+        assert tasks.upkeep() == LISTS
         assert not StatusListVersion.objects.filter(valid_until__lt=clock.now()).exists(), "what is over is forgotten"
-        assert StatusListVersion.objects.count() == 8
+        assert StatusListVersion.objects.count() == PUBLISHED
 
 
 def test_a_clock_that_is_set_back_leaves_no_list_from_the_future(db: None) -> None:
     with at(86_400):
         bootstrap.ensure()
-    assert tasks.upkeep() == 4
+    assert tasks.upkeep() == LISTS
     for status_list in StatusList.objects.all():
         assert publishing.latest(status_list, "revocation").signed_at <= clock.now()  # type: ignore[union-attr]
 
@@ -71,7 +71,7 @@ def test_a_full_list_is_closed_kept_fresh_and_followed_by_a_new_one(db: None) ->
     assert first.closed_at is not None
     assert StatusList.objects.get(kind="ENROLLMENT", number=3).version > 0
     with at(4 * 3600):
-        assert tasks.upkeep() == 5
+        assert tasks.upkeep() == LISTS + 1
 
 
 def test_bodies_of_presented_credentials_are_wiped_in_time(db: None) -> None:
