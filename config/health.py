@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from config.celery import app as celery
-from credentials.models import IssuerKey, KeyState, Kind, StatusList
+from credentials.models import IssuerKey, KeyAlgorithm, KeyState, Kind, StatusList
 
 Check = Callable[[], str]
 
@@ -65,9 +65,10 @@ def broker() -> str:
 
 
 def keys() -> str:
-    """Whether there is a key to issue with."""
+    """Whether there is a key of each algorithm to issue with."""
     return _told(
-        lambda: IssuerKey.objects.filter(state=KeyState.ACTIVE).exists(), "none is active; run `manage.py bootstrap`"
+        lambda: IssuerKey.objects.filter(state=KeyState.ACTIVE).count() == len(KeyAlgorithm),
+        "one is missing; run `manage.py bootstrap`",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a deployment needs before it can issue: a key, and two published lists of each kind.
+"""What a deployment needs before it can issue: a key of each algorithm, and two published lists of each kind.
 
 Idempotent and safe in any number of processes at once. Called by `manage.py bootstrap` after `migrate`, never by a GET.
 """
@@ -7,11 +7,13 @@ from datetime import datetime
 
 from audit import clock
 from credentials import keys, lists, publishing
+from credentials.models import IssuerKey
 
 
 def ensure(now: datetime | None = None) -> bool:
     """Make what is missing and publish it; return whether anything was missing."""
     now = now or clock.now()
+    keys_before = IssuerKey.objects.count()
     keys.ensure(now=now)
     made = lists.create_missing(now=now)
-    return bool(publishing.publish_stale(now)) or bool(made)
+    return bool(publishing.publish_stale(now)) or bool(made) or IssuerKey.objects.count() > keys_before

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from credentials.multikey import jose_name
+
 CONTEXT_V1 = "https://www.w3.org/2018/credentials/v1"
 CONTEXT_V2 = "https://www.w3.org/ns/credentials/v2"
 CONTEXT_STATUS = "https://www.w3.org/ns/credentials/status/v1"
@@ -174,7 +176,7 @@ def jwks(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]) -> dic
     """The key set with every kid that occurs in a header of ours."""
     return {
         "keys": [
-            {**jwk, "kid": f"{issuer}#{fragment}", "alg": "ES256", "use": "sig"}
+            {**jwk, "kid": f"{issuer}#{fragment}", "alg": jose_name(jwk), "use": "sig"}
             for thumbprint, multikey, jwk in keys
             for fragment in (thumbprint, multikey)
         ]

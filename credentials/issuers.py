@@ -22,7 +22,7 @@ from django.conf import settings
 from credentials import asking, keys
 from credentials.asking import Deadline
 from credentials.models import IssuerKey
-from credentials.multikey import BadKey, PublicKey, from_b64url, read_jwk, read_multikey
+from credentials.multikey import BadKey, PublicKey, from_b64url, jose_name, read_jwk, read_multikey
 from credentials.reasons import Disbelieved, Reason
 
 _ACCEPT = "application/did+ld+json, application/did+json;q=0.9, application/json;q=0.8"
@@ -111,8 +111,8 @@ def own_keys() -> list[NamedKey]:
     did = settings.ISSUER_DID
     rows = IssuerKey.objects.filter(state__in=keys.PUBLISHED).order_by()
     return [
-        NamedKey(f"{did}#{fragment}", keys.public_key(kid, jwk), algorithm)
-        for kid, multikey, algorithm, jwk in rows.values_list("kid", "multikey", "algorithm", "public_jwk")
+        NamedKey(f"{did}#{fragment}", keys.public_key(kid, jwk), jose_name(jwk))
+        for kid, multikey, jwk in rows.values_list("kid", "multikey", "public_jwk")
         for fragment in (kid, multikey)
     ]
 

@@ -14,15 +14,16 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from django.db import transaction
 
 from audit import log
 from audit.log import Action, Actor
 from credentials import multikey
 from credentials.locks import Lock, hold
-from credentials.models import IssuerKey, KeyState, SignedForm
-from credentials.signing import ALGORITHM, Signer, SoftwareSigner
+from credentials.models import IssuerKey, KeyAlgorithm, KeyState, SignedForm
+from credentials.multikey import OwnKey
+from credentials.signing import PrivateKey, Signer, SoftwareSigner
 
 PUBLISHED = (KeyState.ANNOUNCED, KeyState.ACTIVE, KeyState.RETIRED)
 
@@ -37,19 +38,24 @@ class NoActiveKey(Exception):
 
 @dataclass(frozen=True)
 class SigningKey:
-    """The active key, ready for use: `signer` signs, `public` checks, the two fragments name it in our DID document."""
+    """The active key, ready for use: `signer` signs, `public` checks, the two fragments name it in our DID document.
+
+    `algorithm` is "ES256" or "Ed25519".
+    """
 
     kid: str
     multikey: str
+    algorithm: str
     signer: Signer
-    public: ec.EllipticCurvePublicKey
+    public: OwnKey
 
 
-def active() -> SigningKey:
-    """Return the key that signs now; NoActiveKey before `bootstrap`. One query."""
-    kid = IssuerKey.objects.filter(algorithm=ALGORITHM, state=KeyState.ACTIVE).values_list("kid", flat=True).first()
+def active(algorithm: str = KeyAlgorithm.ES256) -> SigningKey:
+    """Return the key of that algorithm that signs now; NoActiveKey before `bootstrap`. One query."""
+    rows = IssuerKey.objects.filter(algorithm=algorithm, state=KeyState.ACTIVE)
+    kid = rows.values_list("kid", flat=True).first()
     if kid is None:
-        raise NoActiveKey("no active issuer key: run manage.py bootstrap")
+        raise NoActiveKey(f"no active {KeyAlgorithm(algorithm).label} key: run manage.py bootstrap")
     return _opened(kid)
 
 
@@ -58,22 +64,29 @@ def published() -> list[IssuerKey]:
     return list(IssuerKey.objects.filter(state__in=PUBLISHED).defer("private"))
 
 
-def ensure(*, now: datetime, actor: Actor = log.SYSTEM) -> IssuerKey:
-    """Return the active key, making the first one where there is none. Any number of processes may call it at once."""
+def ensure(*, now: datetime, actor: Actor = log.SYSTEM) -> list[IssuerKey]:
+    """Return the active key of each algorithm, making the first one where there is none.
+
+    Any number of processes may call it at once.
+    """
     with transaction.atomic():
         hold(Lock.KEYS)
-        key = IssuerKey.objects.filter(algorithm=ALGORITHM, state=KeyState.ACTIVE).first()
-        if key is None:
-            key = _create(now=now, actor=actor)
-            _activate(key, now=now, actor=actor)
+        return [_active_or_new(algorithm, now=now, actor=actor) for algorithm in KeyAlgorithm]
+
+
+def _active_or_new(algorithm: KeyAlgorithm, *, now: datetime, actor: Actor) -> IssuerKey:
+    key = IssuerKey.objects.filter(algorithm=algorithm, state=KeyState.ACTIVE).first()
+    if key is None:
+        key = _create(algorithm, now=now, actor=actor)
+        _activate(key, now=now, actor=actor)
     return key
 
 
-def announce(*, now: datetime, actor: Actor) -> IssuerKey:
+def announce(algorithm: str = KeyAlgorithm.ES256, *, now: datetime, actor: Actor) -> IssuerKey:
     """Make and publish a key that does not sign yet, so that verifiers know it before its first signature."""
     with transaction.atomic():
         hold(Lock.KEYS)
-        key = _create(now=now, actor=actor)
+        key = _create(KeyAlgorithm(algorithm), now=now, actor=actor)
         log.record(Action.KEY_ANNOUNCED, actor=actor, at=now, object_type="IssuerKey", object_id=key.kid)
     return key
 
@@ -133,7 +146,7 @@ def revoke(kid: str, *, now: datetime, actor: Actor) -> tuple[IssuerKey, int]:
             details={"credentials_losing_their_signature": losing},
         )
         if was_active:
-            _activate(_create(now=now, actor=actor), now=now, actor=actor)
+            _activate(_create(KeyAlgorithm(key.algorithm), now=now, actor=actor), now=now, actor=actor)
     _opened.cache_clear()
     return key, losing
 
@@ -144,37 +157,44 @@ def living_credentials_of(kid: str, *, now: datetime) -> int:
     return forms.exclude(credential__valid_until__lte=now).values("credential").distinct().count()
 
 
-def public_key(kid: str, jwk: Mapping[str, str]) -> ec.EllipticCurvePublicKey:
+def public_key(kid: str, jwk: Mapping[str, str]) -> OwnKey:
     """Return the key object of a row's public half; a kid is a thumbprint, so it stands for the JWK."""
-    return _public(kid, jwk["x"], jwk["y"])
+    return _public(kid, tuple(jwk.items()))
 
 
 @lru_cache(maxsize=64)
-def _public(kid: str, x: str, y: str) -> ec.EllipticCurvePublicKey:
-    found = multikey.read_jwk({"kty": "EC", "crv": "P-256", "x": x, "y": y})
-    assert isinstance(found, ec.EllipticCurvePublicKey)
+def _public(kid: str, members: tuple[tuple[str, str], ...]) -> OwnKey:
+    found = multikey.read_jwk(dict(members))
+    assert isinstance(found, OwnKey)
     return found
 
 
 @lru_cache(maxsize=16)
 def _opened(kid: str) -> SigningKey:
     row = IssuerKey.objects.get(kid=kid)
+    return SigningKey(row.kid, row.multikey, row.algorithm, _signer(row), public_key(row.kid, row.public_jwk))
+
+
+def _signer(row: IssuerKey) -> Signer:
+    if row.private is None:
+        raise TypeError(f"key {row.kid} is not kept here")
     private = serialization.load_der_private_key(row.private, password=None)
-    if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"key {kid} is no EC key")
-    return SigningKey(row.kid, row.multikey, SoftwareSigner(private, row.public_jwk), private.public_key())
+    if not isinstance(private, PrivateKey):
+        raise TypeError(f"key {row.kid} is neither P-256 nor Ed25519")
+    return SoftwareSigner(private, row.public_jwk)
 
 
-def _new_private_key() -> ec.EllipticCurvePrivateKey:
+def _new_private_key(algorithm: KeyAlgorithm) -> PrivateKey:
     """A key whose thumbprint does not begin with a dash: `keys retire KID` would read it as an option."""
     while True:
-        private = ec.generate_private_key(ec.SECP256R1())
+        ed = algorithm == KeyAlgorithm.ED25519
+        private = ed25519.Ed25519PrivateKey.generate() if ed else ec.generate_private_key(ec.SECP256R1())
         if not multikey.thumbprint(multikey.jwk_of(private.public_key())).startswith("-"):
             return private
 
 
-def _create(*, now: datetime, actor: Actor) -> IssuerKey:
-    private = _new_private_key()
+def _create(algorithm: KeyAlgorithm, *, now: datetime, actor: Actor) -> IssuerKey:
+    private = _new_private_key(algorithm)
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -182,7 +202,7 @@ def _create(*, now: datetime, actor: Actor) -> IssuerKey:
     key = IssuerKey.objects.create(
         kid=multikey.thumbprint(jwk),
         multikey=multikey.multikey_of(private.public_key()),
-        algorithm=ALGORITHM,
+        algorithm=algorithm,
         public_jwk=jwk,
         private=der,
         announced_at=now,

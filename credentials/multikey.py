@@ -17,6 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+OwnKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+"""What we sign with ourselves: P-256 or Ed25519."""
+
+JOSE_NAMES = {"EC": "ES256", "OKP": "EdDSA"}
+"""The `alg` of what a key of ours signs, by its key type. RFC 9864 calls EdDSA Ed25519; few verifiers know it yet."""
 
 _CURVES: dict[str, tuple[type[ec.EllipticCurve], int]] = {"P-256": (ec.SECP256R1, 32), "P-384": (ec.SECP384R1, 48)}
 _CODECS = {b"\x80\x24": "P-256", b"\x81\x24": "P-384", b"\xed\x01": "Ed25519"}
@@ -36,8 +41,10 @@ def algorithms_of(key: PublicKey) -> frozenset[str]:
     return frozenset({"ES256"} if isinstance(key.curve, ec.SECP256R1) else {"ES384"})
 
 
-def jwk_of(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    """Return the public JWK of a P-256 key: kty, crv, x, y and nothing else."""
+def jwk_of(key: OwnKey) -> dict[str, str]:
+    """Return the public JWK of a P-256 or Ed25519 key: kty, crv, the coordinates and nothing else."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return {"kty": "OKP", "crv": "Ed25519", "x": b64url(key.public_bytes_raw())}
     numbers = key.public_numbers()
     return {
         "kty": "EC",
@@ -45,6 +52,11 @@ def jwk_of(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
         "x": b64url(numbers.x.to_bytes(32, "big")),
         "y": b64url(numbers.y.to_bytes(32, "big")),
     }
+
+
+def jose_name(jwk: Mapping[str, Any]) -> str:
+    """Return the `alg` of what a key of ours signs: ES256 for P-256, EdDSA for Ed25519."""
+    return JOSE_NAMES[jwk["kty"]]
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
@@ -58,8 +70,10 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     return b64url(hashlib.sha256(canonical.encode()).digest())
 
 
-def multikey_of(key: ec.EllipticCurvePublicKey) -> str:
-    """Return the Multikey text (`z…`) of a P-256 key: base58btc of the codec and the compressed point."""
+def multikey_of(key: OwnKey) -> str:
+    """Return the Multikey text (`z…`): base58btc of the codec and the compressed point or the 32 bytes of Ed25519."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "z" + base58.b58encode(b"\xed\x01" + key.public_bytes_raw()).decode("ascii")
     point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
     return "z" + base58.b58encode(b"\x80\x24" + point).decode("ascii")
 

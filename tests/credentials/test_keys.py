@@ -19,7 +19,7 @@ from audit.models import Event
 from credentials import keys, publishing, services
 from credentials.models import IssuerKey, KeyState, SignedForm, StatusListVersion
 from credentials.verification import Presented, verify_presented
-from tests.credentials.conftest import NOON, consent
+from tests.credentials.conftest import LISTS, NOON, PUBLISHED, consent
 from tests.credentials.issuer import Issuer, jwk_of, key_of
 
 
@@ -34,29 +34,33 @@ def verified(token: str) -> bool:
     return verify_presented([Presented("", "", "VC-JWT", token)], subject_did=None, now=NOON)[0].ok
 
 
-def test_the_first_key_is_made_once(db: None) -> None:
-    assert keys.ensure(now=NOON) == keys.ensure(now=NOON)
-    assert [event.action for event in Event.objects.order_by("pk")] == ["key.created", "key.activated"]
+def test_the_first_key_of_each_algorithm_is_made_once(db: None) -> None:
+    made = keys.ensure(now=NOON)
+    assert made == keys.ensure(now=NOON)
+    assert [(key.algorithm, key.state) for key in made] == [("ES256", "ACTIVE"), ("Ed25519", "ACTIVE")]
+    assert [event.action for event in Event.objects.order_by("pk")] == ["key.created", "key.activated"] * 2
 
 
 def test_a_private_key_is_never_in_clear_in_the_database_nor_printed(db: None, caplog: Any) -> None:
     caplog.set_level(logging.DEBUG)
-    row = keys.ensure(now=NOON)
-    der = bytes(IssuerKey.objects.get(pk=row.pk).private)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT private, issuer_keys::text FROM issuer_keys")
-        stored, everything = cursor.fetchone()
-    scalar = der[36:68]
-    assert scalar not in bytes(stored) and scalar.hex() not in everything
-    assert scalar.hex() not in repr(keys.active()) and scalar.hex() not in caplog.text
-    assert "d" not in row.public_jwk
+    for row, scalar_at in zip(keys.ensure(now=NOON), (36, 16), strict=True):  # its place in PKCS #8
+        key = IssuerKey.objects.get(pk=row.pk)
+        scalar = bytes(key.private or b"")[scalar_at : scalar_at + 32]
+        assert len(scalar) == 32
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT private, issuer_keys::text FROM issuer_keys WHERE id = %s", [row.pk])
+            stored, everything = cursor.fetchone()
+        assert scalar not in bytes(stored) and scalar.hex() not in everything
+        assert scalar.hex() not in repr(keys.active(row.algorithm)) and scalar.hex() not in caplog.text
+        assert "d" not in row.public_jwk
 
 
 def test_an_announced_key_is_published_and_does_not_sign(ready: None) -> None:
-    old = keys.active().kid
+    old = {row.kid for row in keys.published()}
+    signing = keys.active().kid
     new = keys.announce(now=NOON, actor=SYSTEM)
-    assert keys.active().kid == old
-    assert {row.kid for row in keys.published()} == {old, new.kid}
+    assert keys.active().kid == signing
+    assert {row.kid for row in keys.published()} == old | {new.kid}
 
 
 def test_a_rotation_keeps_old_signatures_good_and_signs_with_the_new_key(ready: None) -> None:
@@ -81,7 +85,7 @@ def test_revoking_the_active_key_leaves_no_moment_without_one(ready: None) -> No
 def test_lists_signed_by_a_revoked_key_are_signed_again(ready: None) -> None:
     lost = keys.active().kid
     keys.revoke(lost, now=NOON, actor=SYSTEM)
-    assert publishing.publish_stale(NOON) == 4
+    assert publishing.publish_stale(NOON) == LISTS
     newest = StatusListVersion.objects.newest()
     assert {version.kid for version in newest} == {keys.active().kid}
     assert publishing.publish_stale(NOON) == 0
@@ -116,11 +120,11 @@ def test_the_database_itself_allows_one_active_key(ready: None) -> None:
 
 
 def test_keys_are_led_from_the_command_line(ready: None) -> None:
-    (first,) = run("keys", "list")
+    first, _ = run("keys", "list")
     announced = run("keys", "announce")
     assert announced["state"] == "ANNOUNCED"
     assert run("keys", "activate", announced["kid"])["state"] == "ACTIVE"
-    assert [key["state"] for key in run("keys", "list")] == ["RETIRED", "ACTIVE"]
+    assert [key["state"] for key in run("keys", "list")] == ["RETIRED", "ACTIVE", "ACTIVE"]
     spare = run("keys", "announce")
     assert run("keys", "retire", spare["kid"])["state"] == "RETIRED"
     revoked = run("keys", "revoke", first["kid"])
@@ -136,17 +140,17 @@ def test_keys_are_led_from_the_command_line(ready: None) -> None:
 def test_bootstrap_says_whether_it_changed_anything(db: None) -> None:
     first, second = run("bootstrap"), run("bootstrap")
     assert (first["changed"], second["changed"]) == (True, False)
-    assert first["activeKey"] == second["activeKey"] and second["publishedLists"] == 4
+    assert first["activeKeys"] == second["activeKeys"] and second["publishedLists"] == LISTS
 
 
 def test_status_is_shown_and_published_from_the_command_line(ready: None) -> None:
     (issued,) = services.issue([consent()], now=NOON)
     services.revoke([issued.id], at=NOON, reason="x")
     shown = {each["url"]: each for each in run("status", "show")}
-    assert len(shown) == 8
+    assert len(shown) == PUBLISHED
     mine = shown[issued.status_list_url]
     assert (mine["set"], mine["taken"], mine["pendingChanges"]) == (1, 1, 1)
-    assert run("status", "publish") == {"published": 4, "created": 0}
+    assert run("status", "publish") == {"published": LISTS, "created": 0}
     after = {each["url"]: each for each in run("status", "show")}[issued.status_list_url]
     assert after["pendingChanges"] == 0 and after["version"] > mine["version"]
 
