@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from credentials import issuers, tokens
+from credentials import content, issuers, tokens
 from credentials.asking import Deadline
 from credentials.claims import CONTEXT_V1, CONTEXT_V2
 from credentials.reasons import Disbelieved, Reason
@@ -120,7 +120,7 @@ def _holder(payload: Mapping[str, Any], presentation: Mapping[str, Any]) -> str:
     named = presentation.get("holder")
     if isinstance(named, dict):
         named = named.get("id", "")
-    did = tokens.agreeing(payload.get("iss"), named, "the holder")
+    did = content.agreeing(payload.get("iss"), named, "the holder")
     if payload.get("iss") is None or len(did) > LONGEST_DID or not _DID.fullmatch(did):
         raise _Refused(Why.MALFORMED, "The presentation does not name its holder's DID in iss.")
     return did

@@ -22,10 +22,14 @@ class Reason(StrEnum):
 
 
 class Disbelieved(Exception):
-    """A check failed. `detail` is a sentence without personal data; `retryable` if asking again later may help."""
+    """A check failed. `detail` is a sentence without personal data; `retryable` if asking again later may help.
 
-    def __init__(self, reason: Reason, detail: str, *, retryable: bool = False) -> None:
+    `problem` is the type URL of a specification (`credentials.problems`) where it says more than the reason does.
+    """
+
+    def __init__(self, reason: Reason, detail: str, *, retryable: bool = False, problem: str = "") -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.retryable = retryable
+        self.problem = problem

@@ -18,6 +18,7 @@ from typing import Any
 
 from credentials import asking, bitstring, tokens
 from credentials.asking import Deadline
+from credentials.content import Content
 from credentials.issuers import NamedKey
 from credentials.reasons import Disbelieved, Reason
 
@@ -33,14 +34,14 @@ KeysOf = Callable[[str, str, str], Sequence[NamedKey]]
 """(issuer, kid, algorithm) → keys that may have signed; raises Disbelieved."""
 
 
-def entries_of(token: tokens.Token) -> list[dict[str, Any]]:
+def entries_of(content: Content) -> list[dict[str, Any]]:
     """Return what has to be looked up: `[{"list", "index", "purpose"}]`, empty where the credential names no status.
 
     Raises Disbelieved: STATUS_UNAVAILABLE for a status of a kind we cannot check, MALFORMED for one that is none.
     """
-    named = token.credential.get("credentialStatus")
+    named = content.credential.get("credentialStatus")
     if named is None:
-        if token.has_token_status:
+        if content.token_status is not None:
             raise _unavailable("a status of this kind cannot be checked")
         return []
     listed = named if isinstance(named, list) else [named]
@@ -159,7 +160,7 @@ def _prove(body: bytes, url: str, issuer: str, keys_of: KeysOf) -> _Proven:
     if known and known.key in candidates:
         return known
     token = named if isinstance(named, tokens.Token) else _read(body, issuer, url)
-    key = next((each for each in candidates if tokens.verify_signature(token, each.key)), None)
+    key = next((each for each in candidates if token.made_by(each.key)), None)
     if key is None:
         raise _unavailable("the list's signature is not good")
     proven = _unpack(token, key)
@@ -175,15 +176,16 @@ def _read(body: bytes, issuer: str, url: str) -> tokens.Token:
         token = tokens.read(body.decode("ascii").strip(), maximum_bytes=_MAXIMUM_LIST)
     except (UnicodeDecodeError, Disbelieved) as error:
         raise _unavailable("what is at the list's address is no signed list") from error
-    if token.issuer != issuer:
+    if token.content.issuer != issuer:
         raise _unavailable("the list is of another issuer")
-    if token.credential.get("id", url) != url or "BitstringStatusListCredential" not in token.types:
+    said = token.content
+    if said.credential.get("id", url) != url or "BitstringStatusListCredential" not in said.types:
         raise _unavailable("what is at the list's address is another document")
     return token
 
 
 def _unpack(token: tokens.Token, key: NamedKey) -> _Proven:
-    subject = token.subject
+    subject = token.content.subject
     encoded, ttl = subject.get("encodedList"), subject.get("ttl", 300_000)
     if not isinstance(encoded, str) or isinstance(ttl, bool) or not isinstance(ttl, int | float) or ttl < 0:
         raise _unavailable("the list cannot be read")
@@ -195,8 +197,8 @@ def _unpack(token: tokens.Token, key: NamedKey) -> _Proven:
         kid=token.kid,
         algorithm=token.algorithm,
         key=key,
-        valid_from=token.valid_from,
-        valid_until=token.valid_until,
+        valid_from=token.content.valid_from,
+        valid_until=token.content.valid_until,
         purpose=str(subject.get("statusPurpose", "")),
         bits=bits,
         ttl_seconds=ttl / 1000,

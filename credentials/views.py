@@ -11,24 +11,24 @@ import threading
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
-from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from audit import clock
-from credentials import addresses, reports
+from credentials import addresses, pages, reports
 from credentials.models import Form, IssuedCredential
 from credentials.posted import NothingToVerify, read_posted
 from credentials.services import access_digest
-from credentials.verification import Presented, Verdict, asks_others, verify_presented
+from credentials.verification import Policy, Presented, Verdict, asks_others, verify
 from credentials.web import allow_all_origins, open_to_all, problem, wants_page
 
 MAXIMUM_BODY = 256 * 1024
-_WAIT_SECONDS = 4.0
+# Our own credential of an order of 500 meters is longer than what a message may carry of others.
+_POLICY = Policy(wait_seconds=4.0, maximum_bytes=MAXIMUM_BODY)
 _FORMS = {"application/jwt": Form.JWT_1_1, "application/vc+jwt": Form.JWT_2_0}
+_DOWNLOADS = {"jwt": "application/jwt", "vc-jwt": "application/vc+jwt"}  # `?as=…`: a link cannot set Accept
 
 # Checking a credential of another issuer may wait for that issuer: strangers may not hold every thread with it.
 _asking_others = threading.BoundedSemaphore(2)
@@ -47,23 +47,43 @@ def credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     return response
 
 
+@csrf_exempt  # the token is the proof, and a page that sends no referrer sends no origin either
+@require_http_methods(["GET", "HEAD", "POST"])
+def receipt(request: HttpRequest, credential_id: str) -> HttpResponse:
+    """A credential's receipt to print. POST keeps the token out of the address that browsers print on the sheet."""
+    row = _row(addresses.resolve_id(credential_id))
+    if row is None or not _may_read(request, row):
+        response = problem(404, "There is no such credential, or this link does not open it.")
+    else:
+        verdict = _own_verdict(row)
+        response = pages.receipt(request, row, reports.of_issued(row, verdict), verdict)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
 @open_to_all
 def verify_issued(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Whether a credential of ours is good, without it: type, issuer, dates and status, no more."""
     row = _row(addresses.resolve_id(credential_id))
     if row is None:
-        return _answer(request, reports.not_found(), 404, None)
+        return _answer(request, reports.not_found(), 404, None, typed=credential_id)
     verdict = _own_verdict(row)
-    return _answer(request, reports.of_issued(row, verdict), 200, verdict)
+    return _answer(request, reports.of_issued(row, verdict), 200, verdict, address=addresses.verification(row.pk))
 
 
 @csrf_exempt
 def verify_posted(request: HttpRequest) -> HttpResponse:
-    """Check the credential in the body: a bare JWT, an envelope, {credentialData}, or an on_confirm message."""
+    """Check the credential in the body: a bare JWT, an envelope, {credentialData}, or an on_confirm message.
+
+    GET is the page that asks for one; what it posts is read by `pages.read_form`.
+    """
     if request.method == "OPTIONS":
         return _preflight()
+    if request.method in ("GET", "HEAD"):
+        return pages.ask(request)
     if request.method != "POST":
-        return allow_all_origins(HttpResponseNotAllowed(["POST", "OPTIONS"]))
+        return allow_all_origins(HttpResponseNotAllowed(["GET", "HEAD", "POST", "OPTIONS"]))
     return allow_all_origins(_verify_posted(request))
 
 
@@ -71,12 +91,15 @@ def _verify_posted(request: HttpRequest) -> HttpResponse:
     length = request.headers.get("Content-Length", "0")
     if length.isdigit() and int(length) > MAXIMUM_BODY:
         return problem(413, f"The body may have {MAXIMUM_BODY} bytes.")
+    entered = pages.read_form(request) if pages.is_form(request) else None
+    if isinstance(entered, HttpResponse):
+        return entered
     try:
-        data = read_posted(request.body[: MAXIMUM_BODY + 1])
+        data = read_posted(request.body[: MAXIMUM_BODY + 1] if entered is None else entered.encode())
     except NothingToVerify as error:
-        return JsonResponse(reports.nothing(str(error)), status=400)
-    item = Presented("", "", "", data)
-    if not asks_others(item, maximum_bytes=MAXIMUM_BODY):
+        return JsonResponse(reports.nothing(str(error)), status=400) if entered is None else pages.unread(request)
+    item = Presented.of(data)
+    if not asks_others(item, policy=_POLICY):
         return _judged(request, item)
     if not _asking_others.acquire(blocking=False):
         response = problem(503, "Too many credentials are being checked. Please try again in a moment.")
@@ -97,18 +120,21 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     row = _row(addresses.resolve_id(credential_id))
     if row is None or not _may_read(request, row):
         return problem(404, "There is no such credential, or this link does not open it.")
-    wanted = request.get_preferred_type([*_FORMS, "text/html"])
+    wanted = _DOWNLOADS.get(request.GET["as"]) if "as" in request.GET else None
+    wanted = wanted or request.get_preferred_type([*_FORMS, "text/html"])
     if wanted is None:
         return problem(406, "A credential is served as " + ", ".join([*_FORMS, "text/html"]) + ".")
     if wanted == "text/html":
         verdict = _own_verdict(row)
-        held = {"claims": row.claims, "jwt": _body(row, Form.JWT_1_1)}
-        return _page(request, "credentials/credential.html", reports.of_issued(row, verdict), verdict, **held)
-    return HttpResponse(_body(row, _FORMS[wanted]), content_type=wanted)
+        return pages.credential(request, row, reports.of_issued(row, verdict), verdict, jwt=_body(row, Form.JWT_1_1))
+    response = HttpResponse(_body(row, _FORMS[wanted]), content_type=wanted)
+    if "as" in request.GET:
+        response.headers["Content-Disposition"] = f'attachment; filename="credential-{row.pk}.{request.GET["as"]}"'
+    return response
 
 
 def _may_read(request: HttpRequest, row: IssuedCredential) -> bool:
-    token = request.GET.get("t", "")
+    token = request.POST.get("t", "") or request.GET.get("t", "")
     if token and hmac.compare_digest(access_digest(token), bytes(row.access_digest)):
         return True
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
@@ -124,11 +150,7 @@ def _own_verdict(row: IssuedCredential) -> Verdict:
 
 
 def _verdict(item: Presented) -> Verdict:
-    # Our own credential of an order of 500 meters is longer than what a message may carry of others.
-    (verdict,) = verify_presented(
-        [item], subject_did=None, now=clock.now(), wait_seconds=_WAIT_SECONDS, maximum_bytes=MAXIMUM_BODY
-    )
-    return verdict
+    return verify(item, policy=_POLICY, now=clock.now())
 
 
 def _row(credential_id: UUID | None) -> IssuedCredential | None:
@@ -141,22 +163,25 @@ def _body(row: IssuedCredential, form: Form) -> str:
     return row.forms.values_list("body", flat=True).get(form=form)
 
 
-def _answer(request: HttpRequest, report: dict[str, Any], status: int, verdict: Verdict | None) -> HttpResponse:
-    if wants_page(request):
-        response = _page(request, "credentials/verify.html", report, verdict, status=status)
+def _answer(
+    request: HttpRequest,
+    report: dict[str, Any],
+    status: int,
+    verdict: Verdict | None,
+    *,
+    address: str = "",
+    typed: str | None = None,
+) -> HttpResponse:
+    """The report as JSON or as a page. `address` is where it is found again; `typed` the id that we do not know."""
+    if not wants_page(request):
+        response: HttpResponse = JsonResponse(report, status=status)
+    elif typed is not None:
+        response = pages.unknown(request, report, typed)
     else:
-        response = JsonResponse(report, status=status)
+        response = pages.verdict(request, report, verdict, status=status, address=address)
     patch_vary_headers(response, ["Accept"])
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _page(
-    request: HttpRequest, template: str, report: dict[str, Any], verdict: Verdict | None, status: int = 200, **more: Any
-) -> HttpResponse:
-    begins, ends = (verdict.valid_from, verdict.valid_until) if verdict else (None, None)
-    context = {"report": report, "begins": begins, "ends": ends, "sandbox": settings.DEPLOYMENT == "sandbox", **more}
-    return render(request, template, context, status=status)
 
 
 def _preflight() -> HttpResponse:

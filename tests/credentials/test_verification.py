@@ -406,5 +406,5 @@ def test_a_published_list_of_ours_is_read_by_our_own_reader_of_foreign_lists(rea
     publishing.publish_due(NOON)
     version = publishing.latest(issued.status_list_id, "revocation")
     token = remote_status._read(version.body.encode(), settings.ISSUER_DID, issued.status_list_url)  # type: ignore[union-attr]
-    bits = bitstring.decode_list(token.subject["encodedList"])
+    bits = bitstring.decode_list(token.content.subject["encodedList"])
     assert bitstring.bit_at(bits, int(issued.status_list_index))

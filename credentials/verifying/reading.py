@@ -1,0 +1,101 @@
+"""Reading what was presented, whichever form it has. Pure; nothing is believed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from credentials import problems, strict_json, tokens
+from credentials.content import Content, malformed
+from credentials.multikey import PublicKey
+from credentials.reasons import Disbelieved, Reason
+from credentials.verifying.values import HeldForm, Policy, Presented
+
+NETWORK_FORMATS = ("", "VC-JWT", "vc+jwt", "application/vc+jwt", "application/jwt", "jwt_vc_json")
+ENVELOPES = (
+    "data:application/vc+jwt,",
+    "data:application/jwt,",
+    "data:application/vc-ld+jwt,",
+    "data:application/vc+ld+jwt,",
+    "data:application/dc+sd-jwt,",
+    "data:application/vc+sd-jwt,",
+)
+
+
+class Signature(Protocol):
+    """One signature: who is said to have made it, and whether a key did."""
+
+    @property
+    def kid(self) -> str: ...
+
+    @property
+    def algorithm(self) -> str: ...
+
+    def made_by(self, key: PublicKey) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """A credential that could be read. Every one of its signatures has to be the issuer's."""
+
+    form: HeldForm
+    content: Content
+    signatures: Sequence[Signature]
+
+
+def read(item: Presented, policy: Policy) -> Held:
+    """Return what was presented; raise Disbelieved (MALFORMED, ALG_NOT_ALLOWED, BAD_SIGNATURE)."""
+    if policy.network_only:
+        if item.format not in NETWORK_FORMATS:
+            raise malformed("the format is not VC-JWT")
+        return _jwt(item.data, policy)
+    return _any(item.data, policy)
+
+
+def _any(data: object, policy: Policy) -> Held:
+    if isinstance(data, str) and data.lstrip()[:1] == "{":
+        data = _parsed(data, policy)
+    if isinstance(data, Mapping):
+        if is_envelope(data):
+            return _text(unwrapped(data), policy)
+        from credentials.verifying import embedded
+
+        return embedded.read(data, policy)
+    return _text(data, policy)
+
+
+def is_envelope(document: Mapping[str, Any]) -> bool:
+    """Whether this is an EnvelopedVerifiableCredential. Source: VCDM 2.0, 4.13.2."""
+    return document.get("type") in ("EnvelopedVerifiableCredential", ["EnvelopedVerifiableCredential"])
+
+
+def unwrapped(document: Mapping[str, Any]) -> str:
+    """Return the token in an envelope; Disbelieved where its id is no data: URL of a form we read."""
+    url = document.get("id")
+    envelope = next((each for each in ENVELOPES if isinstance(url, str) and url.startswith(each)), None)
+    if envelope is None:
+        raise malformed("the envelope's id is no data: URL of a credential that is checked here")
+    return str(url).removeprefix(envelope)
+
+
+def _text(data: object, policy: Policy) -> Held:
+    return _jwt(data, policy)
+
+
+def _jwt(data: object, policy: Policy) -> Held:
+    token = tokens.read(data, maximum_bytes=policy.maximum_bytes, general=not policy.network_only)  # type: ignore[arg-type]
+    form = HeldForm.JWT_1_1 if token.model_1_1 else HeldForm.JWT_2_0
+    return Held(form, token.content, [token])
+
+
+def _parsed(text: str, policy: Policy) -> Mapping[str, Any]:
+    if len(text) > policy.maximum_bytes:
+        raise malformed(f"longer than {policy.maximum_bytes} bytes")
+    try:
+        found = strict_json.read(text)
+    except strict_json.NotReadable as error:
+        raise Disbelieved(Reason.MALFORMED, f"the text is {error}", problem=problems.PARSING) from error
+    if not isinstance(found, dict):
+        raise malformed("the credential is no object")
+    return found
