@@ -3,6 +3,7 @@
 BASE is `settings.PUBLIC_URL`. Source: contract.md, spec credentials.md 3, decisions 22, 33, 50.
 """
 
+import re
 from uuid import UUID
 
 from django.conf import settings
@@ -19,6 +20,9 @@ SLUGS = {
 }
 _SLUG_OF = {meaning: slug for slug, meaning in SLUGS.items()}
 _MAXIMUM_ID = 300
+_LOOK_ALIKES = str.maketrans("oil", "011")  # no such letters are in an id; people read them into it
+_SEPARATORS = re.compile(r"[\s.\-\u2010-\u2015]+")
+_LINK = re.compile(r"(?:https?://)?(?P<host>[^/\s]+)/(?:verify|credentials)/(?P<id>[^/?#\s]+)", re.IGNORECASE)
 
 
 def base() -> str:
@@ -71,3 +75,32 @@ def resolve_id(text: str) -> UUID | None:
         return None
     # UUID() also takes braces, missing hyphens and "urn:"; one id has one spelling.
     return found if str(found) == last.lower() else None
+
+
+def read_typed(text: str) -> UUID | None:
+    """Return the credential meant by what a person typed or pasted; None where it is no id of any spelling.
+
+    More patient than `resolve_id`, which reads what machines write: an address of ours with or without its scheme,
+    the number in groups and in capitals as a receipt prints it, O for 0 and l for 1.
+    """
+    words = text.strip()
+    link = _LINK.match(words)
+    if link:
+        if link["host"].lower() != base().partition("://")[2].lower():
+            return None
+        words = link["id"]
+    found = resolve_id(words)
+    if found is not None or len(words) > _MAXIMUM_ID:
+        return found
+    digits = number_of(words)
+    return UUID(hex=digits) if re.fullmatch("[0-9a-f]{32}", digits) else None
+
+
+def number_of(text: str) -> str:
+    """Return the characters of a number as it was typed, without what separates them."""
+    return _SEPARATORS.sub("", text).lower().translate(_LOOK_ALIKES)
+
+
+def for_reading(credential_id: UUID) -> str:
+    """Return the id in eight groups of four, as a receipt prints it; `read_typed` reads it back."""
+    return " ".join(re.findall("....", credential_id.hex))

@@ -6,6 +6,7 @@ from credentials import public_views, views
 
 urlpatterns = [
     path("credentials/<str:credential_id>", views.credential, name="credential"),
+    path("credentials/<str:credential_id>/receipt", views.receipt, name="credential-receipt"),
     path("verify", views.verify_posted, name="verify"),
     path("verify/<str:credential_id>", views.verify_issued, name="verify-credential"),
     path("status/<slug:slug>", public_views.status_list, name="status-list"),

@@ -120,16 +120,16 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     row = _row(addresses.resolve_id(credential_id))
     if row is None or not _may_read(request, row):
         return problem(404, "There is no such credential, or this link does not open it.")
-    wanted = _DOWNLOADS.get(request.GET["as"]) if "as" in request.GET else None
-    wanted = wanted or request.get_preferred_type([*_FORMS, "text/html"])
+    taken_along = request.GET.get("as", "")
+    wanted = _DOWNLOADS.get(taken_along) or request.get_preferred_type([*_FORMS, "text/html"])
     if wanted is None:
         return problem(406, "A credential is served as " + ", ".join([*_FORMS, "text/html"]) + ".")
     if wanted == "text/html":
         verdict = _own_verdict(row)
         return pages.credential(request, row, reports.of_issued(row, verdict), verdict, jwt=_body(row, Form.JWT_1_1))
     response = HttpResponse(_body(row, _FORMS[wanted]), content_type=wanted)
-    if "as" in request.GET:
-        response.headers["Content-Disposition"] = f'attachment; filename="credential-{row.pk}.{request.GET["as"]}"'
+    if taken_along in _DOWNLOADS:
+        response.headers["Content-Disposition"] = f'attachment; filename="credential-{row.pk}.{taken_along}"'
     return response
 
 

@@ -35,6 +35,7 @@ TABLE: dict[str, Who] = {
     "bap-receive": Who.PARTICIPANT,
     "consent-text": Who.PUBLIC,
     "credential": Who.BEARER,
+    "credential-receipt": Who.BEARER,
     "verify": Who.PUBLIC,
     "verify-credential": Who.PUBLIC,
     "status-list": Who.PUBLIC,
