@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+
+from credentials.documents import as_served
 
 View = Callable[..., HttpResponse]
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -59,7 +60,7 @@ def cacheable_json(
     request: HttpRequest, document: Mapping[str, Any], *, content_type: str, max_age: int
 ) -> HttpResponse:
     """Return a JSON document with ETag and Cache-Control."""
-    body = json.dumps(document, ensure_ascii=False, indent=1)
+    body = as_served(document)
     digest = hashlib.sha256(body.encode()).hexdigest()
     return cacheable(request, lambda: body, digest=digest, content_type=content_type, max_age=max_age)
 

@@ -24,6 +24,16 @@ def context() -> dict[str, Any]:
     return _read(f"{CONTEXT}.jsonld", addresses.base())
 
 
+def contexts() -> dict[str, dict[str, Any]]:
+    """Our JSON-LD contexts by the address they are served at."""
+    return {addresses.context(): context()}
+
+
+def as_served(document: Mapping[str, Any]) -> str:
+    """The text of a document as its address answers with it; digests of it are over these bytes."""
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
 def schema(name: str) -> dict[str, Any] | None:
     """The JSON Schema of that name (`ProgramEnrollmentCredential-v1`), None if there is none."""
     return _read(f"{name}.json", addresses.base()) if name in SCHEMAS else None

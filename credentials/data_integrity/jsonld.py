@@ -1,0 +1,258 @@
+"""A JSON-LD document as canonical N-Quads (RDFC-1.0), strictly: what is not said in them is refused, not dropped.
+
+JSON-LD by itself forgets what it does not understand: a term no context defines, a type without a meaning, an id that
+is no URL, a null. Forgotten means unsigned, so that anybody could add or take it away. PyLD does the processing; this
+module gives it the contexts, refuses what would be forgotten, and bounds the work.
+Source: RDF Dataset Canonicalization 1.0, JSON-LD 1.1, Data Integrity 1.0 (2.4, 5.2); spec credentials.md 5 and 6.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cachetools import LRUCache
+from pyld import jsonld as pyld
+from pyld.canon import URDNA2015
+from pyld.context_resolver import ContextResolver
+
+from credentials.data_integrity.contexts import known_context
+
+__all__ = ["BadJsonLd", "canonical", "known_context"]
+
+MAXIMUM_DEPTH = 32
+MAXIMUM_VALUES = 5_000
+MAXIMUM_ITEMS = 1_500  # of one array: PyLD compares each with all before it
+MAXIMUM_CONTEXTS = 10
+MAXIMUM_INLINE_TERMS = 100  # in all contexts that stand in the document itself
+MAXIMUM_SECONDS = 1.5  # of this thread's own processor time, so that a busy machine refuses nothing
+_MAXIMUM_PATHS = 2_000  # tries to tell like blank nodes apart; an honest document needs none or a few
+
+# What PyLD makes relative ids and undefined types absolute with, so that they can be told apart afterwards.
+_NOWHERE = "x-relative://nowhere/"
+_IRI = re.compile(r'(?!x-relative:)[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|\\^`]*')
+_BLANK = re.compile(r"_:[A-Za-z0-9_.-]+")
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+# RDFC-1.0 escapes these in N-Quads and PyLD does not: refused rather than signed in two ways.
+_UNESCAPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class BadJsonLd(ValueError):
+    """The document cannot be made canonical without losing something; the text says what, without personal data."""
+
+
+def canonical(document: Mapping[str, Any]) -> str:
+    """Return the document as canonical N-Quads; the proof, if any, is the caller's to take out before.
+
+    Raises BadJsonLd for an unknown context, a term or type that none defines, a redefined protected term, an id that
+    is no absolute URL, a null, and whatever would cost more than an honest document does.
+    """
+    _check_bounds(document)
+    try:
+        quads = _Strict().canonical(document)
+    except BadJsonLd:
+        raise
+    except pyld.JsonLdError as error:
+        raise BadJsonLd(_cause(error)) from error
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        # PyLD meets what no JSON-LD says with whatever Python raises.
+        raise BadJsonLd("the document is no JSON-LD") from error
+    if not quads:
+        raise BadJsonLd("the document says nothing")
+    return quads
+
+
+class _Strict(pyld.JsonLdProcessor):
+    """PyLD's processor with our contexts, that refuses what it would forget."""
+
+    def __init__(self) -> None:
+        super().__init__(on_property_dropped=_refuse_property)
+        self.deadline = time.thread_time() + MAXIMUM_SECONDS
+
+    def canonical(self, document: Mapping[str, Any]) -> str:
+        options = {
+            "base": _NOWHERE,
+            "documentLoader": _load,
+            "contextResolver": ContextResolver(_kept.contexts, _load, max_context_urls=MAXIMUM_CONTEXTS),
+            "processingMode": "json-ld-1.1",
+            # As the other implementations of the cryptosuite do; without it a direction would not be signed.
+            "rdfDirection": "i18n-datatype",
+        }
+        dataset = self.to_rdf(dict(document), options)
+        quads: str = _Bounded(self.deadline).main(dataset, {"format": "application/n-quads"})
+        return quads
+
+    def expand(self, input_: Any, options: Any) -> Any:
+        expanded = super().expand(input_, options)
+        for node in expanded:
+            _check_expanded(node)
+        return expanded
+
+    def _expand(self, active_ctx: Any, active_property: Any, element: Any, *args: Any, **more: Any) -> Any:
+        if time.thread_time() > self.deadline:
+            raise BadJsonLd("the document costs too much to read")
+        expanded = None if element is None else super()._expand(active_ctx, active_property, element, *args, **more)
+        if expanded is None:
+            raise BadJsonLd(f"a value of {_short(active_property)} would be dropped")
+        return expanded
+
+
+class _Bounded(URDNA2015):
+    """The canonicalisation, refusing graphs that are made to take for ever (RDFC-1.0, 7.1)."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self._deadline = deadline
+        self._paths = 0
+
+    def create_hash_to_related(self, id_: str, issuer: Any) -> Any:
+        related = super().create_hash_to_related(id_, issuer)
+        self._paths += sum(math.factorial(min(len(nodes), 20)) for nodes in related.values())
+        if self._paths > _MAXIMUM_PATHS or time.thread_time() > self._deadline:
+            raise BadJsonLd("too many things without an id that look alike")
+        return related
+
+
+class _Kept(threading.local):
+    """What a thread keeps of contexts it has processed; PyLD's cache is not made for several threads."""
+
+    def __init__(self) -> None:
+        self.contexts: LRUCache[str, Any] = LRUCache(maxsize=200)
+
+
+_kept = _Kept()
+
+
+def _load(url: str, options: Any = None) -> dict[str, Any]:
+    raw = known_context(url)
+    if raw is None:
+        raise BadJsonLd(f"the context {_short(url)} is not known here")
+    return {"contextUrl": None, "documentUrl": url, "document": json.loads(raw), "tag": "static"}
+
+
+# Whoever calls PyLD without options, now or later, gets no network either.
+pyld.set_document_loader(_load)
+
+
+def _refuse_property(name: Any) -> None:
+    raise BadJsonLd(f"no context defines {_short(name)}")
+
+
+def _check_bounds(document: Mapping[str, Any]) -> None:
+    """Refuse, before any recursion, what is too deep, too large, or holds text that no two programs write alike."""
+    if not isinstance(document, Mapping):
+        raise BadJsonLd("the document is no object")
+    values, terms = 0, 0
+    waiting: list[tuple[Any, int]] = [(document, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        values += 1
+        if values > MAXIMUM_VALUES or depth > MAXIMUM_DEPTH:
+            raise BadJsonLd("the document is too large or too deep")
+        if isinstance(value, str):
+            _check_text(value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise BadJsonLd("a number is not finite")
+        elif isinstance(value, list):
+            if len(value) > MAXIMUM_ITEMS:
+                raise BadJsonLd(f"an array has more than {MAXIMUM_ITEMS} items")
+            waiting.extend((each, depth + 1) for each in value)
+        elif isinstance(value, Mapping):
+            terms += _inline_terms(value.get("@context"))
+            if terms > MAXIMUM_INLINE_TERMS:
+                raise BadJsonLd("the document brings too many contexts or terms of its own")
+            waiting.extend((key, depth + 1) for key in value)
+            waiting.extend((each, depth + 1) for each in value.values())
+
+
+def _check_text(text: str) -> None:
+    if _UNESCAPED.search(text):
+        raise BadJsonLd("a text holds a control character")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadJsonLd("a text holds half a character") from error
+
+
+def _inline_terms(context: Any) -> int:
+    """How much a document's own context asks for; its terms' own contexts are counted when the walk meets them."""
+    each = context if isinstance(context, list) else [context]
+    named = sum(isinstance(one, str) for one in each)
+    if named > MAXIMUM_CONTEXTS:
+        raise BadJsonLd(f"more than {MAXIMUM_CONTEXTS} contexts")
+    return sum(len(one) for one in each if isinstance(one, Mapping))
+
+
+def _check_expanded(document: Any) -> None:
+    """Refuse what is still there after expansion and would be missing, or ambiguous, in the N-Quads."""
+    for node in _objects(document):
+        if "@value" in node:
+            _check_value(node)
+            continue
+        if "@id" in node:
+            _check_id(node["@id"])
+        for each in node.get("@type", ()):
+            _check_iri(each, "type")
+        if "@index" in node:
+            raise BadJsonLd("an index would be dropped")
+        for name in node:
+            if not name.startswith("@"):
+                _check_iri(name, "term")
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
+        elif isinstance(each, dict):
+            yield each
+            if "@value" not in each:
+                waiting.extend(inner for inner in each.values() if isinstance(inner, list | dict))
+
+
+def _check_value(node: Mapping[str, Any]) -> None:
+    kind, language = node.get("@type"), node.get("@language")
+    if kind is not None and kind != "@json":
+        _check_iri(kind, "type of a value")
+    if language is not None and not _LANGUAGE.fullmatch(str(language)):
+        raise BadJsonLd("a language is no language tag")
+    if "@index" in node:
+        raise BadJsonLd("an index would be dropped")
+
+
+def _check_iri(text: Any, what: str) -> None:
+    # Also what could close the angle brackets of an N-Quad and go on with a statement of its own.
+    if not isinstance(text, str) or not _IRI.fullmatch(text):
+        name = text.removeprefix(_NOWHERE) if isinstance(text, str) else text
+        raise BadJsonLd(f"the {what} {_short(name)} is no absolute URL, and no context defines it")
+
+
+def _check_id(text: Any) -> None:
+    if not isinstance(text, str) or not (_IRI.fullmatch(text) or _BLANK.fullmatch(text)):
+        raise BadJsonLd("an id is no absolute URL")
+
+
+def _short(text: Any) -> str:
+    """A name as it may stand in an answer: whole if it is short, never a value."""
+    return repr(text if len(text) <= 60 else text[:57] + "…") if isinstance(text, str) else "the document"
+
+
+def _cause(error: BaseException) -> str:
+    """The sentence of the innermost error that has one."""
+    found = "the document is no JSON-LD"
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, BadJsonLd):
+            return str(inner)
+        if isinstance(inner, pyld.JsonLdError) and inner.code:
+            found = f"JSON-LD: {inner.code}"
+        inner = inner.__cause__
+    return found
