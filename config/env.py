@@ -239,6 +239,15 @@ class Env(BaseModel):
     ISSUER_DID: str = Field(
         default="", pattern=r"^(did:web:[A-Za-z0-9.%:_-]+)?$", description="did:web:host (default: made of PUBLIC_URL)"
     )
+    ISSUER_KEY_PROVIDERS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        default=("software",),
+        min_length=1,
+        description="`software`, or dotted paths of key providers (KMS, HSM), by spaces; the first makes new keys",
+    )
+    ISSUER_NAME: str = Field(default="", max_length=200, description="the issuer's name as people know it")
+    ISSUER_LICENSE_NUMBER: str = Field(
+        default="", max_length=100, description="the issuer's licence number, for programs with the DEG profile"
+    )
 
     BECKN_IDENTITIES: Annotated[tuple[BecknIdentity, ...], BeforeValidator(_json)] = Field(
         min_length=1,

@@ -158,6 +158,9 @@ CLOCK_OFFSET = ENV.CLOCK_OFFSET
 FIELD_KEYS = list(ENV.FIELD_KEYS)
 INDEX_KEY = ENV.INDEX_KEY
 ISSUER_DID = ENV.ISSUER_DID or "did:web:" + _public.netloc.replace(":", "%3A")
+ISSUER_KEY_PROVIDERS = list(ENV.ISSUER_KEY_PROVIDERS)
+ISSUER_NAME = ENV.ISSUER_NAME
+ISSUER_LICENSE_NUMBER = ENV.ISSUER_LICENSE_NUMBER
 BECKN_IDENTITIES = list(ENV.BECKN_IDENTITIES)
 BECKN_MODE = ENV.BECKN_MODE
 BECKN_ADAPTER_URL = ENV.BECKN_ADAPTER_URL
@@ -198,6 +201,8 @@ SWEEPS = [
     "credentials.tasks.sweep",
     "enrollment.tasks.sweep",
 ]
+# What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
+BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
 BEAT_SECONDS = ENV.BEAT_SECONDS
 BEAT = ["enrollment.tasks.turn_the_clock", "beckn.tasks.purge", "audit.tasks.seal_days", "credentials.tasks.upkeep"]
 

@@ -20,6 +20,14 @@ def list_max_age_seconds() -> int:
     return min(int(getattr(settings, "STATUS_LIST_MAX_AGE_SECONDS", 30)), 60)
 
 
+def keys_max_age_seconds() -> int:
+    """Seconds of HTTP caching of our DID document and key set: how long a new key is announced before it signs.
+
+    Short, because it is also how long a cache may go on showing a key that was revoked.
+    """
+    return 30
+
+
 def list_validity() -> timedelta:
     """How long a signed list holds; it is signed again when half of it is over, whether or not a bit changed.
 

@@ -1,39 +1,23 @@
-"""What anybody may fetch: our keys, our JSON-LD context and schemas, and the status lists.
+"""What anybody may fetch: our JSON-LD context and schemas, and the status lists.
 
-Source: spec credentials.md 2 and 3; contract.md "Addresses".
+Source: spec credentials.md 3; contract.md "Addresses".
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from credentials import claims, documents, keys, policy
+from credentials import documents, policy
 from credentials.addresses import SLUGS
 from credentials.models import StatusListVersion
 from credentials.web import cacheable, cacheable_json, open_to_all, problem
 
 LIST_TYPE = "application/vc+jwt"
-_KEYS_MAX_AGE = 60
 _DOCUMENT_MAX_AGE = 86_400  # a published version never changes
 _LARGEST_NUMBER = 1_000_000
-
-
-@open_to_all
-def did_document(request: HttpRequest) -> HttpResponse:
-    """Our did:web document."""
-    document = claims.did_document(settings.ISSUER_DID, _keys())
-    return cacheable_json(request, document, content_type="application/did+ld+json", max_age=_KEYS_MAX_AGE)
-
-
-@open_to_all
-def jwks(request: HttpRequest) -> HttpResponse:
-    """Our keys as a JWKS, under every kid that occurs in a header."""
-    document = claims.jwks(settings.ISSUER_DID, _keys())
-    return cacheable_json(request, document, content_type="application/jwk-set+json", max_age=_KEYS_MAX_AGE)
 
 
 @open_to_all
@@ -86,7 +70,3 @@ def _status_list(request: HttpRequest, slug: str, number: int | None) -> HttpRes
 def _body(pk: int, digest: str) -> str:
     """The bytes of one version, kept by what they are: which version is the newest is asked at every request."""
     return StatusListVersion.objects.values_list("body", flat=True).get(pk=pk, digest=digest)
-
-
-def _keys() -> list[tuple[str, str, dict[str, str]]]:
-    return [(row.kid, row.multikey, row.public_jwk) for row in keys.published()]

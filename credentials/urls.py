@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from credentials import public_views, views
+from credentials import key_views, public_views, views
 
 urlpatterns = [
     path("credentials/<str:credential_id>", views.credential, name="credential"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("status/<slug:slug>/<int:number>", public_views.status_list, name="status-list-number"),
     path("contexts/energy-credentials-v1.jsonld", public_views.context, name="credential-context"),
     path("schemas/<str:name>.json", public_views.schema, name="credential-schema"),
-    path(".well-known/did.json", public_views.did_document, name="did-document"),
-    path(".well-known/jwks.json", public_views.jwks, name="jwks"),
+    path(".well-known/did.json", key_views.did_document, name="did-document"),
+    path(".well-known/jwks.json", key_views.jwks, name="jwks"),
+    path(".well-known/jwt-vc-issuer", key_views.jwt_vc_issuer, name="jwt-vc-issuer"),
 ]

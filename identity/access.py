@@ -44,6 +44,7 @@ TABLE: dict[str, Who] = {
     "credential-schema": Who.PUBLIC,
     "did-document": Who.PUBLIC,
     "jwks": Who.PUBLIC,
+    "jwt-vc-issuer": Who.PUBLIC,
 }
 
 

@@ -137,10 +137,12 @@ def test_the_did_document_and_the_key_set_name_every_published_key(ready: None, 
     document = client.get("/.well-known/did.json")
     assert document["Content-Type"] == "application/did+ld+json"
     methods = document.json()["verificationMethod"]
-    assert document.json()["id"] == settings.ISSUER_DID and len(methods) == 4
+    assert document.json()["id"] == settings.ISSUER_DID and len(methods) == 6
     assert {each["kid"] for each in client.get("/.well-known/jwks.json").json()["keys"]} == {
         method["id"] for method in methods
     }
+    issuer = client.get("/.well-known/jwt-vc-issuer").json()
+    assert issuer == {"issuer": settings.PUBLIC_URL, "jwks": client.get("/.well-known/jwks.json").json()}
     text = document.content.decode() + client.get("/.well-known/jwks.json").content.decode()
     assert '"d"' not in text
 

@@ -66,7 +66,7 @@ def test_an_announced_key_is_published_and_does_not_sign(ready: None) -> None:
 def test_a_rotation_keeps_old_signatures_good_and_signs_with_the_new_key(ready: None) -> None:
     (before,) = services.issue([consent()], now=NOON)
     announced = keys.announce(now=NOON, actor=SYSTEM)
-    keys.activate(now=NOON, actor=SYSTEM)
+    keys.activate(at_once=True, now=NOON, actor=SYSTEM)
     (after,) = services.issue([consent()], now=NOON)
     assert jwt.get_unverified_header(after.jwt)["kid"].endswith(announced.multikey)
     assert verified(before.jwt) and verified(after.jwt)

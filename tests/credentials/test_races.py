@@ -181,7 +181,7 @@ def test_two_who_rotate_at_once_end_in_one_active_key(bootstrapped: None) -> Non
         keys.announce(now=NOON, actor=services.log.SYSTEM)
 
     def rotate(_: int) -> str:
-        return keys.activate(now=NOON + timedelta(seconds=1), actor=services.log.SYSTEM).kid
+        return keys.activate(at_once=True, now=NOON + timedelta(seconds=1), actor=services.log.SYSTEM).kid
 
     assert len(set(at_once(3, rotate))) == 3
     states = [row.state for row in IssuerKey.objects.filter(algorithm="ES256")]
@@ -194,7 +194,7 @@ def test_issuing_goes_on_while_keys_rotate(bootstrapped: None) -> None:
             return [issued for _ in range(15) for issued in services.issue([consent()], now=NOON)]
         for _ in range(5):
             keys.announce(now=NOON, actor=services.log.SYSTEM)
-            keys.activate(now=NOON, actor=services.log.SYSTEM)
+            keys.activate(at_once=True, now=NOON, actor=services.log.SYSTEM)
         return []
 
     issued = [each for part in at_once(4, work) for each in part]

@@ -360,7 +360,7 @@ def test_a_retired_key_is_still_believed_and_a_revoked_one_is_not(ready: None) -
     issued = services.issue([consent()], now=NOON)[0]
     old = keys.active().kid
     keys.announce(now=NOON, actor=services.log.SYSTEM)
-    keys.activate(now=NOON, actor=services.log.SYSTEM)
+    keys.activate(at_once=True, now=NOON, actor=services.log.SYSTEM)
     assert check(issued.jwt, type="EnergyConsentCredential").ok
     assert keys.revoke(old, now=NOON, actor=services.log.SYSTEM)[1] == 1
     assert check(issued.jwt, type="EnergyConsentCredential").reason == "UNKNOWN_KEY"
