@@ -39,6 +39,22 @@ def test_an_empty_list_is_the_published_example_of_the_specification() -> None:
     assert bitstring.decode_list(published) == bytes(SIZE // 8)
 
 
+def test_a_list_that_another_implementation_published_is_read() -> None:
+    """@digitalbazaar/vc-bitstring-status-list, test/10-BitstringStatusList.spec.js: of 100,000 entries one is set."""
+    published = "uH4sIAAAAAAAAA-3OMQ0AAAgDsElHOh72EJJWQRMAAAAAAIDWXAcAAAAAAIDHFvRitn7UMAAA"
+    bits = bitstring.decode_list(published, minimum_bits=100_000)
+    assert [index for index in range(len(bits) * 8) if bitstring.bit_at(bits, index)] == [50_000]
+    with pytest.raises(BadList, match="shorter"):
+        bitstring.decode_list(published)
+
+
+@given(st.integers(1, 300).map(lambda byte: byte * 8), st.data())
+def test_a_list_of_any_size_is_the_list_made_bit_by_bit(size: int, data: st.DataObject) -> None:
+    indexes = data.draw(st.sets(st.integers(0, size - 1)))
+    text = "".join("1" if index in indexes else "0" for index in range(size))
+    assert bitstring.pack_bits(indexes, size) == int(text, 2).to_bytes(size // 8, "big")
+
+
 def test_the_same_bits_are_always_written_the_same() -> None:
     bits = bitstring.pack_bits([1, 2, 3], SIZE)
     first = bitstring.encode_list(bits)
