@@ -94,6 +94,10 @@ class Action(StrEnum):
     CREDENTIAL_RESUMED = "credential.resumed"
     CREDENTIAL_REVOKED = "credential.revoked"
     CREDENTIAL_RESIGNED = "credential.resigned"
+    CREDENTIAL_REVOCATION_PLANNED = "credential.revocation_planned"
+    CREDENTIAL_REVOCATION_WITHDRAWN = "credential.revocation_withdrawn"
+    BULK_ASKED = "bulk.asked"
+    BULK_FINISHED = "bulk.finished"
     LIST_CREATED = "list.created"
     LIST_PUBLISHED = "list.published"
 

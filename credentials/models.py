@@ -355,13 +355,16 @@ class BulkKind(models.TextChoices):
     SUSPEND = "SUSPEND", _("suspend")
     RESUME = "RESUME", _("resume")
     RESIGN = "RESIGN", _("sign again")
+    END = "END", _("end what they belong to")  # done by the room they belong to, with its own rows
+    TELL = "TELL", _("tell who was not asked")  # what an END or RESIGN owes to others, at a pace they can take
 
 
 class BulkAct(models.Model):
     """One act on many credentials: its set is frozen when it is asked for, and worked off batch by batch.
 
-    `source` names what asked (`program:<id>`, `agency:<id>`, `key:<kid>`, `command`); `digest` is SHA-256 (hex) over
-    the ids in order, one per line. `reason` is a code, never a sentence about a person.
+    `source` names what asked (`program:<id>`, `agency:<id>`, `key:<kid>`, `act:<id>`, `command`); `digest` is SHA-256
+    (hex) over the ids in order, each with a line feed. `reason` is a code, never a sentence about a person. `options`
+    belong to the kind, as `{"keepOutliving": true}`.
 
     pii: none
     """
@@ -377,11 +380,15 @@ class BulkAct(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     count = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
+    options = models.JSONField(default=dict, blank=True)
 
     class Meta:
         db_table = "bulk_acts"
         ordering = ["-asked_at"]
-        indexes = [models.Index(fields=["due_at"], condition=Q(finished_at=None), name="bulk_act_due")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(finished_at=None), name="bulk_act_due"),
+            models.Index(fields=["source"], name="bulk_acts_by_source"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.source} {self.count}"
@@ -391,6 +398,7 @@ class BulkBatch(models.Model):
     """A part of a bulk act's stored manifest: the ids, their digest, and whether it is done.
 
     `changed` counts the ids that the act changed (the others were so already), `lists` the status lists it touched.
+    `leased_until` is how long the worker that has it now may take; then another one does it.
 
     pii: none
     """
@@ -399,6 +407,7 @@ class BulkBatch(models.Model):
     number = models.PositiveIntegerField()
     ids = ArrayField(models.UUIDField())
     digest = models.CharField(max_length=64)
+    leased_until = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
     changed = models.PositiveIntegerField(null=True, blank=True)
     lists = ArrayField(models.BigIntegerField(), default=list, blank=True)

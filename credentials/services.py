@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -30,11 +30,14 @@ __all__ = [
     "StatusEntry",
     "entries",
     "issue",
+    "plan_revocation",
     "resolve_id",
     "resume",
     "revoke",
+    "revoke_due",
     "signed_jwt",
     "suspend",
+    "withdraw_plan",
 ]
 
 
@@ -76,7 +79,7 @@ class Issued:
 class StatusEntry:
     """Where a credential stands now. URL and index are those of its revocation entry, the index as text.
 
-    `status_list_id` is what `publishing.ensure_published` takes.
+    `status_list_id` is what `publishing.ensure_published` takes. `revoke_at` is a revocation to come (`PENDING`).
     """
 
     credential_id: UUID
@@ -87,6 +90,7 @@ class StatusEntry:
     revoked_at: datetime | None
     suspended: bool
     status_list_id: int
+    revoke_at: datetime | None = None
 
 
 def issue(new: Sequence[NewCredential], *, now: datetime, actor: Actor = log.SYSTEM) -> list[Issued]:
@@ -118,9 +122,54 @@ def revoke(ids: Sequence[UUID], *, at: datetime, reason: str, actor: Actor = log
         changed = [row for row in rows if row.revoked_at is None]
         for row in changed:
             row.revoked_at, row.revocation_reason = at, reason[:200] or "unspecified"
-        _save(changed, ["revoked_at", "revocation_reason"], Purpose.REVOCATION, at)
+            row.revoke_at, row.revoke_at_reason = None, ""
+        _save(changed, [*_REVOKED, *_PLANNED], Purpose.REVOCATION, at)
         log.record_all([_line(Action.CREDENTIAL_REVOKED, row, actor, at) for row in changed])
     return _entries(ids, rows)
+
+
+def plan_revocation(
+    ids: Sequence[UUID], *, at: datetime, reason: str, now: datetime, actor: Actor = log.SYSTEM
+) -> list[StatusEntry]:
+    """Revoke at a moment to come; the sweep does it then. A later plan replaces an earlier one.
+
+    A past moment means now; what is revoked stays so. Until it is done the plan may be withdrawn.
+    """
+    if at <= now:
+        return revoke(ids, at=now, reason=reason, actor=actor)
+    with transaction.atomic():
+        rows = _locked(ids)
+        changed = [row for row in rows if row.revoked_at is None]
+        for row in changed:
+            row.revoke_at, row.revoke_at_reason = at, reason[:200] or "unspecified"
+        IssuedCredential.objects.bulk_update(changed, _PLANNED, batch_size=1000)
+        plan = {"at": at.isoformat()}
+        log.record_all([_line(Action.CREDENTIAL_REVOCATION_PLANNED, row, actor, now, more=plan) for row in changed])
+    return _entries(ids, rows)
+
+
+def withdraw_plan(ids: Sequence[UUID], *, now: datetime, actor: Actor = log.SYSTEM) -> list[StatusEntry]:
+    """Take planned revocations back. What is revoked, or was not planned, stays as it is."""
+    with transaction.atomic():
+        rows = _locked(ids)
+        changed = [row for row in rows if row.revoke_at is not None]
+        for row in changed:
+            row.revoke_at, row.revoke_at_reason = None, ""
+        IssuedCredential.objects.bulk_update(changed, _PLANNED, batch_size=1000)
+        log.record_all([_line(Action.CREDENTIAL_REVOCATION_WITHDRAWN, row, actor, now) for row in changed])
+    return _entries(ids, rows)
+
+
+def revoke_due(now: datetime) -> int:
+    """Do the planned revocations whose moment has come; return how many. Safe in many processes at once."""
+    with transaction.atomic():
+        due = IssuedCredential.objects.filter(revoke_at__lte=now).select_for_update(skip_locked=True, no_key=True)
+        reasons: dict[str, list[UUID]] = {}
+        for pk, reason in due.order_by("pk").values_list("pk", "revoke_at_reason")[:_DUE_AT_ONCE]:
+            reasons.setdefault(reason, []).append(pk)
+        for reason, ids in reasons.items():
+            revoke(ids, at=now, reason=reason)
+    return sum(len(ids) for ids in reasons.values())
 
 
 def suspend(ids: Sequence[UUID], *, at: datetime, actor: Actor = log.SYSTEM) -> list[StatusEntry]:
@@ -155,6 +204,10 @@ def entries(ids: Sequence[UUID]) -> list[StatusEntry]:
 def signed_jwt(credential_id: UUID) -> str:
     """Return the kept bytes of the 1.1 form."""
     return SignedForm.objects.values_list("body", flat=True).get(credential=credential_id, form=Form.JWT_1_1)
+
+
+_REVOKED, _PLANNED = ["revoked_at", "revocation_reason"], ["revoke_at", "revoke_at_reason"]
+_DUE_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -284,10 +337,18 @@ def _entry(row: IssuedCredential) -> StatusEntry:
         revoked_at=row.revoked_at,
         suspended=row.is_suspended,
         status_list_id=row.status_list_id,
+        revoke_at=row.revoke_at,
     )
 
 
-def _line(action: Action, row: IssuedCredential, actor: Actor, at: datetime, subject: str = "") -> Line:
+def _line(
+    action: Action,
+    row: IssuedCredential,
+    actor: Actor,
+    at: datetime,
+    subject: str = "",
+    more: Mapping[str, str] | None = None,
+) -> Line:
     return Line(
         action,
         actor,
@@ -295,5 +356,5 @@ def _line(action: Action, row: IssuedCredential, actor: Actor, at: datetime, sub
         subject=subject,
         object_type="IssuedCredential",
         object_id=str(row.pk),
-        details={"kind": row.kind, "list": row.status_list.number},
+        details={"kind": row.kind, "list": row.status_list.number, **(more or {})},
     )

@@ -1,16 +1,30 @@
-"""What the worker does for credentials: publish changed lists each second, keep lists fresh and spare ones ready."""
+"""What the worker does for credentials: publish changed lists each second, keep lists fresh and spare ones ready.
+
+Bulk work has a thread of its own in every worker process, which the sweep and the bell start.
+"""
 
 from datetime import datetime
 
 from celery import shared_task
 
 from audit import clock
-from credentials import lists, presented, publishing
+from credentials import bulk, lists, presented, publishing, services
+from credentials.aside import Aside
+
+_bulk = Aside("bulk", bulk.work)
 
 
 def sweep(now: datetime) -> int:
-    """Publish every list with an unpublished change; return how many."""
-    return publishing.publish_due(now)
+    """Do the revocations that were planned for now, publish every list with an unpublished change; return how many."""
+    if bulk.is_due(now):
+        _bulk.start()
+    return services.revoke_due(now) + publishing.publish_due(now)
+
+
+@shared_task(name=bulk.TASK, ignore_result=True)
+def work_off() -> None:
+    """Begin what was asked for, without waiting for the sweep."""
+    _bulk.start()
 
 
 @shared_task(name="credentials.tasks.upkeep", ignore_result=True)
