@@ -22,7 +22,7 @@ def remember(items: Sequence[Presented], verdicts: Sequence[Verdict], *, now: da
                 status=verdict.status_entry,
                 valid_until=verdict.valid_until,
                 checked_at=now,
-                body=item.data.encode("utf-8", "replace").decode(),
+                body=item.text.encode("utf-8", "replace").decode(),
                 body_until=until,
             )
             for item, verdict in zip(items, verdicts, strict=True)

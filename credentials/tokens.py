@@ -60,7 +60,9 @@ def read(text: str, *, maximum_bytes: int = MAXIMUM_BYTES, general: bool = False
     credential = payload["vc"] if model_1_1 else payload
     if not isinstance(credential, dict) or "vp" in payload:
         raise malformed("the credential is no object")
-    said = content.read(credential, model_1_1=model_1_1, registered=payload, general=general)
+    # Tokens are about that put a credential of model 2.0 into a `vc` claim.
+    in_1_1 = content.is_model_1_1(credential) if general and model_1_1 else model_1_1
+    said = content.read(credential, model_1_1=in_1_1, registered=payload, general=general)
     if general:
         content.agreeing(payload.get("jti"), credential.get("id"), "the credential's id")
     return Token(text, header["alg"], header.get("kid", ""), model_1_1, said)

@@ -18,8 +18,8 @@ from credentials.asking import Deadline
 from credentials.models import TrustEntry
 from credentials.problems import Problem
 from credentials.reasons import Disbelieved, Reason
-from credentials.verifying import reading
-from credentials.verifying.examination import Examination, check_status
+from credentials.verifying import judging
+from credentials.verifying.examination import check_status
 from credentials.verifying.reading import Held
 from credentials.verifying.values import Check, HeldForm, Policy, Presented, Recheck, Verdict
 
@@ -41,7 +41,7 @@ __all__ = [
 
 def verify(presented: Presented, *, policy: Policy, now: datetime) -> Verdict:
     """Check one credential in whichever form it comes. Garbage of any kind is a failed verdict, never an exception."""
-    return _verify_all([presented], policy, now)[0]
+    return judging.verdicts([presented], policy=policy, deadline=Deadline(policy.wait_seconds), now=now)[0]
 
 
 def verify_presented(
@@ -59,12 +59,12 @@ def verify_presented(
     carries short ones, ours of 500 meters is longer.
     """
     policy = Policy(network_only=True, subject_did=subject_did, wait_seconds=wait_seconds, maximum_bytes=maximum_bytes)
-    return _verify_all(items, policy, now)
+    return judging.verdicts(items, policy=policy, deadline=Deadline(wait_seconds), now=now)
 
 
 def asks_others(item: Presented, *, policy: Policy) -> bool:
     """Whether checking this credential may have to wait for another issuer's answers."""
-    held = _read(item, policy)
+    held = judging.held_or_why(item, policy)
     if not isinstance(held, Held) or held.content.issuer == settings.ISSUER_DID:
         return False
     self_said = held.content.issuer.startswith(("did:key:", "did:jwk:"))
@@ -88,20 +88,3 @@ def _recheck(
     except Disbelieved as failed:
         return Recheck(failed.reason, failed.retryable)
     return Recheck("")
-
-
-def _verify_all(items: Sequence[Presented], policy: Policy, now: datetime) -> list[Verdict]:
-    read = [_read(item, policy) for item in items]
-    known = trust.entries_for([held.content.issuer for held in read if isinstance(held, Held)], at=now)
-    deadline = Deadline(policy.wait_seconds)
-    return [
-        Examination(item, held, policy=policy, known=known, deadline=deadline, now=now).verdict()
-        for item, held in zip(items, read, strict=True)
-    ]
-
-
-def _read(item: Presented, policy: Policy) -> Held | Disbelieved:
-    try:
-        return reading.read(item, policy)
-    except Disbelieved as failed:
-        return failed

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from credentials import addresses, issuers, remote_status, trust
+from credentials import addresses, issuers, problems, remote_status, trust
 from credentials.asking import Deadline
 from credentials.content import Content
 from credentials.issuers import NamedKey
@@ -91,6 +91,8 @@ class Examination:
             raise Disbelieved(Reason.UNTRUSTED_ISSUER, "the issuer is a stranger, and strangers are not asked here")
 
     def _signature(self, held: Held) -> None:
+        if any(end <= self.now - LEEWAY for end in held.proofs_end):
+            raise Disbelieved(Reason.EXPIRED, "the proof has expired", problem=problems.PROOF_VERIFICATION)
         for signature in held.signatures:
             keys = keys_of(self.entries, self.deadline)(held.content.issuer, signature.kid, signature.algorithm)
             if not _made_by(signature, keys) and not _made_by(signature, self._replaced_keys(held, signature)):

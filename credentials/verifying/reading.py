@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
-from credentials import problems, strict_json, tokens
+from credentials import content, problems, strict_json, tokens
+from credentials.claims import CONTEXT_V2
 from credentials.content import Content, malformed
 from credentials.multikey import PublicKey
 from credentials.reasons import Disbelieved, Reason
+from credentials.verifying import embedded_proofs, sd_jwt
 from credentials.verifying.values import HeldForm, Policy, Presented
 
 NETWORK_FORMATS = ("", "VC-JWT", "vc+jwt", "application/vc+jwt", "application/jwt", "jwt_vc_json")
@@ -42,6 +45,7 @@ class Held:
     form: HeldForm
     content: Content
     signatures: Sequence[Signature]
+    proofs_end: Sequence[datetime] = ()  # when its proofs lose their force, whatever the credential says
 
 
 def read(item: Presented, policy: Policy) -> Held:
@@ -58,10 +62,8 @@ def _any(data: object, policy: Policy) -> Held:
         data = _parsed(data, policy)
     if isinstance(data, Mapping):
         if is_envelope(data):
-            return _text(unwrapped(data), policy)
-        from credentials.verifying import embedded
-
-        return embedded.read(data, policy)
+            return _text(unwrapped(data, policy), policy)
+        return embedded(data, policy)
     return _text(data, policy)
 
 
@@ -70,8 +72,11 @@ def is_envelope(document: Mapping[str, Any]) -> bool:
     return document.get("type") in ("EnvelopedVerifiableCredential", ["EnvelopedVerifiableCredential"])
 
 
-def unwrapped(document: Mapping[str, Any]) -> str:
+def unwrapped(document: Mapping[str, Any], policy: Policy) -> str:
     """Return the token in an envelope; Disbelieved where its id is no data: URL of a form we read."""
+    contexts = document.get("@context")
+    if policy.strict and CONTEXT_V2 not in (contexts if isinstance(contexts, list) else [contexts]):
+        raise malformed(f"the envelope's @context does not name {CONTEXT_V2}")
     url = document.get("id")
     envelope = next((each for each in ENVELOPES if isinstance(url, str) and url.startswith(each)), None)
     if envelope is None:
@@ -79,13 +84,46 @@ def unwrapped(document: Mapping[str, Any]) -> str:
     return str(url).removeprefix(envelope)
 
 
+def embedded(document: Mapping[str, Any], policy: Policy) -> Held:
+    """Return a credential as JSON with embedded proofs."""
+    check_bounds(document)
+    model_1_1 = content.is_model_1_1(document)
+    said = content.read(document, model_1_1=model_1_1, general=True)
+    check_data_model(document)
+    proofs = embedded_proofs.read(document, policy)
+    ends = [each.ends for each in proofs if each.ends is not None]
+    return Held(HeldForm.EMBEDDED, said, proofs, ends)
+
+
+def check_bounds(document: Mapping[str, Any]) -> None:
+    """Raise Disbelieved for a document that is larger or deeper than any honest one, before anything walks it."""
+    try:
+        strict_json.check_bounds(document)
+    except strict_json.NotReadable as error:
+        raise malformed(f"the document is {error}") from error
+
+
+def check_data_model(document: Mapping[str, Any]) -> None:
+    """Raise Disbelieved for the first thing in which a credential breaks its data model."""
+    from credentials import vcdm
+
+    problem = vcdm.problem(document)
+    if problem:
+        raise malformed(problem)
+
+
 def _text(data: object, policy: Policy) -> Held:
+    if isinstance(data, str) and "~" in data:
+        form, said, signature = sd_jwt.read(data, policy)
+        return Held(form, said, [signature])
     return _jwt(data, policy)
 
 
 def _jwt(data: object, policy: Policy) -> Held:
     token = tokens.read(data, maximum_bytes=policy.maximum_bytes, general=not policy.network_only)  # type: ignore[arg-type]
     form = HeldForm.JWT_1_1 if token.model_1_1 else HeldForm.JWT_2_0
+    if policy.strict:
+        check_data_model(token.content.credential)
     return Held(form, token.content, [token])
 
 

@@ -44,10 +44,14 @@ class Presented:
         return cls("", "", "", data)
 
     @property
+    def text(self) -> str:
+        """The bytes as they came; of an object that was read already, its JSON."""
+        return self.data if isinstance(self.data, str) else json.dumps(self.data, sort_keys=True, default=str)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the bytes as they came; of an object that was read already, of its JSON."""
-        text = self.data if isinstance(self.data, str) else json.dumps(self.data, sort_keys=True, default=str)
-        return hashlib.sha256(str(text).encode("utf-8", "replace")).hexdigest()
+        """SHA-256 (hex) of `text`."""
+        return hashlib.sha256(str(self.text).encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,9 @@ class Policy:
     any issuer that the trust list has, that is its own key (did:key, did:jwk), or, with `strangers`, that answers for
     its did:web. `network_only`: nothing but what a message of the network may carry, a JWT with one subject. `strict`:
     the data model's own rules are checked of every form (of one with an embedded proof they always are).
-    `subject_did` is whose it must be, None leaves it open. `challenge` and `domain` are what a proof must name, where
-    they are given. All waiting for others together takes at most `wait_seconds`.
+    `subject_did` is whose it must be, None leaves it open. `purpose` is what an embedded proof must have been made
+    for; `challenge` and `domain` are what it must name, where they are given (`nonce` and `aud` of a presentation that
+    is a JWT). All waiting for others together takes at most `wait_seconds`.
     """
 
     trust: bool = True
@@ -69,6 +74,7 @@ class Policy:
     subject_did: str | None = None
     dates: bool = True
     status: bool = True
+    purpose: str = "assertionMethod"
     challenge: str | None = None
     domain: str | None = None
     wait_seconds: float = 12.0
