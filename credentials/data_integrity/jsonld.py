@@ -13,8 +13,8 @@ import math
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 from pyld import jsonld as pyld
@@ -23,7 +23,9 @@ from pyld.context_resolver import ContextResolver
 
 from credentials.data_integrity.contexts import known_context
 
-__all__ = ["BadJsonLd", "canonical", "known_context"]
+__all__ = ["BadJsonLd", "canonical", "check", "known_context", "names_known_contexts_only"]
+
+_T = TypeVar("_T")
 
 MAXIMUM_DEPTH = 32
 MAXIMUM_VALUES = 5_000
@@ -52,9 +54,44 @@ def canonical(document: Mapping[str, Any]) -> str:
     Raises BadJsonLd for an unknown context, a term or type that none defines, a redefined protected term, an id that
     is no absolute URL, a null, and whatever would cost more than an honest document does.
     """
+    quads = _processed(document, _Strict.canonical)
+    if not quads:
+        raise BadJsonLd("the document says nothing")
+    return quads
+
+
+def check(document: Mapping[str, Any]) -> None:
+    """Raise BadJsonLd as `canonical` does, for a document that is not to be signed or verified as N-Quads.
+
+    Half the work; only what makes a graph too dear to canonicalise is not found.
+    """
+    _processed(document, _Strict.check)
+
+
+def names_known_contexts_only(document: Mapping[str, Any]) -> bool:
+    """Whether every context of the document is the URL of one we know.
+
+    N-Quads carry meanings, not names: who may bring a context of their own can give a signed value another name,
+    and no signature breaks. So whoever reads a verified document by its names asks this first (Data Integrity, 2.4.1).
+    """
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, Mapping):
+            contexts = value.get("@context", [])
+            each = contexts if isinstance(contexts, list) else [contexts]
+            if any(not isinstance(one, str) or known_context(one) is None for one in each):
+                return False
+            waiting.extend(inner for name, inner in value.items() if name != "@context")
+    return True
+
+
+def _processed(document: Mapping[str, Any], act: Callable[[_Strict, Mapping[str, Any]], _T]) -> _T:
     _check_bounds(document)
     try:
-        quads = _Strict().canonical(document)
+        return act(_Strict(), document)
     except BadJsonLd:
         raise
     except pyld.JsonLdError as error:
@@ -62,9 +99,6 @@ def canonical(document: Mapping[str, Any]) -> str:
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as error:
         # PyLD meets what no JSON-LD says with whatever Python raises.
         raise BadJsonLd("the document is no JSON-LD") from error
-    if not quads:
-        raise BadJsonLd("the document says nothing")
-    return quads
 
 
 class _Strict(pyld.JsonLdProcessor):
@@ -75,7 +109,15 @@ class _Strict(pyld.JsonLdProcessor):
         self.deadline = time.thread_time() + MAXIMUM_SECONDS
 
     def canonical(self, document: Mapping[str, Any]) -> str:
-        options = {
+        dataset = self.to_rdf(dict(document), self._options())
+        quads: str = _Bounded(self.deadline).main(dataset, {"format": "application/n-quads"})
+        return quads
+
+    def check(self, document: Mapping[str, Any]) -> None:
+        self.expand(dict(document), self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {
             "base": _NOWHERE,
             "documentLoader": _load,
             "contextResolver": ContextResolver(_kept.contexts, _load, max_context_urls=MAXIMUM_CONTEXTS),
@@ -83,9 +125,6 @@ class _Strict(pyld.JsonLdProcessor):
             # As the other implementations of the cryptosuite do; without it a direction would not be signed.
             "rdfDirection": "i18n-datatype",
         }
-        dataset = self.to_rdf(dict(document), options)
-        quads: str = _Bounded(self.deadline).main(dataset, {"format": "application/n-quads"})
-        return quads
 
     def expand(self, input_: Any, options: Any) -> Any:
         expanded = super().expand(input_, options)
@@ -100,6 +139,16 @@ class _Strict(pyld.JsonLdProcessor):
         if expanded is None:
             raise BadJsonLd(f"a value of {_short(active_property)} would be dropped")
         return expanded
+
+    def _clone_active_context(self, active_ctx: Any) -> Any:
+        return _Context(super()._clone_active_context(active_ctx))
+
+
+class _Context(dict[str, Any]):
+    """An active context from which PyLD may delete what is not there: `"@vocab": null` without a vocabulary before."""
+
+    def __delitem__(self, key: str) -> None:
+        self.pop(key, None)
 
 
 class _Bounded(URDNA2015):
