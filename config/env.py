@@ -315,6 +315,8 @@ class Env(BaseModel):
     PROXY_NETWORKS: Annotated[tuple[NetworkText, ...], BeforeValidator(_words)] = Field(
         default=(), description="networks of our own proxies, whose X-Forwarded-For is believed"
     )
+    HELP_PHONE: str = Field(default="", max_length=40, description="the telephone number that every page names")
+    HELP_HOURS: str = Field(default="", max_length=100, description="when somebody answers it: Mon–Fri 09:00–17:00")
     OPERATOR_TOKENS: Annotated[tuple[TokenDigest, ...], BeforeValidator(_words)] = Field(
         default=(), repr=False, description="`name:sha256 in hex` of each operator's token, separated by spaces"
     )

@@ -1,13 +1,23 @@
 """The last answers: what a stranger reads when nothing else answered. Never a trace, always something to quote.
 
-Machines get RFC 9457 problem JSON, browsers a short page.
+Machines get RFC 9457 problem JSON. Browsers get the same as a page, made by `ErrorPages` of any problem that any room
+answers: no room needs error pages of its own.
 """
 
+import json
+import logging
+import math
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.html import escape
+from django.template.loader import render_to_string
 
+from config.pages import house
+
+log = logging.getLogger(__name__)
+PROBLEM = "application/problem+json"
 TITLES = {
     400: "The request cannot be understood.",
     403: "This is not allowed.",
@@ -33,25 +43,69 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return answer(request, 500)
 
 
+def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its CSRF token: as a rule a page that was open for too long."""
+    return problem(409, "This page was open for too long, or your browser keeps no cookies.")
+
+
 def answer(request: HttpRequest, status: int) -> HttpResponse:
-    """Say what happened in the caller's form: a page for a browser, problem JSON for everybody else."""
+    """Say what happened; an error of ours with the reference that leads to its log line."""
     reference = getattr(request, "reference", "") or uuid.uuid4().hex
-    if wants_page(request):
-        return HttpResponse(_page(TITLES[status], reference if status >= 500 else ""), status=status)
-    problem = {"type": "about:blank", "title": TITLES[status], "status": status}
-    if status >= 500:
-        problem["reference"] = reference
-    return JsonResponse(problem, status=status, content_type="application/problem+json")
+    return problem(status, TITLES[status], **({"reference": reference} if status >= 500 else {}))
+
+
+def problem(status: int, title: str, **more: str) -> HttpResponse:
+    """Return RFC 9457 problem details."""
+    content = {"type": "about:blank", "title": title, "status": status, **more}
+    return JsonResponse(content, status=status, content_type=PROBLEM)
+
+
+class ErrorPages:
+    """Middleware: what went wrong, as a page of the house where a browser asked. Status and headers stay."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code >= 400 and wants_page(request) and not _is_page(response):
+            try:
+                page = render_to_string("error.html", _context(request, response))
+            except Exception:  # the answer about a failure must not fail: the plain one is left
+                log.exception("an error page could not be made")
+            else:
+                response.content = page
+                response.headers["Content-Type"] = "text/html; charset=utf-8"
+        return response
 
 
 def wants_page(request: HttpRequest) -> bool:
-    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
+    """Whether the caller is a browser: it prefers HTML to JSON."""
+    return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
 
 
-def _page(title: str, reference: str) -> str:
-    quote = f"<p>Please quote this reference: <code>{escape(reference)}</code></p>" if reference else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title></head><body><h1>{escape(title)}</h1>{quote}</body></html>"
-    )
+def _is_page(response: HttpResponse) -> bool:
+    """Whether somebody made a page already. Django's own refusals call themselves HTML and are none."""
+    if response.streaming:
+        return True
+    kind = response.headers.get("Content-Type", "")
+    if kind.startswith("text/html"):
+        return response.content.lstrip()[:9].lower() == b"<!doctype"
+    return not kind.startswith((PROBLEM, "text/plain"))
+
+
+def _context(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if response.headers.get("Content-Type", "").startswith(PROBLEM):
+        said = json.loads(response.content)
+    title = str(said.get("title", ""))
+    sentence = str(said.get("detail") or title)
+    after = response.headers.get("Retry-After", "")
+    return {
+        **house(),
+        "request": request,
+        "status": response.status_code,
+        "sentence": "" if sentence in TITLES.values() else sentence,
+        "reference": said.get("reference", ""),
+        "minutes": math.ceil(int(after) / 60) if after.isdigit() else 0,
+    }

@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "config.middleware.Locale",
+    "config.errors.ErrorPages",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -69,6 +70,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "config.pages.house",
             ]
         },
     }
@@ -116,7 +118,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
 STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
-WHITENOISE_USE_FINDERS = SANDBOX
+WHITENOISE_USE_FINDERS = True  # the few files of ours are served from where they lie: no step to forget
 WHITENOISE_AUTOREFRESH = False
 
 # Browser side: nothing from elsewhere, nothing inline.
@@ -138,6 +140,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Cookies ignore ports: two demos on one host must not sign each other out.
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else f"session{_public.port or 80}"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else f"csrf{_public.port or 80}"
+CSRF_FAILURE_VIEW = "config.errors.out_of_date"
 X_FRAME_OPTIONS = "DENY"
 # Beckn bodies may have 1 MiB; one byte more lets the view see that it is too long.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576 + 1
@@ -182,6 +185,8 @@ RETENTION_OUTBOX_DAYS = ENV.RETENTION_OUTBOX_DAYS
 RETENTION_PRESENTED_DAYS = ENV.RETENTION_PRESENTED_DAYS
 RETENTION_SEALED_HOURS = ENV.RETENTION_SEALED_HOURS
 AUDIT_SIGNER = "identity.journal_keys.SoftwareSigner"
+HELP_PHONE = ENV.HELP_PHONE
+HELP_HOURS = ENV.HELP_HOURS
 OPERATOR_TOKENS = tuple(ENV.OPERATOR_TOKENS)
 OPERATIONS_TOKEN = ENV.OPERATIONS_TOKEN
 TESTS_WRAP_IN_TRANSACTIONS = ENV.TESTS_WRAP_IN_TRANSACTIONS

@@ -51,6 +51,8 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "CELERY_BROKER_URL": "memory://",
         "VAR_DIR": str(folder),
         "LOG_FORMAT": "console",
+        "HELP_PHONE": "+91 80 0000 0001",
+        "HELP_HOURS": "Mon–Fri 09:00–17:00",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -272,7 +273,7 @@ def test_an_id_we_never_gave_verifies_nothing(ready: None, client: Client, text:
 def test_every_outcome_has_its_sentence(code: str) -> None:
     page = render_to_string("credentials/verify.html", {"report": {"code": code, "checks": [], "verified": False}})
     assert "<h1>" in page and page.count("<title>") == 1
-    assert "<style" not in page and "<script" not in page and "style=" not in page
+    assert "<style" not in page and "style=" not in page and not re.search(r"<script(?! src=)", page)
 
 
 def test_a_page_says_in_words_what_the_credential_says(issued: services.Issued, client: Client) -> None:
@@ -381,8 +382,8 @@ def test_any_body_gets_a_clear_answer(ready: None, client: Client, body: bytes, 
         assert response.json()["verified"] is False and response.json()["code"] in ("MALFORMED", "ALG_NOT_ALLOWED")
 
 
-@pytest.mark.parametrize("method", ["get", "put", "delete", "patch"])
-def test_the_posting_address_takes_only_posts(ready: None, client: Client, method: str) -> None:
+@pytest.mark.parametrize("method", ["put", "delete", "patch"])
+def test_the_address_that_checks_is_read_and_posted_to(ready: None, client: Client, method: str) -> None:
     assert getattr(client, method)("/verify").status_code == 405
 
 

@@ -1,0 +1,15 @@
+// Small comforts; no page needs them. What only works with a script is hidden until there is one.
+for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
+for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => window.print());
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const text = document.getElementById(button.dataset.copy);
+    text.select();
+    try {
+      await navigator.clipboard.writeText(text.value);
+      button.parentElement.querySelector("[role=status]").textContent = button.dataset.done;
+    } catch {
+      text.focus(); // not allowed here: the text is selected, the browser's own copy works
+    }
+  });
+}
