@@ -98,6 +98,9 @@ class Action(StrEnum):
     CREDENTIAL_REVOCATION_WITHDRAWN = "credential.revocation_withdrawn"
     BULK_ASKED = "bulk.asked"
     BULK_FINISHED = "bulk.finished"
+    WALLET_OFFERED = "wallet.offered"
+    WALLET_REFUSED = "wallet.refused"
+    WALLET_ISSUED = "wallet.issued"
     LIST_CREATED = "list.created"
     LIST_PUBLISHED = "list.published"
 

@@ -484,7 +484,9 @@ class WalletAccess(models.Model):
 
 
 class WalletNonce(models.Model):
-    """A nonce that a wallet signs to prove its key is there now; deleted when it is used.
+    """A nonce that a wallet has signed to prove its key is there now: used once, remembered until its time is over.
+
+    Nonces that are given out carry our seal and are not kept: whoever asks for them writes nothing.
 
     pii: none
     """

@@ -1,12 +1,13 @@
 """The addresses of this package (contract.md). Ids in them are judged by `addresses.resolve_id`."""
 
-from django.urls import path
+from django.urls import include, path
 
 from credentials import key_views, public_views, views
 
 urlpatterns = [
     path("credentials/<str:credential_id>", views.credential, name="credential"),
     path("credentials/<str:credential_id>/receipt", views.receipt, name="credential-receipt"),
+    path("", include("credentials.wallets.urls")),
     path("verify", views.verify_posted, name="verify"),
     path("verify/<str:credential_id>", views.verify_issued, name="verify-credential"),
     path("status/<slug:slug>", public_views.status_list, name="status-list"),
