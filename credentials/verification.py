@@ -1,7 +1,8 @@
 """Checking credentials that others present: the one function behind enrolment, `/verify` and the VC API.
 
-`verify` takes a credential in any form and a `Policy` that says what has to hold besides its signature; `verifying/`
-holds the parts. It asks others over the network, so never call it inside a transaction.
+`verify` takes a credential in any form and a `Policy` that says what has to hold besides its signature;
+`verify_presentation` judges a presentation and all it shows; `verifying/` holds the parts. They ask others over the
+network, so never call them inside a transaction.
 Source: spec credentials.md 4 and 5; domain.md 6; decisions 21, 36, 37, 53.
 """
 
@@ -19,7 +20,8 @@ from credentials.models import TrustEntry
 from credentials.problems import Problem
 from credentials.reasons import Disbelieved, Reason
 from credentials.verifying import judging
-from credentials.verifying.examination import check_status
+from credentials.verifying.examination import SELF_SAID, check_status
+from credentials.verifying.presentations import PresentationVerdict, verify_presentation
 from credentials.verifying.reading import Held
 from credentials.verifying.values import Check, HeldForm, Policy, Presented, Recheck, Verdict
 
@@ -27,6 +29,7 @@ __all__ = [
     "Check",
     "HeldForm",
     "Policy",
+    "PresentationVerdict",
     "Presented",
     "Problem",
     "Reason",
@@ -35,6 +38,7 @@ __all__ = [
     "asks_others",
     "recheck_status",
     "verify",
+    "verify_presentation",
     "verify_presented",
 ]
 
@@ -67,7 +71,7 @@ def asks_others(item: Presented, *, policy: Policy) -> bool:
     held = judging.held_or_why(item, policy)
     if not isinstance(held, Held) or held.content.issuer == settings.ISSUER_DID:
         return False
-    self_said = held.content.issuer.startswith(("did:key:", "did:jwk:"))
+    self_said = held.content.issuer.startswith(SELF_SAID)
     return not self_said or "credentialStatus" in held.content.credential or held.content.token_status is not None
 
 

@@ -25,7 +25,7 @@ from credentials.verifying.reading import Held, Signature
 from credentials.verifying.values import Check, HeldForm, Policy, Presented, Verdict
 
 LEEWAY = timedelta(seconds=60)
-_SELF_SAID = ("did:key:", "did:jwk:")  # the DID is the key: nobody has to be asked
+SELF_SAID = ("did:key:", "did:jwk:")  # the DID is the key: nobody has to be asked
 
 
 def own_types() -> str:
@@ -87,7 +87,7 @@ class Examination:
             return
         if self.policy.trust:
             raise Disbelieved(Reason.UNTRUSTED_ISSUER, "the issuer is not on the trust list")
-        if not self.policy.strangers and not issuer.startswith(_SELF_SAID):
+        if not self.policy.strangers and not issuer.startswith(SELF_SAID):
             raise Disbelieved(Reason.UNTRUSTED_ISSUER, "the issuer is a stranger, and strangers are not asked here")
 
     def _signature(self, held: Held) -> None:

@@ -59,7 +59,7 @@ def read(item: Presented, policy: Policy) -> Held:
 
 def _any(data: object, policy: Policy) -> Held:
     if isinstance(data, str) and data.lstrip()[:1] == "{":
-        data = _parsed(data, policy)
+        data = parsed(data, policy)
     if isinstance(data, Mapping):
         if is_envelope(data):
             return _text(unwrapped(data, policy), policy)
@@ -72,13 +72,13 @@ def is_envelope(document: Mapping[str, Any]) -> bool:
     return document.get("type") in ("EnvelopedVerifiableCredential", ["EnvelopedVerifiableCredential"])
 
 
-def unwrapped(document: Mapping[str, Any], policy: Policy) -> str:
+def unwrapped(document: Mapping[str, Any], policy: Policy, envelopes: Sequence[str] = ENVELOPES) -> str:
     """Return the token in an envelope; Disbelieved where its id is no data: URL of a form we read."""
     contexts = document.get("@context")
     if policy.strict and CONTEXT_V2 not in (contexts if isinstance(contexts, list) else [contexts]):
         raise malformed(f"the envelope's @context does not name {CONTEXT_V2}")
     url = document.get("id")
-    envelope = next((each for each in ENVELOPES if isinstance(url, str) and url.startswith(each)), None)
+    envelope = next((each for each in envelopes if isinstance(url, str) and url.startswith(each)), None)
     if envelope is None:
         raise malformed("the envelope's id is no data: URL of a credential that is checked here")
     return str(url).removeprefix(envelope)
@@ -127,7 +127,8 @@ def _jwt(data: object, policy: Policy) -> Held:
     return Held(form, token.content, [token])
 
 
-def _parsed(text: str, policy: Policy) -> Mapping[str, Any]:
+def parsed(text: str, policy: Policy) -> Mapping[str, Any]:
+    """Return the JSON object in a text; Disbelieved for anything else."""
     if len(text) > policy.maximum_bytes:
         raise malformed(f"longer than {policy.maximum_bytes} bytes")
     try:

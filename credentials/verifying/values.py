@@ -45,8 +45,13 @@ class Presented:
 
     @property
     def text(self) -> str:
-        """The bytes as they came; of an object that was read already, its JSON."""
-        return self.data if isinstance(self.data, str) else json.dumps(self.data, sort_keys=True, default=str)
+        """The bytes as they came; of an object that was read already, its JSON, "" where that is too deep to write."""
+        if not isinstance(self.data, Mapping):
+            return self.data
+        try:
+            return json.dumps(self.data, sort_keys=True, default=str)
+        except (RecursionError, TypeError, ValueError):
+            return ""
 
     @property
     def digest(self) -> str:
