@@ -7,7 +7,6 @@ Source: draft-ietf-oauth-status-list, "Status List" and "Status List in JSON For
 import base64
 import binascii
 import zlib
-from collections.abc import Iterable
 
 from credentials.bitstring import MAXIMUM_BYTES, BadList
 
@@ -21,26 +20,32 @@ _WIDTHS = (1, 2, 4, 8)
 _LEVEL = 6  # the draft recommends the highest: on half-full lists that costs ten times the time and saves nothing
 
 
-def pack(invalid: Iterable[int], suspended: Iterable[int], size: int) -> bytes:
-    """Return `size` entries of two bits; an index in both is invalid.
+def pack(invalid: bytes, suspended: bytes) -> bytes:
+    """Return a list of two bits an entry, of the bits of a revocation and of a suspension list (`bitstring.pack_bits`).
 
-    `size` is a positive multiple of 4 and each index in range(size); ValueError otherwise.
+    Both are of one length; an entry that is set in both is invalid. Source: decision 33.
     """
-    if size <= 0 or size % 4:
-        raise ValueError("a list has a positive multiple of 4 entries")
-    packed = bytearray(size >> 2)
-    for index in suspended:
-        packed[_place(index, size)] |= SUSPENDED << ((index & 3) << 1)
-    for index in invalid:
-        place, shift = _place(index, size), (index & 3) << 1
-        packed[place] = packed[place] & ~(3 << shift) | INVALID << shift
-    return bytes(packed)
+    if len(invalid) != len(suspended):
+        raise ValueError("both lists have the same number of entries")
+    # Whole lists at a time, in C: entry by entry a half-full list would take twenty times as long.
+    only_suspended = (int.from_bytes(suspended) & ~int.from_bytes(invalid)).to_bytes(len(suspended))
+    return (_spread(invalid, INVALID) | _spread(only_suspended, SUSPENDED)).to_bytes(2 * len(invalid))
 
 
-def _place(index: int, size: int) -> int:
-    if not 0 <= index < size:
-        raise ValueError(f"{index} is not in range({size})")
-    return index >> 2
+def _table(first: int, status: int) -> bytes:
+    """For each byte of eight entries, left-most first: the byte that four of them are, least significant first."""
+    return bytes(
+        sum(status << 2 * place for place in range(4) if byte & (0x80 >> (first + place))) for byte in range(256)
+    )
+
+
+_TABLES = {status: (_table(0, status), _table(4, status)) for status in (INVALID, SUSPENDED)}
+
+
+def _spread(bits: bytes, status: int) -> int:
+    spread = bytearray(2 * len(bits))
+    spread[0::2], spread[1::2] = (bits.translate(table) for table in _TABLES[status])
+    return int.from_bytes(spread)
 
 
 def status_at(packed: bytes, index: int, bits: int = BITS) -> int:
