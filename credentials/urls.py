@@ -5,6 +5,7 @@ from django.urls import include, path
 from credentials import key_views, public_views, views
 
 urlpatterns = [
+    path("", include("credentials.vc_api.urls")),
     path("credentials/<str:credential_id>", views.credential, name="credential"),
     path("credentials/<str:credential_id>/receipt", views.receipt, name="credential-receipt"),
     path("", include("credentials.wallets.urls")),
@@ -13,6 +14,7 @@ urlpatterns = [
     path("status/<slug:slug>", public_views.status_list, name="status-list"),
     path("status/<slug:slug>/<int:number>", public_views.status_list, name="status-list-number"),
     path("contexts/energy-credentials-v1.jsonld", public_views.context, name="credential-context"),
+    path("contexts/energy-credentials-deg-v1.jsonld", public_views.deg_context, name="credential-deg-context"),
     path("schemas/<str:name>.json", public_views.schema, name="credential-schema"),
     path(".well-known/did.json", key_views.did_document, name="did-document"),
     path(".well-known/jwks.json", key_views.jwks, name="jwks"),
