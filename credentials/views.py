@@ -6,7 +6,6 @@ What `/verify/{id}` shows is type, issuer, dates and status; who holds the crede
 
 from __future__ import annotations
 
-import hmac
 import threading
 from typing import Any
 from uuid import UUID
@@ -18,9 +17,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from audit import clock
 from credentials import addresses, pages, reports
+from credentials.holding import holds
 from credentials.models import Form, IssuedCredential
 from credentials.posted import NothingToVerify, read_posted
-from credentials.services import access_digest
 from credentials.verification import Policy, Presented, Verdict, asks_others, verify
 from credentials.web import allow_all_origins, open_to_all, problem, wants_page
 
@@ -52,7 +51,7 @@ def credential(request: HttpRequest, credential_id: str) -> HttpResponse:
 def receipt(request: HttpRequest, credential_id: str) -> HttpResponse:
     """A credential's receipt to print. POST keeps the token out of the address that browsers print on the sheet."""
     row = _row(addresses.resolve_id(credential_id))
-    if row is None or not _may_read(request, row):
+    if row is None or not holds(request, row):
         response = problem(404, "There is no such credential, or this link does not open it.")
     else:
         verdict = _own_verdict(row)
@@ -118,7 +117,7 @@ def _judged(request: HttpRequest, item: Presented) -> HttpResponse:
 
 def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     row = _row(addresses.resolve_id(credential_id))
-    if row is None or not _may_read(request, row):
+    if row is None or not holds(request, row):
         return problem(404, "There is no such credential, or this link does not open it.")
     taken_along = request.GET.get("as", "")
     wanted = _DOWNLOADS.get(taken_along) or request.get_preferred_type([*_FORMS, "text/html"])
@@ -131,17 +130,6 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     if taken_along in _DOWNLOADS:
         response.headers["Content-Disposition"] = f'attachment; filename="credential-{row.pk}.{taken_along}"'
     return response
-
-
-def _may_read(request: HttpRequest, row: IssuedCredential) -> bool:
-    token = request.POST.get("t", "") or request.GET.get("t", "")
-    if token and hmac.compare_digest(access_digest(token), bytes(row.access_digest)):
-        return True
-    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not shown:
-        return False
-    bodies = row.forms.values_list("body", flat=True)
-    return any(hmac.compare_digest(shown.strip().encode(), body.encode()) for body in bodies)
 
 
 def _own_verdict(row: IssuedCredential) -> Verdict:
@@ -160,7 +148,7 @@ def _row(credential_id: UUID | None) -> IssuedCredential | None:
 
 
 def _body(row: IssuedCredential, form: Form) -> str:
-    return row.forms.values_list("body", flat=True).get(form=form)
+    return row.forms.get(form=form).text
 
 
 def _answer(
