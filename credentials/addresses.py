@@ -51,6 +51,11 @@ def context() -> str:
     return f"{base()}/contexts/energy-credentials-v1.jsonld"
 
 
+def deg_context() -> str:
+    """Our JSON-LD context of the DEG profile, beside the other."""
+    return f"{base()}/contexts/energy-credentials-deg-v1.jsonld"
+
+
 def schema(credential_type: str) -> str:
     """The JSON Schema of a credential type."""
     return f"{base()}/schemas/{credential_type}-v1.json"

@@ -14,6 +14,8 @@ CONTEXT_V1 = "https://www.w3.org/2018/credentials/v1"
 CONTEXT_V2 = "https://www.w3.org/ns/credentials/v2"
 CONTEXT_STATUS = "https://www.w3.org/ns/credentials/status/v1"
 TYPES = {"ENROLLMENT": "ProgramEnrollmentCredential", "CONSENT": "EnergyConsentCredential"}
+DEG = "DEG"
+DEG_TYPE = "UtilityProgramEnrollmentCredential"
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,29 @@ class Statement:
     valid_until: str  # as it is written, "" for open-ended
     issued_at: datetime
     status: StatusPlace
-    context_url: str
+    context_urls: tuple[str, ...]
     schema_url: str
+    profile: str = ""
+    wire_id: str = ""
+    issuer_name: str = ""
+    issuer_license_number: str = ""
+
+    @property
+    def id(self) -> str:
+        """The credential's name on the wire: its address with us, unless the profile wants another."""
+        return self.wire_id or self.url
+
+    @property
+    def types(self) -> list[str]:
+        """The schema's type stands last."""
+        return ["VerifiableCredential", TYPES[self.kind], *([DEG_TYPE] if self.profile == DEG else [])]
+
+    @property
+    def issuer_described(self) -> str | dict[str, str]:
+        """The issuer as `issuer` names it: the DID alone, in the DEG profile with name and licence."""
+        if self.profile != DEG:
+            return self.issuer
+        return {"id": self.issuer, "name": self.issuer_name, "licenseNumber": self.issuer_license_number}
 
     @property
     def subject(self) -> dict[str, Any]:
@@ -67,23 +90,25 @@ def payload_1_1(statement: Statement) -> dict[str, Any]:
     """The JWT payload of data model 1.1: registered claims, `vc`, and the IETF `status` claim.
 
     `nbf` is the start and `iat` the issue: answered ACTIVE today, it holds from the start date on (decision 4).
+    In the DEG profile the IETF claim is the only one that tells the status: its schema knows no Bitstring entry.
     """
     until = statement.valid_until
+    deg = statement.profile == DEG
     vc: dict[str, Any] = {
-        "@context": [CONTEXT_V1, CONTEXT_STATUS, statement.context_url],
-        "id": statement.url,
-        "type": ["VerifiableCredential", TYPES[statement.kind]],
-        "issuer": statement.issuer,
+        "@context": [CONTEXT_V1, *([] if deg else [CONTEXT_STATUS]), *statement.context_urls],
+        "id": statement.id,
+        "type": statement.types,
+        "issuer": statement.issuer_described,
         "issuanceDate": instant(statement.issued_at),
         **({"expirationDate": until} if until else {}),
         "credentialSubject": statement.subject,
-        "credentialStatus": statement.status.entries(),
+        **({} if deg else {"credentialStatus": statement.status.entries()}),
         "credentialSchema": statement.schema,
     }
     return {
         "iss": statement.issuer,
         "sub": statement.subject_did,
-        "jti": statement.url,
+        "jti": statement.id,
         "iat": int(statement.issued_at.timestamp()),
         "nbf": int(statement.valid_from.timestamp()),
         **({"exp": int(datetime.fromisoformat(until).timestamp())} if until else {}),
@@ -93,12 +118,16 @@ def payload_1_1(statement: Statement) -> dict[str, Any]:
 
 
 def payload_2_0(statement: Statement) -> dict[str, Any]:
-    """The credential of data model 2.0 itself, with `iat`; never a `vc` claim."""
+    """The credential of data model 2.0 itself, with `iat`; never a `vc` claim.
+
+    Also in the DEG profile with Bitstring entries: its schema is one of data model 1.1, and a form without a JWT
+    around it has no other place to tell its status.
+    """
     return {
-        "@context": [CONTEXT_V2, statement.context_url],
-        "id": statement.url,
-        "type": ["VerifiableCredential", TYPES[statement.kind]],
-        "issuer": statement.issuer,
+        "@context": [CONTEXT_V2, *statement.context_urls],
+        "id": statement.id,
+        "type": statement.types,
+        "issuer": statement.issuer_described,
         "validFrom": instant(statement.valid_from),
         **({"validUntil": statement.valid_until} if statement.valid_until else {}),
         "credentialSubject": statement.subject,
@@ -128,6 +157,25 @@ def status_list(
         },
         "iat": int(valid_from.timestamp()),
     }
+
+
+def status_list_token(
+    *, url: str, issuer: str, bits: int, encoded: str, ttl_seconds: int, issued_at: datetime, valid_until: datetime
+) -> dict[str, Any]:
+    """The payload of a published list as an IETF Status List Token. `sub` is the `uri` that credentials name."""
+    return {
+        "iss": issuer,
+        "sub": url,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(valid_until.timestamp()),
+        "ttl": ttl_seconds,
+        "status_list": {"bits": bits, "lst": encoded},
+    }
+
+
+def header_token(issuer: str, thumbprint: str) -> dict[str, str]:
+    """The JOSE header of a Status List Token."""
+    return {"typ": "statuslist+jwt", "kid": f"{issuer}#{thumbprint}"}
 
 
 def header_1_1(issuer: str, multikey: str) -> dict[str, str]:

@@ -27,6 +27,14 @@ def context(request: HttpRequest) -> HttpResponse:
 
 
 @open_to_all
+def deg_context(request: HttpRequest) -> HttpResponse:
+    """Our JSON-LD context of the DEG profile."""
+    return cacheable_json(
+        request, documents.deg_context(), content_type="application/ld+json", max_age=_DOCUMENT_MAX_AGE
+    )
+
+
+@open_to_all
 def schema(request: HttpRequest, name: str) -> HttpResponse:
     """A JSON Schema of ours."""
     document = documents.schema(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -21,7 +21,7 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import addresses, claims, keys, lists
 from credentials.addresses import resolve_id
-from credentials.models import Form, IssuedCredential, Purpose, SignedForm, StatusChange, StatusList
+from credentials.models import Form, IssuedCredential, Profile, Purpose, SignedForm, StatusChange, StatusList
 from credentials.own_output import sign_credential
 
 __all__ = [
@@ -46,7 +46,8 @@ class NewCredential:
     """What is to be issued. `claims` is `credentialSubject` without `id`; `valid_until` is exclusive.
 
     `wire_valid_until` is the end as the applicant wrote it, written back as it came (decision 49). `subject_pk` is
-    the Subject's pk for the journal, which takes no DID.
+    the Subject's pk for the journal, which takes no DID. `personal_claims` belong to `credentialSubject` too and are
+    kept only encrypted; `profile` is "" for our own shape or "DEG".
     """
 
     kind: Literal["ENROLLMENT", "CONSENT"]
@@ -57,6 +58,8 @@ class NewCredential:
     wire_valid_until: str | None = None
     supersedes: UUID | None = None
     subject_pk: str = ""
+    profile: str = Profile.OWN
+    personal_claims: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ def entries(ids: Sequence[UUID]) -> list[StatusEntry]:
 
 def signed_jwt(credential_id: UUID) -> str:
     """Return the kept bytes of the 1.1 form."""
-    return SignedForm.objects.values_list("body", flat=True).get(credential=credential_id, form=Form.JWT_1_1)
+    return SignedForm.objects.get(credential=credential_id, form=Form.JWT_1_1).text
 
 
 _REVOKED, _PLANNED = ["revoked_at", "revocation_reason"], ["revoke_at", "revoke_at_reason"]
@@ -232,9 +235,12 @@ def _draft(new: NewCredential, place: tuple[StatusList, int], *, now: datetime) 
     row = IssuedCredential(
         id=credential_id,
         url=addresses.credential(credential_id),
+        wire_id=f"urn:uuid:{credential_id}" if new.profile == Profile.DEG else "",
         kind=new.kind,
+        profile=new.profile,
         subject_did=new.subject_did,
         claims=new.claims,
+        personal_claims=new.personal_claims,
         valid_from=new.valid_from,
         valid_until=new.valid_until,
         wire_valid_until=new.wire_valid_until or "",
@@ -255,8 +261,16 @@ def _sign(draft: _Draft, key: keys.SigningKey, *, now: datetime) -> list[SignedF
         Form.JWT_1_1: sign_credential(claims.payload_1_1(statement), claims.header_1_1(issuer, key.multikey), key),
         Form.JWT_2_0: sign_credential(claims.payload_2_0(statement), claims.header_2_0(issuer, key.kid), key),
     }
+    sealed = draft.row.personal_claims is not None
     return [
-        SignedForm(credential=draft.row, form=form, body=body, kid=key.kid, signed_at=now)
+        SignedForm(
+            credential=draft.row,
+            form=form,
+            body="" if sealed else body,
+            sealed_body=body if sealed else None,
+            kid=key.kid,
+            signed_at=now,
+        )
         for form, body in bodies.items()
     ]
 
@@ -264,13 +278,14 @@ def _sign(draft: _Draft, key: keys.SigningKey, *, now: datetime) -> list[SignedF
 def statement_of(row: IssuedCredential) -> claims.Statement:
     """Return what a credential row says, ready to take the shape of either data model."""
     number = row.status_list.number
+    deg = row.profile == Profile.DEG
     until = row.wire_valid_until or (claims.instant(row.valid_until) if row.valid_until else "")
     return claims.Statement(
         url=row.url,
         kind=row.kind,
         issuer=settings.ISSUER_DID,
         subject_did=row.subject_did,
-        claims=row.claims,
+        claims={**row.claims, **(row.personal_claims or {})},
         valid_from=row.valid_from,
         valid_until=until,
         issued_at=row.issued_at,
@@ -279,8 +294,12 @@ def statement_of(row: IssuedCredential) -> claims.Statement:
             suspension_url=addresses.status_list(row.kind, Purpose.SUSPENSION, number),
             index=row.status_index,
         ),
-        context_url=addresses.context(),
-        schema_url=addresses.schema(claims.TYPES[row.kind]),
+        context_urls=(addresses.context(), *([addresses.deg_context()] if deg else [])),
+        schema_url=addresses.schema(claims.DEG_TYPE if deg else claims.TYPES[row.kind]),
+        profile=row.profile,
+        wire_id=row.wire_id,
+        issuer_name=settings.ISSUER_NAME,
+        issuer_license_number=settings.ISSUER_LICENSE_NUMBER,
     )
 
 
@@ -296,7 +315,7 @@ def _issued(draft: _Draft, form: SignedForm) -> Issued:
         url=row.url,
         access_url=f"{row.url}?t={draft.token}",
         verification_url=addresses.verification(row.id),
-        jwt=form.body,
+        jwt=form.text,
         status_list_url=addresses.status_list(row.kind, Purpose.REVOCATION, draft.status_list.number),
         status_list_index=str(row.status_index),
         issued_at=row.issued_at,

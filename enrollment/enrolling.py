@@ -17,7 +17,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from audit import log
 from audit.log import Action, Actor, Line
 from credentials import services as credentials
-from enrollment import claims, conflicts, orders
+from enrollment import claims, conflicts, deg, orders
 from enrollment.claiming import wanted_of
 from enrollment.commands import ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, consent_claims
@@ -172,7 +172,7 @@ def _enrollment_credential(
     roles += sorted({_ROLES[t] for t in der_types.values() if t in _ROLES})
     subject = enrollment.subject
     end = checked.period.end_as_given or wire_instant(checked.period.ends_at)
-    return credentials.NewCredential(
+    own = credentials.NewCredential(
         kind="ENROLLMENT",
         subject_did=subject_uri(subject),
         claims={
@@ -192,6 +192,7 @@ def _enrollment_credential(
         wire_valid_until=checked.period.end_as_given or None,
         subject_pk=str(subject.pk),
     )
+    return deg.shaped(own, checked, umids, subject) if checked.version.credential_profile == deg.PROFILE else own
 
 
 def _consent_credentials(enrollment: Enrollment, checked: Checked) -> list[credentials.NewCredential]:

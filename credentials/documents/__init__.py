@@ -16,7 +16,8 @@ from credentials import addresses
 
 FOLDER = Path(__file__).resolve().parent
 CONTEXT = "energy-credentials-v1"
-SCHEMAS = ("ProgramEnrollmentCredential-v1", "EnergyConsentCredential-v1")
+DEG_CONTEXT = "energy-credentials-deg-v1"
+SCHEMAS = ("ProgramEnrollmentCredential-v1", "EnergyConsentCredential-v1", "UtilityProgramEnrollmentCredential-v1")
 
 
 def context() -> dict[str, Any]:
@@ -24,9 +25,14 @@ def context() -> dict[str, Any]:
     return _read(f"{CONTEXT}.jsonld", addresses.base())
 
 
+def deg_context() -> dict[str, Any]:
+    """Our JSON-LD context of the DEG profile."""
+    return _read(f"{DEG_CONTEXT}.jsonld", addresses.base())
+
+
 def contexts() -> dict[str, dict[str, Any]]:
     """Our JSON-LD contexts by the address they are served at."""
-    return {addresses.context(): context()}
+    return {addresses.context(): context(), addresses.deg_context(): deg_context()}
 
 
 def as_served(document: Mapping[str, Any]) -> str:
