@@ -21,7 +21,7 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import addresses, claims, keys, lists
 from credentials.addresses import resolve_id
-from credentials.models import Form, IssuedCredential, Profile, Purpose, SignedForm, StatusChange, StatusList
+from credentials.models import Form, IssuedCredential, Kind, Profile, Purpose, SignedForm, StatusChange, StatusList
 from credentials.own_output import sign_credential
 
 __all__ = [
@@ -64,11 +64,15 @@ class NewCredential:
 
 @dataclass(frozen=True)
 class Issued:
-    """What the caller may tell. `access_url` carries the link's token and is known only now; `jwt` is the 1.1 form."""
+    """What the caller may tell. `access_url` carries the link's token and is known only now; `jwt` is the 1.1 form.
+
+    `offer_url` is where the holder gets an offer for a wallet, with the same token; "" where none is made of it.
+    """
 
     id: UUID
     url: str
     access_url: str
+    offer_url: str
     verification_url: str
     jwt: str
     status_list_url: str
@@ -314,6 +318,7 @@ def _issued(draft: _Draft, form: SignedForm) -> Issued:
         id=row.id,
         url=row.url,
         access_url=f"{row.url}?t={draft.token}",
+        offer_url=f"{row.url}/offer?t={draft.token}" if row.kind == Kind.ENROLLMENT else "",
         verification_url=addresses.verification(row.id),
         jwt=form.text,
         status_list_url=addresses.status_list(row.kind, Purpose.REVOCATION, draft.status_list.number),
