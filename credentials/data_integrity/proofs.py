@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +26,7 @@ from credentials.data_integrity.jsonld import BadJsonLd, canonical
 from credentials.keys import SigningKey
 from credentials.multikey import PublicKey
 from credentials.reasons import Disbelieved, Reason
+from credentials.signing import OwnOutputInvalid, is_signed_by
 
 TYPE = "DataIntegrityProof"
 RDFC = "eddsa-rdfc-2022"
@@ -41,7 +42,8 @@ _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]
 class Proof:
     """One proof of a document, read and not yet verified.
 
-    `value` is the signature, 64 bytes; `options` is the proof as it stands without its value.
+    `value` is the signature, 64 bytes; `options` is the proof as it stands without its value; `previous` are the
+    proofs, as they stand, that this one signs as well (`previousProof`).
     """
 
     type: str
@@ -54,6 +56,7 @@ class Proof:
     challenge: str
     domain: tuple[str, ...]
     expires: datetime | None
+    previous: tuple[Mapping[str, Any], ...] = ()
 
 
 def add_proof(
@@ -70,7 +73,8 @@ def add_proof(
     """Return the document with a proof by an Ed25519 key of `issuer`; proofs it has already stay beside the new one.
 
     A document of data model 1.1 gets the context that defines proofs, if it lacks it. Raises BadJsonLd where the
-    document cannot be signed without leaving something of it unsigned.
+    document cannot be signed without leaving something of it unsigned, and OwnOutputInvalid where the key, wherever
+    it lives, answered with something that is not its signature.
     """
     if key.algorithm != "Ed25519":
         raise ValueError(f"{cryptosuite} signs with Ed25519, not with {key.algorithm}")
@@ -86,7 +90,10 @@ def add_proof(
     }
     if cryptosuite == JCS:
         options["@context"] = unsecured.get("@context")
-    signature = key.signer.sign(_to_sign(unsecured, options))
+    digests = _to_sign(unsecured, options)
+    signature = key.signer.sign(digests)
+    if not is_signed_by(key.public, digests, signature):
+        raise OwnOutputInvalid("our own proof does not verify")
     proof = {**options, "proofValue": "z" + base58.b58encode(signature).decode("ascii")}
     before = document.get("proof", [])
     proofs = [*(before if isinstance(before, list) else [before]), proof]
@@ -97,14 +104,14 @@ def read_proofs(document: Mapping[str, Any]) -> list[Proof]:
     """Return the document's proofs, at least one.
 
     Raises Disbelieved: ALG_NOT_ALLOWED for a cryptosuite we do not check, BAD_SIGNATURE for a value that can be no
-    signature, MALFORMED for anything else that is wrong, proof chains among it.
+    signature, MALFORMED for anything else that is wrong.
     """
     found = document.get("proof")
     each = found if isinstance(found, list) else [found]
     proofs = [proof for proof in each if isinstance(proof, Mapping)]
     if not proofs or len(proofs) != len(each) or len(proofs) > MAXIMUM_PROOFS:
         raise _malformed(f"a proof is an object, and there are 1 to {MAXIMUM_PROOFS} of them")
-    return [_read(proof) for proof in proofs]
+    return [_read(proof, proofs) for proof in proofs]
 
 
 def verify_proof(document: Mapping[str, Any], proof: Proof, key: PublicKey) -> bool:
@@ -115,6 +122,8 @@ def verify_proof(document: Mapping[str, Any], proof: Proof, key: PublicKey) -> b
     if not isinstance(key, ed25519.Ed25519PublicKey):
         return False
     unsecured = {name: value for name, value in document.items() if name != "proof"}
+    if proof.previous:
+        unsecured["proof"] = list(proof.previous)  # a chain: the earlier proofs are part of what is signed
     if proof.cryptosuite == JCS and "@context" in proof.options:
         own = proof.options["@context"]
         if not _begins_with(unsecured.get("@context"), own):
@@ -164,14 +173,12 @@ def _begins_with(contexts: Any, first: Any) -> bool:
     return json.dumps(there[: len(wanted)], sort_keys=True) == json.dumps(wanted, sort_keys=True)
 
 
-def _read(proof: Mapping[str, Any]) -> Proof:
+def _read(proof: Mapping[str, Any], every: Sequence[Mapping[str, Any]]) -> Proof:
     if proof.get("type") != TYPE:
         raise _malformed(f"the proof is no {TYPE}")
     cryptosuite = proof.get("cryptosuite")
     if not isinstance(cryptosuite, str) or cryptosuite not in CRYPTOSUITES:
         raise Disbelieved(Reason.ALG_NOT_ALLOWED, "the cryptosuite is not one of " + ", ".join(CRYPTOSUITES))
-    if "previousProof" in proof:
-        raise _malformed("a chain of proofs is not checked here")
     if "id" in proof and not _is_url(proof["id"]):
         raise _malformed("the id of the proof is no URL")
     return Proof(
@@ -185,7 +192,18 @@ def _read(proof: Mapping[str, Any]) -> Proof:
         challenge=_text(proof, "challenge") if "challenge" in proof else "",
         domain=_domain(proof),
         expires=_moment(proof, "expires"),
+        previous=tuple(_previous(proof, every)),
     )
+
+
+def _previous(proof: Mapping[str, Any], every: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The proofs a chain's proof builds on, in the order it names them; each has to be there (Data Integrity, 4.5)."""
+    named = proof.get("previousProof", [])
+    for each in named if isinstance(named, list) else [named]:
+        found = [other for other in every if other is not proof and isinstance(each, str) and other.get("id") == each]
+        if len(found) != 1:
+            raise _malformed("previousProof names no proof of this document")
+        yield found[0]
 
 
 def _value(proof: Mapping[str, Any]) -> bytes:
