@@ -75,6 +75,7 @@ class ErrorPages:
                 log.exception("an error page could not be made")
             else:
                 response.content = page
+                response.headers["Content-Length"] = str(len(response.content))  # another middleware has counted
                 response.headers["Content-Type"] = "text/html; charset=utf-8"
         return response
 

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from audit import clock
 from credentials import addresses, qr
-from credentials.models import Form, IssuedCredential
+from credentials.models import Form, IssuedCredential, Kind
 from credentials.verification import Verdict
 from credentials.web import wants_page
 
@@ -50,7 +50,7 @@ class Mistyped:
 
 def ask(request: HttpRequest, *, typed: str = "", mistake: Mistyped | None = None) -> HttpResponse:
     """The page that asks for a number, a link, or a credential; again, with what is wrong, after a mistake."""
-    context = {"typed": typed[:_LONGEST_SHOWN], "mistake": mistake, "base": addresses.base()}
+    context = {"typed": typed[:_LONGEST_SHOWN], "mistake": mistake, "host": _host()}
     return render(request, "credentials/ask.html", context, status=400 if mistake else 200)
 
 
@@ -91,8 +91,9 @@ def unknown(request: HttpRequest, report: Mapping[str, Any], typed: str) -> Http
     meant = addresses.read_typed(typed)
     if meant is not None and addresses.resolve_id(typed) is None:
         return SeeOther(reverse("verify-credential", args=[meant]))
-    mistake = _mistake(typed, typed)
-    context = {**_about(report, None), "typed": typed[:_LONGEST_SHOWN], "mistake": mistake, "base": addresses.base()}
+    shown = addresses.for_reading(meant) if meant else typed[:_LONGEST_SHOWN]
+    mistake = None if meant else _mistake(typed, typed)
+    context = {**_about(report, None), "typed": shown, "mistake": mistake, "host": _host()}
     return render(request, "credentials/unknown.html", context, status=404)
 
 
@@ -100,8 +101,12 @@ def credential(
     request: HttpRequest, row: IssuedCredential, report: Mapping[str, Any], found: Verdict, *, jwt: str
 ) -> HttpResponse:
     """A credential for its holder: how it stands, what it says, and how it is taken along."""
-    context = {**_held(request, row, report, found), "jwt": jwt, "json": row.forms.filter(form=Form.JSON_2_0).exists()}
-    return render(request, "credentials/credential.html", context)
+    more = {
+        "jwt": jwt,
+        "json": row.forms.filter(form=Form.JSON_2_0).exists(),
+        "for_wallets": row.kind == Kind.ENROLLMENT and report.get("code") in ("VERIFIED", "NOT_YET_VALID", "SUSPENDED"),
+    }
+    return render(request, "credentials/credential.html", {**_held(request, row, report, found), **more})
 
 
 def receipt(request: HttpRequest, row: IssuedCredential, report: Mapping[str, Any], found: Verdict) -> HttpResponse:
@@ -118,6 +123,7 @@ def _about(report: Mapping[str, Any], found: Verdict | None, address: str = "") 
         "begins": found.valid_from if found else None,
         "ends": found.valid_until if found else None,
         "checked_at": clock.now(),
+        "proven": any(check["name"] == "signature" and check["ok"] for check in report.get("checks", ())),
         "ours": said.get("issuer") == settings.ISSUER_DID,
         "issuer_name": getattr(settings, "ISSUER_NAME", ""),
         "address": address,
@@ -133,8 +139,13 @@ def _held(request: HttpRequest, row: IssuedCredential, report: Mapping[str, Any]
         "row": row,
         "says": {**says, "id": row.subject_did},
         "token": request.POST.get("t") or request.GET.get("t", ""),
-        "base": addresses.base(),
+        "host": _host(),
     }
+
+
+def _host() -> str:
+    """Our address as people say and type it."""
+    return addresses.base().partition("://")[2]
 
 
 def _entered(request: HttpRequest) -> str:
