@@ -23,6 +23,7 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import addresses, claims, content, keys, lists, vcdm
 from credentials.data_integrity import jsonld, proofs
+from credentials.defined import undefined_member
 from credentials.models import Form, IssuedCredential, KeyAlgorithm, Kind, Purpose, SignedForm, StatusList
 from credentials.own_output import sign_and_check
 from credentials.reasons import Disbelieved
@@ -75,6 +76,9 @@ def _check(document: Mapping[str, Any]) -> None:
     problem = vcdm.problem(document, json_ld=False)  # signing makes it canonical anyway
     if problem:
         raise Refused(problem)
+    undefined = undefined_member(document)
+    if undefined:
+        raise Refused(f"No context defines the member {undefined[:60]!r}.")
     named = document.get("id", "")
     if len(named) > _LONGEST_ID:
         raise Refused(f"The id is longer than {_LONGEST_ID} characters.")

@@ -16,6 +16,7 @@ import jwt
 
 from credentials import strict_json, vcdm
 from credentials.data_integrity import jsonld
+from credentials.defined import undefined_member
 from credentials.multikey import from_b64url
 
 MAXIMUM_BYTES = 256 * 1024
@@ -101,6 +102,9 @@ def _check_document(document: Mapping[str, Any], feature: Feature) -> None:
         problem = vcdm.problem(document, json_ld=False)
         if problem:
             raise Failed(problem)
+        undefined = undefined_member(document)
+        if undefined:
+            raise Failed(f"no context defines the member {undefined[:60]!r}")
     try:
         jsonld.canonical(document)
     except jsonld.BadJsonLd as error:

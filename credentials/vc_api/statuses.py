@@ -58,9 +58,10 @@ def read_changes(body: Mapping[str, Any]) -> list[Change]:
     """Return what `credentialStatus` and `status` ask for; BadChange where they do not say it."""
     named = body.get("credentialStatus")
     listed = named if isinstance(named, list) else [named]
-    if not listed or len(listed) > _MAXIMUM_CHANGES or not all(isinstance(each, dict) for each in listed):
+    entries = [each for each in listed if isinstance(each, dict)]
+    if not entries or len(entries) != len(listed) or len(entries) > _MAXIMUM_CHANGES:
         raise BadChange(f"credentialStatus is one {_ENTRY} or a list of them.")
-    return [_change(each, each.get("status", body.get("status", True))) for each in listed]
+    return [_change(each, each.get("status", body.get("status", True))) for each in entries]
 
 
 def apply(credential_id: object, changes: Sequence[Change], *, now: datetime, actor: Actor) -> Standing:
