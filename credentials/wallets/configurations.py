@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from credentials import addresses
+from credentials.claims import DEG_TYPE, TYPES
 from credentials.models import IssuedCredential, Kind, Profile
 from credentials.wallets import proofs
 
@@ -78,8 +79,8 @@ class Configuration:
 
 SUBJECT = Claim("sub", "Identity on the energy network", hidden=True)
 ENROLLMENT = Offered(
-    "ProgramEnrollmentCredential",
-    ("VerifiableCredential", "ProgramEnrollmentCredential"),
+    TYPES["ENROLLMENT"],
+    ("VerifiableCredential", TYPES["ENROLLMENT"]),
     "Program enrolment",
     "The holder takes part in an energy program with these meters and devices.",
     (
@@ -95,7 +96,21 @@ ENROLLMENT = Offered(
         SUBJECT,
     ),
 )
-_OFFERED = {Profile.OWN: ENROLLMENT}
+DEG = Offered(
+    DEG_TYPE,
+    ("VerifiableCredential", TYPES["ENROLLMENT"], DEG_TYPE),
+    "Utility program enrolment",
+    "A customer of a utility takes part in an energy program.",
+    (
+        Claim("programName", "Program", always=True),
+        Claim("programCode", "Program code", always=True),
+        Claim("consumerNumber", "Customer number", hidden=True, always=True),
+        Claim("enrollmentDate", "Enrolled on", always=True),
+        Claim("validUntil", "Until"),
+        SUBJECT,
+    ),
+)
+_OFFERED = {Profile.OWN: ENROLLMENT, Profile.DEG: DEG}
 _SUFFIXES = {Format.JWT: "jwt_vc_json", Format.SD_JWT: "dc_sd_jwt"}
 
 

@@ -72,7 +72,7 @@ def sd_jwt_claims(row: IssuedCredential, proof: Proof, configuration: Configurat
     Of the enrolment `status` is written `enrollmentStatus`: in a JWT `status` says where the list is.
     """
     statement = statement_of(row)
-    own = {("enrollmentStatus" if name == "status" else name): value for name, value in _all_claims(row).items()}
+    own = {("enrollmentStatus" if name == "status" else name): value for name, value in statement.claims.items()}
     taken = sorted(_TAKEN & set(own))
     if taken:
         raise ValueError(f"a claim may not be called {taken[0]}")
@@ -80,7 +80,7 @@ def sd_jwt_claims(row: IssuedCredential, proof: Proof, configuration: Configurat
         **own,
         "iss": addresses.base(),
         "sub": row.subject_did,
-        "jti": row.wire_id or row.url,
+        "jti": statement.id,
         "iat": int(now.timestamp()),
         "nbf": int(statement.valid_from.timestamp()),
         **({"exp": int(datetime.fromisoformat(statement.valid_until).timestamp())} if statement.valid_until else {}),
@@ -131,10 +131,6 @@ def _signed(row: IssuedCredential, configuration: Configuration, proof: Proof, n
     )
     header = {"typ": Format.SD_JWT.value, "kid": f"{settings.ISSUER_DID}#{key.kid}"}
     return sd_jwt.join(sign_and_check(payload, header, key), disclosures), key.kid
-
-
-def _all_claims(row: IssuedCredential) -> dict[str, Any]:
-    return {**row.claims, **(row.personal_claims or {})}
 
 
 def _record(access: WalletAccess, configuration: Configuration, proof: Proof, kid: str, now: datetime) -> None:
