@@ -10,6 +10,7 @@ from celery import shared_task
 from audit import clock
 from credentials import bulk, lists, presented, publishing, services
 from credentials.aside import Aside
+from credentials.wallets import forgetting
 
 _bulk = Aside("bulk", bulk.work)
 
@@ -39,4 +40,5 @@ def upkeep() -> int:
     published = publishing.publish_stale(now)
     publishing.forget_old_versions(now)
     presented.forget_bodies(now)
+    forgetting.forget(now)
     return published

@@ -135,6 +135,7 @@ def just_issued(issued: credentials.Issued) -> IssuedLine:
         credential_id=str(issued.id),
         url=issued.url,
         access_url=issued.access_url,
+        offer_url=issued.offer_url,
         verification_url=issued.verification_url,
         jwt_ref=str(issued.id),
         issued_at=issued.issued_at,

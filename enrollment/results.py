@@ -59,7 +59,10 @@ class CredentialLine:
 
 @dataclass(frozen=True)
 class IssuedLine:
-    """A credential of ours as the person gets it; `access_url` carries the link's token only when just issued."""
+    """A credential of ours as the person gets it; `access_url` carries the link's token only when just issued.
+
+    So does `offer_url`, where a wallet can have the credential; later it is "".
+    """
 
     credential_id: str
     url: str
@@ -69,6 +72,7 @@ class IssuedLine:
     issued_at: datetime
     status_list_url: str
     status_list_index: str
+    offer_url: str = ""
     status_list_id: int = 0
     is_revoked: bool = False
     revoked_at: datetime | None = None

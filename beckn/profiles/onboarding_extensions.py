@@ -19,6 +19,7 @@ A_EXTENSIONS = frozenset(
         "beckn:orderAttributes.consents",
         "beckn:orderAttributes.credential.statusListUrl",
         "beckn:orderAttributes.credential.statusListIndex",
+        "beckn:orderAttributes.credential.offerUrl",
         "beckn:orderAttributes.consentRevocation.effectiveDate",
         "beckn:orderAttributes.unenrollment.effectiveDate",
     }

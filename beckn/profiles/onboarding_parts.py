@@ -211,6 +211,7 @@ def issued(credential: IssuedLine) -> Json:
         "type": "ProgramEnrollmentCredential",
         "format": "VC-JWT",
         "credentialUrl": credential.access_url,
+        **({"offerUrl": credential.offer_url} if credential.offer_url else {}),
         "verificationUrl": credential.verification_url,
         "issuedAt": instant_text(credential.issued_at),
         "credentialData": f"sealed:credential:{credential.jwt_ref}",

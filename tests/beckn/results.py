@@ -50,6 +50,7 @@ def issued(uuid: str = "11111111-1111-4111-8111-111111111111", **changes: Any) -
         "credential_id": uuid,
         "url": f"{BASE}/credentials/{uuid}",
         "access_url": f"{BASE}/credentials/{uuid}?t=token",
+        "offer_url": f"{BASE}/credentials/{uuid}/offer?t=token",
         "verification_url": f"{BASE}/verify/{uuid}",
         "jwt_ref": uuid,
         "issued_at": NOON,

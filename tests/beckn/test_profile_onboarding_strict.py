@@ -134,7 +134,7 @@ def test_only_the_keys_said_to_be_secret_carry_what_opens_something() -> None:
     body = write("on_confirm", Confirmed(enrolled_order(), NOON))
 
     holding = {p.rpartition(".")[2] for p in paths(body) if "?t=" in str(_at(body, p))}
-    assert holding <= onboarding.SECRET_KEYS_OUT and holding == {"credentialUrl"}
+    assert holding <= onboarding.SECRET_KEYS_OUT and holding == {"credentialUrl", "offerUrl"}
 
 
 def _at(value: Any, path: str) -> Any:
