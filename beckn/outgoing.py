@@ -8,12 +8,25 @@ from uuid import UUID
 import orjson
 
 from beckn import sealing
-from beckn.models import Outbox, Participant
+from beckn.models import Outbox, Participant, State
 from beckn.nudge import nudge_on_commit
 
 TTL = "PT30S"
 GIVE_UP_AFTER = timedelta(hours=24)
 DELIVER = "beckn.tasks.deliver_outbox"
+ENOUGH_TO_READ = 100
+
+
+def has_room(bap_id: str, now: datetime) -> bool:
+    """Whether few messages wait for this participant, so that news of a campaign holds up nobody's answer.
+
+    For one that cannot be reached or is suspended nobody waits.
+    """
+    peer = Participant.objects.filter(subscriber_id=bap_id).first()
+    if peer is None or peer.suspended_at is not None or (peer.held_until is not None and peer.held_until > now):
+        return True
+    waiting = Outbox.objects.filter(participant=peer, state=State.WAITING, due_at__lte=now)
+    return len(waiting.values_list("pk", flat=True)[:ENOUGH_TO_READ]) < ENOUGH_TO_READ
 
 
 def write(

@@ -128,6 +128,11 @@ def ask(
     return act
 
 
+def owe(act: BulkAct, ids: Iterable[UUID], *, now: datetime) -> None:
+    """Ask for the holders of these credentials to be told of the act. Belongs into the transaction of what it did."""
+    ask(ids, kind=BulkKind.TELL, reason=act.kind, source=owed_by(act), actor=actor_of(act), now=now)
+
+
 def digest_of(ids: Iterable[UUID]) -> str:
     """Return SHA-256 (hex) over the ids in order, each with a line feed: that of a file with one id a line."""
     return hashlib.sha256("".join(f"{each}\n" for each in ids).encode()).hexdigest()
@@ -269,6 +274,8 @@ def _finish_one(act: BulkAct, now: datetime) -> bool:
     with transaction.atomic():
         if not BulkAct.objects.filter(pk=act.pk, finished_at=None).update(finished_at=now):
             return False
+        if act.kind == BulkKind.RESIGN:  # only now: nobody is to be told of one half of what they hold
+            owe(act, manifest_of(act), now=now)
         if act.kind != BulkKind.TELL:
             changed = act.batches.aggregate(total=Sum("changed"))["total"] or 0
             details = {"digest": act.digest, "count": act.count, "changed": changed, "lists": sorted(lists)}

@@ -8,7 +8,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from credentials import bulk, lists, presented, publishing, services
+from credentials import bulk, lists, presented, publishing, resigning, services
 from credentials.aside import Aside
 from credentials.wallets import forgetting
 
@@ -41,4 +41,5 @@ def upkeep() -> int:
     publishing.forget_old_versions(now)
     presented.forget_bodies(now)
     forgetting.forget(now)
+    resigning.ask_for_what_is_left(now)
     return published

@@ -200,11 +200,16 @@ def prolong_holds(case: EnrollmentCase, until: datetime) -> None:
 
 
 def end_claims(enrollment: Enrollment, at: datetime) -> None:
+    """Free the resources of one enrolment from `at` on."""
+    end_claims_of([enrollment.pk], at)
+
+
+def end_claims_of(enrollment_pks: Sequence[int], at: datetime) -> None:
     """Free the resources from `at` on: claims that began before are cut there, later ones are released.
 
     A cut claim stays CLAIMED for the time it covered; an end before the start releases it whole (decision 52).
     """
-    mine = Claim.objects.filter(enrollment=enrollment, state=ClaimState.CLAIMED)
+    mine = Claim.objects.filter(enrollment__in=enrollment_pks, state=ClaimState.CLAIMED)
     mine.filter(period__startswith__gte=at).update(state=ClaimState.RELEASED)
     mine.filter(Q(period__endswith__gt=at) | Q(period__upper_inf=True), period__startswith__lt=at).update(
         period=Func(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from django.db.models import F
 
 from enrollment.codes import Code, Refusal
-from enrollment.models import CapCounter, Enrollment, ProgramVersion
+from enrollment.models import CapCounter, Enrollment, EnrollmentMeter, ProgramVersion
 
 
 def are_left(version: ProgramVersion, count: int) -> bool:
@@ -36,6 +39,15 @@ def give_back(enrollment: Enrollment) -> None:
         CapCounter.objects.filter(program_id=enrollment.program_version.program_id, used__gte=count).update(
             used=F("used") - count
         )
+
+
+def give_back_all(enrollments: Iterable[Enrollment]) -> None:
+    """The same for many at once; their versions' rows are loaded. Caller's transaction."""
+    capped = {e.pk: e.program_version.program_id for e in enrollments if e.program_version.max_meters is not None}
+    meters = EnrollmentMeter.objects.filter(enrollment__in=capped).values_list("enrollment_id", flat=True)
+    counts = Counter(capped[pk] for pk in meters)
+    for program_pk, count in sorted(counts.items()):  # in one order for everybody
+        CapCounter.objects.filter(program_id=program_pk, used__gte=count).update(used=F("used") - count)
 
 
 def none_left() -> Refusal:

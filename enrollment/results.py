@@ -191,12 +191,16 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The order as it stands now: answers `status`, and every message nobody asked for."""
+    """The order as it stands now: answers `status`, and every message nobody asked for.
+
+    `with_credentials`: the bytes of its credentials are told too, because they are others than those told before.
+    """
 
     order: Order
     checked_at: datetime
     reason: str = ""
     refusal: Refusal | None = None
+    with_credentials: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,13 +220,17 @@ class ConsentsGranted:
 
 @dataclass(frozen=True)
 class Ended:
-    """An unenrolment: done, or scheduled (`is_pending`) for `order.enrollment.end_scheduled_for`."""
+    """An unenrolment: done, or scheduled (`is_pending`) for `order.enrollment.end_scheduled_for`.
+
+    `reason` is told where it was not the one who placed the order that ended it.
+    """
 
     order: Order
     consents: tuple[ConsentLine, ...]
     checked_at: datetime
     log_reference: str
     is_pending: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)

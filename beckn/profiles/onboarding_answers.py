@@ -17,6 +17,7 @@ from beckn.profiles.onboarding_parts import (
     attributes,
     conflict_check,
     consent,
+    credential_bytes,
     dates,
     enrolled_meters,
     error,
@@ -318,6 +319,8 @@ def _ended(result: Ended) -> Json:
         "enrollmentId": enrollment.enrollment_id,
         "status": "PENDING" if result.is_pending else "CANCELLED",
     }
+    if result.reason:
+        unenrollment["reason"] = result.reason
     if enrollment.cancelled_at is not None:
         unenrollment["cancelledAt"] = instant_text(enrollment.cancelled_at)
     if enrollment.end_scheduled_for is not None:
@@ -432,8 +435,11 @@ def _snapshot(result: Snapshot) -> Json:
                 "status": _credential_status(enrollment.credential),
                 "statusListUrl": enrollment.credential.status_list_url,
                 "statusListIndex": enrollment.credential.status_list_index,
+                **(credential_bytes(enrollment.credential) if result.with_credentials else {}),
             },
-            "consents": [consent(c, with_data=False) for c in enrollment.consents],
+            "consents": [
+                consent(c, with_data=result.with_credentials and c.state == "GRANTED") for c in enrollment.consents
+            ],
             "loggedAt": instant_text(enrollment.enrolled_at),
             "logReference": enrollment.log_reference,
         }

@@ -22,6 +22,7 @@ A_EXTENSIONS = frozenset(
         "beckn:orderAttributes.credential.offerUrl",
         "beckn:orderAttributes.consentRevocation.effectiveDate",
         "beckn:orderAttributes.unenrollment.effectiveDate",
+        "beckn:orderAttributes.unenrollment.reason",
     }
 )
 WITH_A_SAMPLE = frozenset({"on_init", "on_confirm", "on_update"})

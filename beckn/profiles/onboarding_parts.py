@@ -220,6 +220,11 @@ def issued(credential: IssuedLine) -> Json:
     }
 
 
+def credential_bytes(credential: IssuedLine) -> Json:
+    """The signed bytes where a message tells them a second time."""
+    return {"format": "VC-JWT", "credentialData": f"sealed:credential:{credential.jwt_ref}"}
+
+
 def consent(consent: ConsentLine, *, with_data: bool) -> Json:
     told: Json = {
         "type": consent.type,
