@@ -269,6 +269,11 @@ class Env(BaseModel):
     BECKN_SIGNATURE_AHEAD_SECONDS: int = Field(
         default=5, ge=0, le=60, description="whole seconds a sender's clock may be ahead, up to 60"
     )
+    VERIFY_RATES: Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], BeforeValidator(_rates)] = Field(
+        default_factory=dict,
+        description='JSON: {"verify": [checks a second of one address, most at once], "verify-posted": [...], '
+        '"verify-asking": [...]}, or @file',
+    )
     BECKN_RATES: Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], BeforeValidator(_rates)] = Field(
         default_factory=dict,
         description='JSON: {"participant": [messages a second, most at once], "source": [...]}, or @file',

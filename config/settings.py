@@ -172,6 +172,7 @@ BECKN_ADAPTER_SOURCES = list(ENV.BECKN_ADAPTER_SOURCES)
 BECKN_SIGNATURE_LIFETIME_SECONDS = ENV.BECKN_SIGNATURE_LIFETIME_SECONDS
 BECKN_SIGNATURE_AHEAD_SECONDS = ENV.BECKN_SIGNATURE_AHEAD_SECONDS
 BECKN_RATES = dict(ENV.BECKN_RATES)
+VERIFY_RATES = dict(ENV.VERIFY_RATES)
 BECKN_REQUIRE_SIGNATURE = ENV.BECKN_REQUIRE_SIGNATURE
 BECKN_TTL_POLICY = ENV.BECKN_TTL_POLICY
 BECKN_REGISTRY = ENV.BECKN_REGISTRY
@@ -208,6 +209,7 @@ SWEEPS = [
 ]
 # What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
 BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
+NEWS_HAS_ROOM = "beckn.outgoing.has_room"
 BEAT_SECONDS = ENV.BEAT_SECONDS
 BEAT = ["enrollment.tasks.turn_the_clock", "beckn.tasks.purge", "audit.tasks.seal_days", "credentials.tasks.upkeep"]
 

@@ -21,6 +21,10 @@ class BadList(ValueError):
     """An encoded list that cannot be read: not multibase, not gzip, cut short, too small or too large."""
 
 
+class TooShort(BadList):
+    """A list of fewer entries than the specification asks for (STATUS_LIST_LENGTH_ERROR)."""
+
+
 def pack_bits(indexes: Iterable[int], size: int) -> bytes:
     """Return `size` bits with those of `indexes` set, entry 0 in the left-most bit of byte 0.
 
@@ -68,7 +72,7 @@ def decode_list(encoded: str, *, minimum_bits: int = MINIMUM_BITS, maximum_bytes
         raise BadList("encodedList is not base64url multibase")
     bits = _gunzip(_from_base64url(encoded[1:]), maximum_bytes)
     if len(bits) * 8 < minimum_bits:
-        raise BadList(f"a list of {len(bits) * 8} entries is shorter than {minimum_bits}")
+        raise TooShort(f"a list of {len(bits) * 8} entries is shorter than {minimum_bits}")
     return bits
 
 

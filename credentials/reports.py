@@ -6,6 +6,7 @@ from typing import Any
 
 from credentials.claims import TYPES, instant
 from credentials.models import IssuedCredential
+from credentials.problems import PARSING, Problem
 from credentials.verification import Verdict
 
 _BY_REASON = {"REVOKED", "SUSPENDED", "EXPIRED", "NOT_YET_VALID"}
@@ -17,7 +18,7 @@ def of_issued(row: IssuedCredential, verdict: Verdict) -> dict[str, Any]:
     return {
         **_outcome(verdict),
         "credential": {
-            "type": TYPES[row.kind],
+            "type": verdict.type or TYPES.get(row.kind, ""),
             "issuer": verdict.issuer,
             "validFrom": instant(row.valid_from),
             "validUntil": row.wire_valid_until or (instant(row.valid_until) if row.valid_until else None),
@@ -36,24 +37,32 @@ def of_presented(verdict: Verdict) -> dict[str, Any]:
             "validUntil": instant(verdict.valid_until) if verdict.valid_until else None,
         },
     }
-    if any(check.name == "signature" and check.ok for check in verdict.checks):
+    if verdict.passed("signature"):
         report["subject"] = verdict.claims
     return report
 
 
 def not_found() -> dict[str, Any]:
     """The report on an id that we never gave."""
-    return _nothing("NOT_FOUND", "We have not issued a credential with this id.")
+    detail = "We have not issued a credential with this id. The number of an order or an enrolment proves nothing."
+    return _nothing("NOT_FOUND", detail, Problem("about:blank", "Not Found", detail))
 
 
 def nothing(detail: str) -> dict[str, Any]:
     """The report on a body in which no credential was found."""
-    return _nothing("MALFORMED", detail)
+    return _nothing("MALFORMED", detail, Problem(PARSING, "PARSING_ERROR", detail))
 
 
-def _nothing(code: str, detail: str) -> dict[str, Any]:
-    checks = [{"name": "format", "ok": False, "detail": detail}]
-    return {"verified": False, "code": code, "checks": checks, "status": "UNKNOWN", "credential": None}
+def _nothing(code: str, detail: str, problem: Problem) -> dict[str, Any]:
+    return {
+        "verified": False,
+        "code": code,
+        "checks": [{"name": "format", "ok": False, "detail": detail}],
+        "problems": [problem.as_json()],
+        "status": "UNKNOWN",
+        "form": "",
+        "credential": None,
+    }
 
 
 def _outcome(verdict: Verdict) -> dict[str, Any]:
@@ -62,5 +71,7 @@ def _outcome(verdict: Verdict) -> dict[str, Any]:
         "verified": verdict.ok,
         "code": verdict.reason or GOOD,
         "checks": [{"name": each.name, "ok": each.ok, "detail": each.detail} for each in verdict.checks],
+        "problems": [each.as_json() for each in verdict.problems],
         "status": status,
+        "form": str(verdict.form),
     }

@@ -9,23 +9,22 @@ Source: spec credentials.md 4 and 5; domain.md 6; decisions 21, 36, 37, 53.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-
 from credentials import tokens, trust
-from credentials.asking import Deadline
+from credentials.asking import Busy, Deadline, Waiting
 from credentials.models import TrustEntry
 from credentials.problems import Problem
 from credentials.reasons import Disbelieved, Reason
 from credentials.verifying import judging
-from credentials.verifying.examination import SELF_SAID, check_status
+from credentials.verifying.examination import check_status
 from credentials.verifying.presentations import PresentationVerdict, verify_presentation
-from credentials.verifying.reading import Held
 from credentials.verifying.values import Check, HeldForm, Policy, Presented, Recheck, Verdict
 
 __all__ = [
+    "Busy",
     "Check",
     "HeldForm",
     "Policy",
@@ -35,7 +34,6 @@ __all__ = [
     "Reason",
     "Recheck",
     "Verdict",
-    "asks_others",
     "recheck_status",
     "verify",
     "verify_presentation",
@@ -43,9 +41,13 @@ __all__ = [
 ]
 
 
-def verify(presented: Presented, *, policy: Policy, now: datetime) -> Verdict:
-    """Check one credential in whichever form it comes. Garbage of any kind is a failed verdict, never an exception."""
-    return judging.verdicts([presented], policy=policy, deadline=Deadline(policy.wait_seconds), now=now)[0]
+def verify(presented: Presented, *, policy: Policy, now: datetime, waiting: Waiting = nullcontext) -> Verdict:
+    """Check one credential in whichever form it comes. Garbage of any kind is a failed verdict, never an exception.
+
+    `waiting` is held while another issuer is asked; what it raises (`asking.Busy`) comes out here.
+    """
+    deadline = Deadline(policy.wait_seconds, waiting=waiting)
+    return judging.verdicts([presented], policy=policy, deadline=deadline, now=now)[0]
 
 
 def verify_presented(
@@ -64,15 +66,6 @@ def verify_presented(
     """
     policy = Policy(network_only=True, subject_did=subject_did, wait_seconds=wait_seconds, maximum_bytes=maximum_bytes)
     return judging.verdicts(items, policy=policy, deadline=Deadline(wait_seconds), now=now)
-
-
-def asks_others(item: Presented, *, policy: Policy) -> bool:
-    """Whether checking this credential may have to wait for another issuer's answers."""
-    held = judging.held_or_why(item, policy)
-    if not isinstance(held, Held) or held.content.issuer == settings.ISSUER_DID:
-        return False
-    self_said = held.content.issuer.startswith(SELF_SAID)
-    return not self_said or "credentialStatus" in held.content.credential or held.content.token_status is not None
 
 
 def recheck_status(entries: Sequence[Mapping[str, Any] | None], *, now: datetime) -> list[Recheck]:

@@ -6,7 +6,6 @@ What `/verify/{id}` shows is type, issuer, dates and status; who holds the crede
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 from uuid import UUID
 
@@ -16,28 +15,33 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audit import clock
-from credentials import addresses, pages, reports
+from credentials import addresses, forms, limits, pages, reports
 from credentials.holding import holds
 from credentials.models import Form, IssuedCredential
 from credentials.posted import NothingToVerify, read_posted
-from credentials.verification import Policy, Presented, Verdict, asks_others, verify
+from credentials.verification import Policy, Presented, Verdict, verify
 from credentials.web import allow_all_origins, open_to_all, problem, wants_page
 
 MAXIMUM_BODY = 256 * 1024
 # Our own credential of an order of 500 meters is longer than what a message may carry of others.
-_POLICY = Policy(wait_seconds=4.0, maximum_bytes=MAXIMUM_BODY)
-_FORMS = {"application/jwt": Form.JWT_1_1, "application/vc+jwt": Form.JWT_2_0}
-_DOWNLOADS = {"jwt": "application/jwt", "vc-jwt": "application/vc+jwt"}  # `?as=…`: a link cannot set Accept
-
-# Checking a credential of another issuer may wait for that issuer: strangers may not hold every thread with it.
-_asking_others = threading.BoundedSemaphore(2)
+_POLICY = Policy(trust_ourselves=True, wait_seconds=4.0, maximum_bytes=MAXIMUM_BODY)
+_FORMS = {
+    "application/jwt": Form.JWT_1_1,
+    "application/vc+jwt": Form.JWT_2_0,
+    "application/vc": Form.JSON_2_0,
+    "application/ld+json": Form.JSON_2_0,
+    "application/json": Form.JSON_2_0,
+}
+# `?as=…`: a link cannot set Accept.
+_DOWNLOADS = {"jwt": "application/jwt", "vc-jwt": "application/vc+jwt", "json": "application/vc"}
 
 
 @require_safe
 def credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     """A credential in the form that Accept asks for, to whoever has the link's token or the credential itself.
 
-    Everybody else gets 404, whether it exists or not.
+    Everybody else gets 404, whether it exists or not. The one GET that may write: a JSON form that is wanted for the
+    first time is signed and kept (decision 51).
     """
     response = _credential(request, credential_id)
     patch_vary_headers(response, ["Accept", "Authorization"])
@@ -61,6 +65,7 @@ def receipt(request: HttpRequest, credential_id: str) -> HttpResponse:
     return response
 
 
+@limits.limited
 @open_to_all
 def verify_issued(request: HttpRequest, credential_id: str) -> HttpResponse:
     """Whether a credential of ours is good, without it: type, issuer, dates and status, no more."""
@@ -72,6 +77,7 @@ def verify_issued(request: HttpRequest, credential_id: str) -> HttpResponse:
 
 
 @csrf_exempt
+@limits.limited
 def verify_posted(request: HttpRequest) -> HttpResponse:
     """Check the credential in the body: a bare JWT, an envelope, {credentialData}, or an on_confirm message.
 
@@ -97,21 +103,7 @@ def _verify_posted(request: HttpRequest) -> HttpResponse:
         data = read_posted(request.body[: MAXIMUM_BODY + 1] if entered is None else entered.encode())
     except NothingToVerify as error:
         return JsonResponse(reports.nothing(str(error)), status=400) if entered is None else pages.unread(request)
-    item = Presented.of(data)
-    if not asks_others(item, policy=_POLICY):
-        return _judged(request, item)
-    if not _asking_others.acquire(blocking=False):
-        response = problem(503, "Too many credentials are being checked. Please try again in a moment.")
-        response.headers["Retry-After"] = "2"
-        return response
-    try:
-        return _judged(request, item)
-    finally:
-        _asking_others.release()
-
-
-def _judged(request: HttpRequest, item: Presented) -> HttpResponse:
-    verdict = _verdict(item)
+    verdict = verify(Presented.of(data), policy=_POLICY, now=clock.now(), waiting=limits.waiting(request))
     return _answer(request, reports.of_presented(verdict), 200, verdict)
 
 
@@ -126,19 +118,20 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     if wanted == "text/html":
         verdict = _own_verdict(row)
         return pages.credential(request, row, reports.of_issued(row, verdict), verdict, jwt=_body(row, Form.JWT_1_1))
-    response = HttpResponse(_body(row, _FORMS[wanted]), content_type=wanted)
+    try:
+        response = HttpResponse(forms.text_of(row, _FORMS[wanted]), content_type=wanted)
+    except forms.NoSuchForm as error:
+        return problem(406, f"This credential is {error}.")
     if taken_along in _DOWNLOADS:
         response.headers["Content-Disposition"] = f'attachment; filename="credential-{row.pk}.{taken_along}"'
     return response
 
 
 def _own_verdict(row: IssuedCredential) -> Verdict:
-    held = Presented(row.url, "", "VC-JWT", _body(row, Form.JWT_1_1))
-    return _verdict(held)
-
-
-def _verdict(item: Presented) -> Verdict:
-    return verify(item, policy=_POLICY, now=clock.now())
+    # Any form will do: one made through the VC API has no other than the one that was asked for.
+    form = row.forms.order_by("form").first()
+    assert form is not None
+    return verify(Presented.of(form.text), policy=_POLICY, now=clock.now())
 
 
 def _row(credential_id: UUID | None) -> IssuedCredential | None:

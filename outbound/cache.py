@@ -25,6 +25,8 @@ class _Kept:
     response: "Response | None" = None
     good_until: float = 0.0
     asked_at: float = 0.0
+    failed_at: float = 0.0
+    failure: Exception | None = None
 
 
 class Cache:
@@ -55,7 +57,20 @@ class Cache:
             now = self._clock()
             if kept.response is not None and now < kept.good_until and (not fresh or kept.asked_at > arrived):
                 return kept.response
-            return self._fetch(kept, accept, max_age_default, max_age_cap, fetch)
+            # Nor does a host that kept them waiting get to keep each of them waiting in turn.
+            if kept.failure is not None and kept.failed_at > arrived:
+                raise kept.failure.with_traceback(None)
+            try:
+                return self._fetch(kept, accept, max_age_default, max_age_cap, fetch)
+            except Exception as error:
+                kept.failed_at, kept.failure = self._clock(), error
+                raise
+
+    def is_kept(self, url: str, accept: str) -> bool:
+        """Whether `get` would answer at once with what is kept."""
+        with self._lock:
+            kept = self._kept.get((url, accept))
+        return kept is not None and kept.response is not None and self._clock() < kept.good_until
 
     def clear(self) -> None:
         with self._lock:

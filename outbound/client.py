@@ -37,6 +37,7 @@ __all__ = [
     "default_client",
     "get",
     "get_cached",
+    "is_kept",
     "post",
 ]
 
@@ -377,6 +378,11 @@ def get_cached(
             url, headers=headers, connect_timeout=connect_timeout, read_timeout=read_timeout, max_bytes=max_bytes
         ),
     )
+
+
+def is_kept(url: str, *, accept: str = "*/*") -> bool:
+    """Whether `get_cached` would answer from this process's copy, without asking."""
+    return default_cache().is_kept(url, accept)
 
 
 def _refuse_in_transaction() -> None:

@@ -36,6 +36,11 @@ class EmbeddedProof:
         return "EdDSA"
 
     @property
+    def is_plain_json(self) -> bool:
+        """Whether what was signed is the JSON text alone, without the meaning that JSON-LD gives to it."""
+        return self.proof.cryptosuite == proofs.JCS
+
+    @property
     def ends(self) -> datetime | None:
         return self.proof.expires
 

@@ -12,7 +12,8 @@ from credentials.addresses import resolve_id
 from credentials.models import IssuedCredential
 from credentials.reasons import Disbelieved, Reason
 
-_Status = tuple[UUID, datetime | None, datetime | None]
+_COLUMNS = ("pk", "url", "wire_id", "revoked_at", "suspended_at")
+_Row = tuple[UUID, str, str, datetime | None, datetime | None]
 
 
 def check(credential_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -20,34 +21,40 @@ def check(credential_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
 
     It is found by its place in a list, which no two share, or by its id where it names no place.
     """
-    row = _by_place(entries) or _by_id(credential_id)
-    if row is None or resolve_id(credential_id) not in (None, row[0]):
+    row = _found(credential_id, entries)
+    if row is None:
         raise Disbelieved(Reason.STATUS_UNAVAILABLE, "we have no such credential")
-    _, revoked_at, suspended_at = row
+    *_, revoked_at, suspended_at = row
     if revoked_at:
         raise Disbelieved(Reason.REVOKED, "the credential was revoked")
     if suspended_at:
         raise Disbelieved(Reason.SUSPENDED, "the credential is suspended")
 
 
-def _by_place(entries: Sequence[Mapping[str, Any]]) -> _Status | None:
-    places = {(_list_at(str(each["list"])), int(each["index"])) for each in entries}
-    if len(places) != 1:
+def _found(credential_id: str, entries: Sequence[Mapping[str, Any]]) -> _Row | None:
+    if any(not str(each["list"]).startswith(f"{addresses.base()}/") for each in entries):
+        raise Disbelieved(Reason.STATUS_UNAVAILABLE, "the credential names a list that is not ours")
+    places = {(place, int(each["index"])) for each in entries if (place := _list_at(str(each["list"])))}
+    if len(places) > 1:
         return None
-    ((named, index),) = places
-    if named is None:
-        return None
-    kind, number = named
+    row = _at(*places.pop()) if places else _named(credential_id)
+    if row is None or credential_id in ("", row[1], row[2]) or resolve_id(credential_id) == row[0]:
+        return row
+    return None
+
+
+def _at(place: tuple[str, int], index: int) -> _Row | None:
+    kind, number = place
     rows = IssuedCredential.objects.filter(
         status_list__kind=kind, status_list__number=number, status_index=index
     ).order_by()
-    return rows.values_list("pk", "revoked_at", "suspended_at").first()
+    return rows.values_list(*_COLUMNS).first()
 
 
-def _by_id(credential_id: str) -> _Status | None:
+def _named(credential_id: str) -> _Row | None:
     found = resolve_id(credential_id)
     rows = IssuedCredential.objects.filter(pk=found) if found else IssuedCredential.objects.none()
-    return rows.order_by().values_list("pk", "revoked_at", "suspended_at").first()
+    return rows.order_by().values_list(*_COLUMNS).first()
 
 
 def _list_at(url: str) -> tuple[str, int] | None:

@@ -7,12 +7,13 @@ in it is judged like any other. Source: VCDM 2.0 4.13, VC-JOSE-COSE 3.2, Data In
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from credentials import content, issuers, problems, tokens
-from credentials.asking import Deadline
+from credentials import content, issuers, problems, tokens, vcdm
+from credentials.asking import Deadline, Waiting
 from credentials.claims import CONTEXT_V1, CONTEXT_V2
 from credentials.content import malformed
 from credentials.problems import Problem, problem_of
@@ -56,12 +57,15 @@ class _Shown:
     ends: Sequence[datetime] = ()
 
 
-def verify_presentation(presented: Presented, *, policy: Policy, now: datetime) -> PresentationVerdict:
+def verify_presentation(
+    presented: Presented, *, policy: Policy, now: datetime, waiting: Waiting = nullcontext
+) -> PresentationVerdict:
     """Check a presentation and every credential in it; they wait `policy.wait_seconds` for others in all.
 
-    `policy` is that of the credentials; its `challenge` and `domain` are those of the presentation.
+    `policy` is that of the credentials; its `challenge` and `domain` are those of the presentation. `waiting` is that
+    of `verification.verify`.
     """
-    deadline = Deadline(policy.wait_seconds)
+    deadline = Deadline(policy.wait_seconds, waiting=waiting)
     done: list[Check] = []
     step = "format"
     try:
@@ -75,7 +79,10 @@ def verify_presentation(presented: Presented, *, policy: Policy, now: datetime) 
     except Disbelieved as failed:
         return _failed(failed, done, step)
     found = judging.verdicts(
-        shown.items, policy=replace(policy, challenge=None, domain=None), deadline=deadline, now=now
+        shown.items,
+        policy=replace(policy, purpose="assertionMethod", challenge=None, domain=None),
+        deadline=deadline,
+        now=now,
     )
     return _judged(shown, done, found)
 
@@ -186,8 +193,9 @@ def _checked(document: Mapping[str, Any], policy: Policy) -> list[Presented]:
         raise malformed(f"the presentation's @context does not begin with {CONTEXT_V2}")
     if "VerifiablePresentation" not in types or not all(isinstance(each, str) for each in types):
         raise malformed("type does not name a VerifiablePresentation")
-    if policy.strict:
-        reading.check_data_model(document)
+    problem = vcdm.presentation_problem(document, json_ld=False) if policy.strict else ""
+    if problem:
+        raise malformed(problem)
     held = document.get("verifiableCredential", [])
     held = held if isinstance(held, list) else [held]
     if len(held) > MAXIMUM_CREDENTIALS:

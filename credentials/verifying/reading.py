@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from credentials import content, problems, strict_json, tokens
-from credentials.claims import CONTEXT_V2
+from credentials import content, problems, strict_json, tokens, vcdm
 from credentials.content import Content, malformed
 from credentials.multikey import PublicKey
 from credentials.reasons import Disbelieved, Reason
@@ -24,6 +23,7 @@ ENVELOPES = (
     "data:application/dc+sd-jwt,",
     "data:application/vc+sd-jwt,",
 )
+_JWT_ONLY = ("jti", "status")  # claims of the token around a credential of model 2.0, which no context defines
 
 
 class Signature(Protocol):
@@ -69,14 +69,12 @@ def _any(data: object, policy: Policy) -> Held:
 
 def is_envelope(document: Mapping[str, Any]) -> bool:
     """Whether this is an EnvelopedVerifiableCredential. Source: VCDM 2.0, 4.13.2."""
-    return document.get("type") in ("EnvelopedVerifiableCredential", ["EnvelopedVerifiableCredential"])
+    return document.get("type") in (vcdm.ENVELOPED_CREDENTIAL, [vcdm.ENVELOPED_CREDENTIAL])
 
 
 def unwrapped(document: Mapping[str, Any], policy: Policy, envelopes: Sequence[str] = ENVELOPES) -> str:
     """Return the token in an envelope; Disbelieved where its id is no data: URL of a form we read."""
-    contexts = document.get("@context")
-    if policy.strict and CONTEXT_V2 not in (contexts if isinstance(contexts, list) else [contexts]):
-        raise malformed(f"the envelope's @context does not name {CONTEXT_V2}")
+    _refuse(vcdm.envelope_problem(document) if policy.strict else "")
     url = document.get("id")
     envelope = next((each for each in envelopes if isinstance(url, str) and url.startswith(each)), None)
     if envelope is None:
@@ -89,8 +87,9 @@ def embedded(document: Mapping[str, Any], policy: Policy) -> Held:
     check_bounds(document)
     model_1_1 = content.is_model_1_1(document)
     said = content.read(document, model_1_1=model_1_1, general=True)
-    check_data_model(document)
     proofs = embedded_proofs.read(document, policy)
+    # The other cryptosuite makes the document canonical before it is believed, and finds what is undefined then.
+    _refuse(vcdm.problem(document, json_ld=any(each.is_plain_json for each in proofs)))
     ends = [each.ends for each in proofs if each.ends is not None]
     return Held(HeldForm.EMBEDDED, said, proofs, ends)
 
@@ -103,11 +102,7 @@ def check_bounds(document: Mapping[str, Any]) -> None:
         raise malformed(f"the document is {error}") from error
 
 
-def check_data_model(document: Mapping[str, Any]) -> None:
-    """Raise Disbelieved for the first thing in which a credential breaks its data model."""
-    from credentials import vcdm
-
-    problem = vcdm.problem(document)
+def _refuse(problem: str) -> None:
     if problem:
         raise malformed(problem)
 
@@ -123,7 +118,8 @@ def _jwt(data: object, policy: Policy) -> Held:
     token = tokens.read(data, maximum_bytes=policy.maximum_bytes, general=not policy.network_only)  # type: ignore[arg-type]
     form = HeldForm.JWT_1_1 if token.model_1_1 else HeldForm.JWT_2_0
     if policy.strict:
-        check_data_model(token.content.credential)
+        said = token.content.credential
+        _refuse(vcdm.problem({name: said[name] for name in said if name not in _JWT_ONLY}))
     return Held(form, token.content, [token])
 
 

@@ -63,17 +63,19 @@ class Presented:
 class Policy:
     """What has to hold besides the signature.
 
-    `trust`: the issuer must be trusted for this type and scope. Without it signature, dates and status are checked of
-    any issuer that the trust list has, that is its own key (did:key, did:jwk), or, with `strangers`, that answers for
-    its did:web. `network_only`: nothing but what a message of the network may carry, a JWT with one subject. `strict`:
-    the data model's own rules are checked of every form (of one with an embedded proof they always are).
-    `subject_did` is whose it must be, None leaves it open. `purpose` is what an embedded proof must have been made
-    for; `challenge` and `domain` are what it must name, where they are given (`nonce` and `aud` of a presentation that
-    is a JWT). All waiting for others together takes at most `wait_seconds`.
+    `trust`: the issuer must be trusted for this type and scope; `trust_ourselves` lets us state whatever we signed and
+    keep a row of. Without `trust`, signature, dates and status are checked of any issuer that the trust list has, that
+    is its own key (did:key, did:jwk), or, with `strangers`, that answers for its did:web. `network_only`: nothing but
+    what a message of the network may carry, a JWT with one subject. `strict`: the data model's own rules are checked of
+    every form (of one with an embedded proof they always are). `subject_did` is whose it must be, None leaves it open.
+    `purpose` is what an embedded proof must have been made for; `challenge` and `domain` are what it must name, where
+    they are given (`nonce` and `aud` of a presentation that is a JWT). All waiting for others together takes at most
+    `wait_seconds`.
     """
 
     trust: bool = True
     strangers: bool = False
+    trust_ourselves: bool = False
     network_only: bool = False
     strict: bool = False
     subject_did: str | None = None

@@ -18,7 +18,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from audit import clock
-from credentials import keys, publishing, services, trust, views
+from credentials import keys, limits, publishing, services, trust
 from credentials.models import Form, SignedForm, StatusListVersion
 from tests.credentials.conftest import PUBLISHED, consent, enrollment
 from tests.credentials.issuer import Issuer
@@ -76,20 +76,6 @@ def test_public_documents_take_no_other_method(ready: None, client: Client, path
     assert getattr(client, method)(path, data=b"x" * 1000, content_type="text/plain").status_code == 405
 
 
-def test_a_list_is_served_as_vc_jwt_and_as_nothing_else(ready: None, client: Client) -> None:
-    for accept in ("*/*", "application/vc+jwt", "application/*", "text/html;q=0.5, application/vc+jwt;q=0.1", ""):
-        response = client.get(LIST, headers={"Accept": accept} if accept else {})
-        assert response.status_code == 200 and response["Content-Type"] == "application/vc+jwt"
-        assert "Accept" in response["Vary"].split(", ")
-        age = int(response["Cache-Control"].rpartition("=")[2])
-        assert 0 < age <= 60
-    for accept in ("text/html", "application/statuslist+jwt", "image/png", "application/vc+jwt;q=0", "x", ",,;;=", "é"):
-        response = client.get(LIST, headers={"Accept": accept})
-        assert response.status_code == 406 and "Accept" in response["Vary"].split(", ")
-    payload = jwt.decode(client.get(LIST).content, keys.active().public, algorithms=["ES256"])
-    assert payload["id"] == settings.PUBLIC_URL + LIST
-
-
 def test_a_list_changes_with_its_etag_when_something_is_revoked(ready: None, client: Client) -> None:
     (one,) = services.issue([enrollment()], now=clock.now())
     before = client.get(LIST)
@@ -100,14 +86,6 @@ def test_a_list_changes_with_its_etag_when_something_is_revoked(ready: None, cli
     assert after.status_code == 200 and after["ETag"] != before["ETag"]
     unchanged = client.get("/status/enrollment-suspension", headers={"If-None-Match": other["ETag"]})
     assert unchanged.status_code == 304
-
-
-def test_a_list_costs_one_query(ready: None, client: Client, django_assert_num_queries: Any) -> None:
-    etag = client.get(LIST)["ETag"]
-    with django_assert_num_queries(1):
-        client.get(LIST, headers={"If-None-Match": etag})
-    with django_assert_num_queries(1):
-        client.get(LIST)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +116,10 @@ def test_the_did_document_and_the_key_set_name_every_published_key(ready: None, 
     document = client.get("/.well-known/did.json")
     assert document["Content-Type"] == "application/did+ld+json"
     methods = document.json()["verificationMethod"]
-    assert document.json()["id"] == settings.ISSUER_DID and len(methods) == 6
-    assert {each["kid"] for each in client.get("/.well-known/jwks.json").json()["keys"]} == {
-        method["id"] for method in methods
-    }
+    assert document.json()["id"] == settings.ISSUER_DID and len(methods) == 5
+    signing_tokens = {each["kid"] for each in client.get("/.well-known/jwks.json").json()["keys"]}
+    (other,) = {method["id"] for method in methods} - signing_tokens
+    assert other.endswith(f"#{keys.active('Ed25519').multikey}") and len(signing_tokens) == 4
     issuer = client.get("/.well-known/jwt-vc-issuer").json()
     assert issuer == {"issuer": settings.PUBLIC_URL, "jwks": client.get("/.well-known/jwks.json").json()}
     text = document.content.decode() + client.get("/.well-known/jwks.json").content.decode()
@@ -230,7 +208,7 @@ def test_a_credential_is_only_read(issued: services.Issued, client: Client, meth
 def test_anybody_learns_type_issuer_dates_and_status_and_nothing_else(issued: services.Issued, client: Client) -> None:
     report = client.get(path_of(issued.verification_url), headers={"Accept": "application/json"})
     assert report.json()["verified"] is True
-    assert set(report.json()) == {"verified", "code", "checks", "status", "credential"}
+    assert set(report.json()) == {"verified", "code", "checks", "problems", "status", "form", "credential"}
     assert (report.json()["code"], report.json()["status"]) == ("VERIFIED", "VALID")
     assert set(report.json()["credential"]) == {"type", "issuer", "validFrom", "validUntil"}
     assert report["Access-Control-Allow-Origin"] == "*" and report["Cache-Control"] == "no-store"
@@ -366,8 +344,8 @@ def test_a_credential_of_a_trusted_issuer_is_checked_with_that_issuer(
         (b'{"proof":{}}', 400),
         (b'{"message":{"order":{"beckn:orderAttributes":{"credential":5}}}}', 400),
         (b'{"type":"EnvelopedVerifiableCredential","id":7}', 400),
-        (b'{"credentialData":"\\ud800"}', 200),
-        (b'"\\u0000.\\u0000.x"', 200),
+        (b'{"credentialData":"\\ud800"}', 400),
+        (b'"\\u0000.\\u0000.x"', 400),
         (b"hello", 200),
         (b"a.b.c", 200),
         (b"x" * 300_000, 413),
@@ -393,7 +371,9 @@ def test_nothing_that_anybody_may_ask_writes(issued: services.Issued, client: Cl
             client.get(path, headers={"Accept": "*/*"})
             client.get(path, headers={"Accept": "text/html"})
         client.post("/verify", issued.jwt, content_type="application/jwt")
-    verbs = {query["sql"].lstrip("( ").partition(" ")[0].upper() for query in asked}
+    # How often an address posts is counted; that is all.
+    said = [query["sql"] for query in asked if "rate_buckets" not in query["sql"]]
+    verbs = {sql.lstrip("( ").partition(" ")[0].upper() for sql in said}
     assert verbs == {"SELECT"}
 
 
@@ -401,14 +381,15 @@ def test_checks_that_ask_others_never_hold_every_thread(
     issued: services.Issued, trusted: Issuer, client: Client
 ) -> None:
     foreign = trusted.credential("MeterOwnershipCredential", {"id": "did:example:1"})
-    taken = [views._asking_others.acquire(blocking=False) for _ in range(2)]
+    taken = [limits.places().acquire(blocking=False) for _ in range(settings.WEB_THREADS)]
+    assert taken.count(True) == settings.WEB_THREADS // 2
     try:
         response = client.post("/verify", foreign, content_type="application/jwt")
         assert response.status_code == 503 and response["Retry-After"]
         assert client.post("/verify", issued.jwt, content_type="application/jwt").json()["verified"]
     finally:
         for _ in filter(None, taken):
-            views._asking_others.release()
+            limits.places().release()
 
 
 def test_every_version_of_a_list_has_its_own_etag(ready: None) -> None:
