@@ -111,6 +111,7 @@ _pool = _threads if ENV.DATABASE_POOL is None else ENV.DATABASE_POOL
 DATABASES = {"default": _database(ENV.DATABASE_URL, _pool, ENV.DATABASE_PREPARE)}
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]  # those that pages are written in: a screen reader speaks as the page says
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

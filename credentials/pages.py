@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from audit import clock
 from credentials import addresses, qr
-from credentials.models import Form, IssuedCredential, Kind
+from credentials.models import IssuedCredential, Kind
 from credentials.verification import Verdict
 from credentials.web import wants_page
 
@@ -103,7 +103,6 @@ def credential(
     """A credential for its holder: how it stands, what it says, and how it is taken along."""
     more = {
         "jwt": jwt,
-        "json": row.forms.filter(form=Form.JSON_2_0).exists(),
         "for_wallets": row.kind == Kind.ENROLLMENT and report.get("code") in ("VERIFIED", "NOT_YET_VALID", "SUSPENDED"),
     }
     return render(request, "credentials/credential.html", {**_held(request, row, report, found), **more})

@@ -1,0 +1,70 @@
+"""Somebody who enrols through the real messages, and what their portal was given to show."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from tests.journeys import Journey, Person
+from tests.stack import Stack
+
+_numbers = itertools.count(690_001)  # nobody else's: the shared stack's customers are used once each
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A confirmed enrolment. Paths are of the service; `link` holds the token that opens the credential."""
+
+    journey: Journey
+    order: dict[str, Any]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return dict(self.order["beckn:orderAttributes"]["credential"])
+
+    @property
+    def jwt(self) -> str:
+        return str(self.told["credentialData"])
+
+    @property
+    def link(self) -> str:
+        return self._path(self.told["credentialUrl"])
+
+    @property
+    def token(self) -> str:
+        return self.link.partition("?t=")[2]
+
+    @property
+    def page(self) -> str:
+        return self.link.partition("?")[0]
+
+    @property
+    def verification(self) -> str:
+        return self._path(self.told["verificationUrl"])
+
+    @property
+    def id(self) -> str:
+        return self.page.rpartition("/")[2]
+
+    @property
+    def number(self) -> str:
+        """As a receipt prints it."""
+        digits = self.id.replace("-", "")
+        return " ".join(digits[at : at + 4] for at in range(0, 32, 4))
+
+    def leave(self) -> None:
+        """Unenrol, and wait for the answer: the credential is revoked then."""
+        enrollment_id = self.order["beckn:orderAttributes"]["enrollmentId"]
+        self.journey.ask(self.journey.unenroll(enrollment_id))
+
+    def _path(self, url: str) -> str:
+        assert url.startswith(self.journey.stack.base), url
+        return url.removeprefix(self.journey.stack.base)
+
+
+def enrol(stack: Stack) -> Enrolled:
+    """Enrol a customer of utility A whom nobody has used."""
+    name = f"load-{next(_numbers):06d}"
+    journey = Journey(stack, Person(f"did:example:{name}", name, customer_id=f"CUST-{name}"))
+    return Enrolled(journey, journey.enroll())

@@ -1,0 +1,100 @@
+"""Every screen of this service that people see, and how one gets there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.test import RequestFactory
+from playwright.sync_api import Page, Route
+
+from config.errors import ErrorPages
+from tests.pages.people import Enrolled
+
+Visit = Callable[[Page, Enrolled], None]
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def enter(page: Page, text: str) -> None:
+    """Type or paste into the page that checks, and send it."""
+    page.goto("/verify")
+    page.get_by_label("Number, link, or the credential itself").fill(text)
+    press(page, "Check")
+
+
+def press(page: Page, button: str) -> None:
+    """Press a button that sends a form, and wait for what it answers."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button).click()
+
+
+def tampered(jwt: str) -> str:
+    """The same credential with another signature."""
+    return jwt[:-8] + ("AAAAAAAA" if jwt[-8:] != "AAAAAAAA" else "BBBBBBBB")
+
+
+def offer(page: Page, enrolled: Enrolled) -> None:
+    page.goto(enrolled.link)
+    page.get_by_role("link", name="Put it into a wallet on your phone").click()
+
+
+def offered(page: Page, enrolled: Enrolled) -> None:
+    offer(page, enrolled)
+    press(page, "Continue")
+
+
+def receipt(page: Page, enrolled: Enrolled) -> None:
+    page.goto(enrolled.link)
+    press(page, "Make a receipt to print")
+
+
+def failing(status: int, headers: dict[str, str] | None = None, **said: str) -> Visit:
+    """The page that a problem becomes, shown at an address of the service (which is well, and cannot fail on wish)."""
+
+    def respond(_: HttpRequest) -> HttpResponse:
+        content = {"type": "about:blank", "title": "x", "status": status, **said}
+        return JsonResponse(content, status=status, content_type="application/problem+json", headers=headers)
+
+    def visit(page: Page, _: Enrolled) -> None:
+        answer = ErrorPages(respond)(RequestFactory().get("/somewhere", headers={"accept": BROWSER}))
+
+        def fulfil(route: Route) -> None:
+            route.fulfill(status=status, content_type="text/html; charset=utf-8", body=answer.content)
+
+        page.route("**/somewhere", fulfil)
+        page.goto("/somewhere")
+
+    return visit
+
+
+SCREENS: dict[str, Visit] = {
+    "ask": lambda page, _: _goto(page, "/verify"),
+    "ask-mistaken": lambda page, _: enter(page, "ENR-2026-000123"),
+    "answer": lambda page, enrolled: _goto(page, enrolled.verification),
+    "answer-to-the-credential": lambda page, enrolled: enter(page, enrolled.jwt),
+    "answer-not-genuine": lambda page, enrolled: enter(page, tampered(enrolled.jwt)),
+    "answer-unknown": lambda page, _: _goto(page, "/verify/00000000-0000-4000-8000-000000000000"),
+    "credential": lambda page, enrolled: _goto(page, enrolled.link),
+    "receipt": receipt,
+    "offer": offer,
+    "offered": offered,
+    "not-found": lambda page, _: _goto(page, "/no/such/place"),
+    "too-many": failing(429, {"Retry-After": "90"}, title="Too many credentials were checked from here."),
+    "our-mistake": failing(500, reference="5f0c0c7c8f7b4f6db6a1f0e6b0a0a0a0"),
+    "busy": failing(503, {"Retry-After": "2"}),
+}
+
+
+def _goto(page: Page, path: str) -> None:
+    page.goto(path)
+
+
+def policy_violations(messages: list[str]) -> list[str]:
+    """What the browser refused for the page's own Content-Security-Policy."""
+    return [each for each in messages if "Content Security Policy" in each or "Content-Security-Policy" in each]
+
+
+def as_json(page: Page, path: str) -> dict[str, object]:
+    """What a machine is told at an address."""
+    return dict(json.loads(page.request.get(path, headers={"Accept": "application/json"}).text()))
