@@ -196,7 +196,8 @@ def instant(at: datetime) -> str:
 def did_document(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]) -> dict[str, Any]:
     """The did:web document. `keys` are (thumbprint, Multikey text, public JWK).
 
-    Each key stands there twice, because common verifiers know only one of the two forms.
+    A P-256 key stands there twice, because common verifiers know only one of the two forms. An Ed25519 key signs
+    embedded proofs only, whose verifiers ask for a Multikey; many a JWT library stumbles over a JWK of another kind.
     """
     methods: list[dict[str, Any]] = []
     for thumbprint, multikey, jwk in keys:
@@ -207,7 +208,7 @@ def did_document(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]
             "controller": issuer,
             "publicKeyMultibase": multikey,
         }
-        methods += [as_jwk, as_multikey]
+        methods += [as_jwk, as_multikey] if signs_jwts(jwk) else [as_multikey]
     return {
         "@context": [
             "https://www.w3.org/ns/did/v1",
@@ -220,12 +221,18 @@ def did_document(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]
     }
 
 
+def signs_jwts(jwk: Mapping[str, str]) -> bool:
+    """Whether a key of ours signs tokens, so that its kid occurs in a header."""
+    return jwk["kty"] == "EC"
+
+
 def jwks(issuer: str, keys: Sequence[tuple[str, str, Mapping[str, str]]]) -> dict[str, Any]:
     """The key set with every kid that occurs in a header of ours."""
     return {
         "keys": [
             {**jwk, "kid": f"{issuer}#{fragment}", "alg": jose_name(jwk), "use": "sig"}
             for thumbprint, multikey, jwk in keys
+            if signs_jwts(jwk)
             for fragment in (thumbprint, multikey)
         ]
     }

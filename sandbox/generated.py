@@ -42,6 +42,8 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "DEPLOYMENT": "sandbox",
         "PUBLIC_URL": base,
         "ISSUER_DID": f"did:web:127.0.0.1%3A{port}",
+        "ISSUER_NAME": "Sandbox program owner",
+        "ISSUER_LICENSE_NUMBER": "SANDBOX-2026-00001",
         "SECRET_KEY": MARK + secrets.token_urlsafe(48),
         "FIELD_KEYS": named_key("fields-1"),
         "INDEX_KEY": named_key("index-1"),

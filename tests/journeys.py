@@ -16,6 +16,7 @@ from tests.stack import Stack
 
 FLEX = ("vpp-program-flex-001", "program-flex-demand-response-001")
 P2P = ("vpp-program-p2p-001", "program-vpp-p2p-001")
+NET_METERING = ("vpp-program-metering-001", "program-net-metering-001")
 
 Json = dict[str, Any]
 

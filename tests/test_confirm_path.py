@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from tests.bap import is_signed_by
-from tests.journeys import P2P, PROSUMER, RAJESH, Journey, fulfillment_state
+from tests.journeys import NET_METERING, P2P, PROSUMER, RAJESH, Journey, fulfillment_state
 from tests.stack import Stack
 
 pytestmark = pytest.mark.processes
@@ -94,6 +94,22 @@ def test_a_prosumer_with_certified_devices_is_enrolled_with_them(stack: Stack):
     subject = payload["vc"]["credentialSubject"]
     assert subject["ders"] == ["der-battery-001", "der-solar-001"]
     assert "prosumer" in subject["roles"]
+
+
+def test_a_program_with_the_deg_profile_names_the_customer_to_the_applicant_alone(stack: Stack):
+    journey = Journey(stack, RAJESH, NET_METERING)
+    told = journey.enroll()["beckn:orderAttributes"]["credential"]
+    payload = verified(stack, told["credentialData"])
+    assert payload["jti"] == "urn:uuid:" + urlsplit(told["credentialId"]).path.rpartition("/")[2]
+    assert payload["vc"]["type"][-1] == "UtilityProgramEnrollmentCredential"
+    assert payload["vc"]["issuer"]["licenseNumber"] == "SANDBOX-2026-00001"
+    assert payload["vc"]["credentialSubject"]["consumerNumber"] == RAJESH.customer_id
+    where = payload["status"]["status_list"]
+    assert (where["uri"], str(where["idx"])) == (told["statusListUrl"], told["statusListIndex"])
+    assert bit(stack, where["uri"], str(where["idx"])) == 0
+    for table in ("beckn_outbox", "issued_credentials", "signed_forms", "audit_logs"):
+        ((everything,),) = stack.sql(f"SELECT coalesce(json_agg(t)::text, '') FROM {table} t")
+        assert RAJESH.customer_id not in everything and told["credentialData"] not in everything
 
 
 def test_what_was_done_can_be_found_in_the_journal_and_the_journal_holds(stack: Stack):
