@@ -4,6 +4,7 @@ BASE is `settings.PUBLIC_URL`. Source: contract.md, spec credentials.md 3, decis
 """
 
 import re
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +19,7 @@ SLUGS = {
     "credential-list": (Kind.GENERAL, Purpose.REVOCATION),
     "credential-suspension": (Kind.GENERAL, Purpose.SUSPENSION),
 }
+DEDI_REGISTRY = "vc-revocation-registry"
 _SLUG_OF = {meaning: slug for slug, meaning in SLUGS.items()}
 _MAXIMUM_ID = 300
 _LOOK_ALIKES = str.maketrans("oil", "011")  # no such letters are in an id; people read them into it
@@ -44,6 +46,12 @@ def status_list(kind: str, purpose: str, number: int) -> str:
     """A list's address; list 1 has the guide's own for ever, the next are /2, /3 …"""
     slug = _SLUG_OF[Kind(kind), Purpose(purpose)]
     return f"{base()}/status/{slug}" + (f"/{number}" if number > 1 else "")
+
+
+def dedi_namespaces() -> tuple[str, ...]:
+    """The namespaces of our revocation registry in DeDi's protocol: our host, or our DID (in a path often unquoted)."""
+    did = str(settings.ISSUER_DID)
+    return urlsplit(base()).netloc, did, unquote(did)
 
 
 def context() -> str:

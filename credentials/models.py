@@ -113,7 +113,8 @@ class StatusList(models.Model):
     """One numbered list of a kind. Its number and an index serve the revocation and the suspension list (decision 33).
 
     `version` counts publications and never goes back; 0 means not yet published, and such a list issues nothing.
-    `sequence` names the PostgreSQL sequence behind the permutation; `permutation_key` is 32 bytes.
+    `sequence` names the PostgreSQL sequence behind the permutation; `permutation_key` is 32 bytes. `published_at` is
+    when anything of it was last published: from a tenth of a second later on every process serves that.
 
     pii: none
     """
@@ -124,6 +125,7 @@ class StatusList(models.Model):
     sequence = models.CharField(max_length=63, unique=True)
     permutation_key = EncryptedBytesField()
     version = models.PositiveBigIntegerField(default=0)
+    published_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -149,6 +151,17 @@ class StatusListVersionQuerySet(models.QuerySet["StatusListVersion"]):
         # By id: ordering by the relation itself would take the list's own ordering, and DISTINCT ON must agree.
         newest_first = self.order_by("status_list_id", "purpose", "-version")
         return newest_first.distinct("status_list_id", "purpose")
+
+    def without_json(self) -> StatusListVersionQuerySet:
+        """The versions that are served now and have no JSON form yet."""
+        newer = StatusListVersion.objects.filter(
+            status_list=models.OuterRef("status_list"),
+            purpose=models.OuterRef("purpose"),
+            version__gt=models.OuterRef("version"),
+        )
+        # The digest, not the body: a body of kilobytes need not be read to see that it is there.
+        missing = self.filter(~Q(purpose=Publication.TOKEN), json_digest="")
+        return missing.filter(~models.Exists(newer))
 
 
 class StatusListVersion(models.Model):
@@ -188,6 +201,13 @@ class StatusListVersion(models.Model):
                 condition=Q(json_body="", json_digest="", json_kid="")
                 | (~Q(json_body="") & ~Q(json_digest="") & ~Q(json_kid="")),
                 violation_error_message=_("The JSON form of a list, its digest and its key belong together."),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["status_list", "purpose", "version"],
+                condition=Q(json_digest="") & ~Q(purpose=Publication.TOKEN),
+                name="status_list_json_missing",
             ),
         ]
 

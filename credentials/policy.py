@@ -11,13 +11,22 @@ from credentials.models import LIST_SIZE
 
 
 def list_ttl_seconds() -> int:
-    """Seconds a verifier may keep a list: the longest it believes a revoked credential. At most 300."""
+    """Seconds a verifier may keep a list it has fetched, at most 300."""
     return min(int(getattr(settings, "STATUS_LIST_TTL_SECONDS", 60)), 300)
 
 
 def list_max_age_seconds() -> int:
     """Seconds of HTTP caching of a list, at most 60."""
     return min(int(getattr(settings, "STATUS_LIST_MAX_AGE_SECONDS", 30)), 60)
+
+
+def longest_belief() -> timedelta:
+    """How long a verifier may believe a credential after its revocation was committed, if it keeps to what we say.
+
+    Until the next second's sweep the list is published, a web process keeps the one before for a tenth of a second, an
+    HTTP cache for its max-age, and the verifier what it got from there for the list's ttl.
+    """
+    return timedelta(seconds=2 + list_max_age_seconds() + list_ttl_seconds())
 
 
 def keys_max_age_seconds() -> int:
@@ -34,6 +43,11 @@ def list_validity() -> timedelta:
     Short, so that nobody can show an old list for long; long enough for an operator to mend a stopped worker.
     """
     return timedelta(seconds=int(getattr(settings, "STATUS_LIST_VALIDITY_SECONDS", 6 * 3600)))
+
+
+def replaced_list_retention() -> timedelta:
+    """How long a list that was replaced is kept: nobody is served it, but a request may be on its way to it."""
+    return timedelta(minutes=10)
 
 
 def minimum_free_places() -> int:

@@ -3,26 +3,44 @@
 A change is a row written with the act that made it. Publishing reads the version, then the changes, then the
 credential rows, each a later snapshot than the one before; signs with no transaction open (a KMS may be far away);
 and writes only if nobody published in between, deleting exactly the changes it had seen. Whoever is killed between
-reading and writing leaves the changes for the next. Source: spec credentials.md 3; decisions 29, 33.
+reading and writing leaves the changes for the next.
+
+That first step makes both tokens, `vc+jwt` and `statuslist+jwt`, at once. The JSON form with its embedded proof follows
+in a second step, because JSON-LD takes its time; whoever is killed between the two leaves it for the next as well.
+Source: spec credentials.md 3; decisions 29, 33.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from audit import clock, log
 from audit.log import Action
-from credentials import addresses, bitstring, claims, keys, policy
-from credentials.models import Purpose, StatusChange, StatusList, StatusListVersion
+from credentials import addresses, bitstring, claims, keys, policy, served, token_list
+from credentials.data_integrity.proofs import add_proof
+from credentials.keys import SigningKey
+from credentials.models import (
+    KeyAlgorithm,
+    Publication,
+    Purpose,
+    StatusChange,
+    StatusList,
+    StatusListVersion,
+)
+from credentials.multikey import from_b64url
 from credentials.own_output import sign_and_check
 
 _ATTEMPTS = 20
+_RECENT = timedelta(seconds=2)  # far longer than from writing a row to its commit
 
 
 class NotPublished(Exception):
@@ -31,16 +49,17 @@ class NotPublished(Exception):
 
 @dataclass(frozen=True)
 class _Reading:
-    """A list as it stood: version first, then changes, then bits."""
+    """A list as it stood: version first, then changes, then the bits of both purposes; and what is to be published."""
 
     status_list: StatusList
     changes: list[int]
+    publications: list[str]
     bits: dict[str, bytes]
 
 
 @dataclass(frozen=True)
 class _Signed:
-    purpose: str
+    publication: str
     compressed: bytes
     body: str
     kid: str
@@ -48,31 +67,54 @@ class _Signed:
 
 
 def publish_due(now: datetime) -> int:
-    """Publish every list with a change that is not yet visible; return how many lists were published."""
+    """Publish every list with a change that is not yet visible, then what JSON is missing.
+
+    Returns how many lists were published.
+    """
     due = StatusChange.objects.order_by().values_list("status_list", flat=True).distinct()
-    return sum(_publish(list_id, now=now) for list_id in due)
+    published = sum(_publish(list_id, now=now) for list_id in due)
+    _add_json(StatusListVersion.objects.without_json(), now=now)
+    return published
 
 
 def publish_all(now: datetime) -> int:
     """Sign and publish every list again, changed or not; return how many."""
-    ids = StatusList.objects.order_by("pk").values_list("pk", flat=True)
-    return sum(_publish(list_id, now=now, every_purpose=True) for list_id in list(ids))
+    return _publish_whole(StatusList.objects.order_by("pk").values_list("pk", flat=True), now=now)
 
 
 def publish_stale(now: datetime) -> int:
     """Sign again what is half over, not yet published, from the future, or signed by a key that was revoked."""
-    return sum(_publish(list_id, now=now, every_purpose=True) for list_id in stale(now))
+    return _publish_whole(stale(now), now=now)
+
+
+def _publish_whole(list_ids: Iterable[int], *, now: datetime) -> int:
+    published = 0
+    for list_id in list(list_ids):
+        published += _publish(list_id, now=now, everything=True)
+        _add_json_of(list_id, now=now)
+    return published
 
 
 def ensure_published(list_ids: Iterable[int]) -> None:
     """Return when every change of these lists that was committed before the call is visible to the world.
 
-    Raises NotPublished if other publishers kept winning (nothing is lost).
+    In every form, whichever process answers. Raises NotPublished if other publishers kept winning (nothing is lost).
     """
-    now = clock.now()
-    for list_id in sorted(set(list_ids)):
+    wanted = sorted(set(list_ids))
+    for list_id in wanted:
+        now = clock.now()
         if StatusChange.objects.filter(status_list=list_id).exists():
             _publish(list_id, now=now)
+        _add_json_of(list_id, now=now)
+    _wait_for_every_process(wanted)
+
+
+def _wait_for_every_process(list_ids: Sequence[int]) -> None:
+    """Wait until what was published a moment ago is served everywhere: a process keeps what it had (`served`)."""
+    now = clock.now()
+    just_now = StatusList.objects.filter(pk__in=list_ids, published_at__gt=now - _RECENT, published_at__lte=now)
+    if just_now.exists():
+        time.sleep(served.KEPT_SECONDS)
 
 
 def latest(status_list: StatusList | int, purpose: str) -> StatusListVersion | None:
@@ -82,31 +124,31 @@ def latest(status_list: StatusList | int, purpose: str) -> StatusListVersion | N
 
 def stale(now: datetime) -> list[int]:
     """Return the ids of the lists that have to be signed again although no bit changed."""
-    good_keys = {key.kid for key in keys.published()}
+    good_keys = {"", *(key.kid for key in keys.published())}  # "" is JSON that is on its way
     half_over = now + policy.list_validity() / 2
     fresh: dict[int, int] = {}
-    for list_id, kid, signed_at, valid_until in StatusListVersion.objects.newest().values_list(
-        "status_list", "kid", "signed_at", "valid_until"
+    for list_id, kid, json_kid, signed_at, valid_until in StatusListVersion.objects.newest().values_list(
+        "status_list", "kid", "json_kid", "signed_at", "valid_until"
     ):
-        if kid in good_keys and valid_until > half_over and signed_at <= now:
+        if kid in good_keys and json_kid in good_keys and valid_until > half_over and signed_at <= now:
             fresh[list_id] = fresh.get(list_id, 0) + 1
     every = StatusList.objects.order_by("pk").values_list("pk", flat=True)
-    return [list_id for list_id in every if fresh.get(list_id, 0) < len(Purpose.values)]
+    return [list_id for list_id in every if fresh.get(list_id, 0) < len(Publication.values)]
 
 
 def forget_old_versions(now: datetime) -> int:
-    """Delete versions that are over and replaced: the credential rows are the truth, a verifier holds no older list."""
+    """Delete replaced versions after a while: the credential rows are the truth, and no address serves an old list."""
     return (
-        StatusListVersion.objects.filter(valid_until__lt=now)
+        StatusListVersion.objects.filter(signed_at__lt=now - policy.replaced_list_retention())
         .exclude(pk__in=StatusListVersion.objects.newest().values("pk"))
         .delete()[0]
     )
 
 
-def _publish(list_id: int, *, now: datetime, every_purpose: bool = False) -> bool:
+def _publish(list_id: int, *, now: datetime, everything: bool = False) -> bool:
     for _ in range(_ATTEMPTS):
-        reading = _read(list_id, every_purpose=every_purpose)
-        if not reading.bits:
+        reading = _read(list_id, everything=everything)
+        if not reading.publications:
             return False
         signed = _sign(reading, now=now)
         if _write(reading, signed, now=now):
@@ -114,13 +156,16 @@ def _publish(list_id: int, *, now: datetime, every_purpose: bool = False) -> boo
     raise NotPublished(f"status list {list_id}: others publish it without a pause")
 
 
-def _read(list_id: int, *, every_purpose: bool) -> _Reading:
+def _read(list_id: int, *, everything: bool = False) -> _Reading:
     status_list = StatusList.objects.get(pk=list_id)
     changes = list(StatusChange.objects.filter(status_list=list_id).values_list("pk", "purpose"))
-    first = status_list.version == 0
-    purposes = Purpose.values if every_purpose or first else sorted({purpose for _, purpose in changes})
-    bits = {purpose: bitstring.pack_bits(_indexes(list_id, purpose), status_list.size) for purpose in purposes}
-    return _Reading(status_list, [pk for pk, _ in changes], bits)
+    changed = Purpose.values if everything or status_list.version == 0 else sorted({purpose for _, purpose in changes})
+    bits = {
+        purpose: bitstring.pack_bits(_indexes(list_id, purpose), status_list.size)
+        for purpose in (Purpose.values if changed else [])
+    }
+    publications = [*changed, Publication.TOKEN.value] if changed else []
+    return _Reading(status_list, [pk for pk, _ in changes], publications, bits)
 
 
 _SET = {
@@ -139,23 +184,44 @@ def _indexes(list_id: int, purpose: str) -> Sequence[int]:
 
 def _sign(reading: _Reading, *, now: datetime) -> list[_Signed]:
     key = keys.active()
-    issuer = settings.ISSUER_DID
+    return [
+        _token(reading, key, now) if each == Publication.TOKEN else _bitstring(reading, each, key, now)
+        for each in reading.publications
+    ]
+
+
+def _bitstring(reading: _Reading, purpose: str, key: SigningKey, now: datetime) -> _Signed:
     valid_until = now + policy.list_validity()
-    signed = []
-    for purpose, bits in reading.bits.items():
-        compressed = bitstring.compress(bits)
-        payload = claims.status_list(
-            url=addresses.status_list(reading.status_list.kind, purpose, reading.status_list.number),
-            purpose=purpose,
-            encoded=bitstring.encode_compressed(compressed),
-            issuer=issuer,
-            ttl_seconds=policy.list_ttl_seconds(),
-            valid_from=now,
-            valid_until=valid_until,
-        )
-        body = sign_and_check(payload, claims.header_2_0(issuer, key.kid), key)
-        signed.append(_Signed(purpose, compressed, body, key.kid, valid_until))
-    return signed
+    compressed = bitstring.compress(reading.bits[purpose])
+    payload = claims.status_list(
+        url=addresses.status_list(reading.status_list.kind, purpose, reading.status_list.number),
+        purpose=purpose,
+        encoded=bitstring.encode_compressed(compressed),
+        issuer=settings.ISSUER_DID,
+        ttl_seconds=policy.list_ttl_seconds(),
+        valid_from=now,
+        valid_until=valid_until,
+    )
+    body = sign_and_check(payload, claims.header_2_0(settings.ISSUER_DID, key.kid), key)
+    return _Signed(purpose, compressed, body, key.kid, valid_until)
+
+
+def _token(reading: _Reading, key: SigningKey, now: datetime) -> _Signed:
+    valid_until = now + policy.list_validity()
+    compressed = token_list.compress(
+        token_list.pack(reading.bits[Purpose.REVOCATION], reading.bits[Purpose.SUSPENSION])
+    )
+    payload = claims.status_list_token(
+        url=addresses.status_list(reading.status_list.kind, Purpose.REVOCATION, reading.status_list.number),
+        issuer=settings.ISSUER_DID,
+        bits=token_list.BITS,
+        encoded=token_list.encode_compressed(compressed),
+        ttl_seconds=policy.list_ttl_seconds(),
+        issued_at=now,
+        valid_until=valid_until,
+    )
+    body = sign_and_check(payload, claims.header_token(settings.ISSUER_DID, key.kid), key)
+    return _Signed(Publication.TOKEN.value, compressed, body, key.kid, valid_until)
 
 
 def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bool:
@@ -165,16 +231,16 @@ def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bo
     with transaction.atomic():
         # Takes the row, judges the version and raises it in one statement. An UPDATE of no key column does not wait
         # for the key shares that issuing and revoking hold on this row by their foreign keys.
-        if not StatusList.objects.filter(pk=pk, version=before).update(version=version):
+        if not StatusList.objects.filter(pk=pk, version=before).update(version=version, published_at=clock.now()):
             return False
         StatusListVersion.objects.bulk_create(
             StatusListVersion(
                 status_list_id=pk,
-                purpose=each.purpose,
+                purpose=each.publication,
                 version=number,
                 bits=each.compressed,
                 body=each.body,
-                digest=hashlib.sha256(each.body.encode()).hexdigest(),
+                digest=_digest(each.body),
                 kid=each.kid,
                 signed_at=now,
                 valid_until=each.valid_until,
@@ -189,6 +255,40 @@ def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bo
             at=now,
             object_type="StatusList",
             object_id=str(pk),
-            details={"version": version, "purposes": [each.purpose for each in signed]},
+            details={"version": version, "purposes": [each.publication for each in signed]},
         )
+    served.forget()
     return True
+
+
+def _add_json_of(list_id: int, *, now: datetime) -> None:
+    _add_json(StatusListVersion.objects.filter(status_list=list_id).without_json(), now=now)
+
+
+def _add_json(missing: Iterable[StatusListVersion], *, now: datetime) -> None:
+    """Give each version its JSON form: the same list as its token says, with a proof instead of a signature around it.
+
+    Any number of processes may do it at once, the first is kept. A version that was replaced meanwhile still gets it:
+    it holds every change that was there when somebody began to wait for it.
+    """
+    for version in missing:
+        key = keys.active(KeyAlgorithm.ED25519)
+        document = add_proof(_said_by(version.body), key=key, issuer=settings.ISSUER_DID, created=now)
+        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        with transaction.atomic():
+            StatusListVersion.objects.filter(pk=version.pk, json_digest="").update(
+                json_body=body, json_digest=_digest(body), json_kid=key.kid
+            )
+            StatusList.objects.filter(pk=version.status_list_id).update(published_at=clock.now())
+        served.forget()
+
+
+def _said_by(token: str) -> Mapping[str, Any]:
+    """Return the list in a `vc+jwt` of ours, without `iat`: that is the token's own claim."""
+    payload: dict[str, Any] = json.loads(from_b64url(token.split(".")[1]))
+    del payload["iat"]
+    return payload
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from credentials import key_views, public_views, views
+from credentials import key_views, list_views, public_views, views
 
 urlpatterns = [
     path("", include("credentials.vc_api.urls")),
@@ -11,8 +11,13 @@ urlpatterns = [
     path("", include("credentials.wallets.urls")),
     path("verify", views.verify_posted, name="verify"),
     path("verify/<str:credential_id>", views.verify_issued, name="verify-credential"),
-    path("status/<slug:slug>", public_views.status_list, name="status-list"),
-    path("status/<slug:slug>/<int:number>", public_views.status_list, name="status-list-number"),
+    path("status/<slug:slug>", list_views.status_list, name="status-list"),
+    path("status/<slug:slug>/<int:number>", list_views.status_list, name="status-list-number"),
+    path("status/<slug:slug>.<str:suffix>", list_views.status_list, name="status-list-form"),
+    path("status/<slug:slug>/<int:number>.<str:suffix>", list_views.status_list, name="status-list-number-form"),
+    path(
+        "dedi/lookup/<str:namespace>/vc-revocation-registry/<path:record>", list_views.dedi_record, name="dedi-record"
+    ),
     path("contexts/energy-credentials-v1.jsonld", public_views.context, name="credential-context"),
     path("contexts/energy-credentials-deg-v1.jsonld", public_views.deg_context, name="credential-deg-context"),
     path("schemas/<str:name>.json", public_views.schema, name="credential-schema"),

@@ -42,7 +42,7 @@ def allow_all_origins(response: HttpResponse) -> HttpResponse:
 
 
 def cacheable(
-    request: HttpRequest, body: Callable[[], str], *, digest: str, content_type: str, max_age: int
+    request: HttpRequest, body: Callable[[], str | bytes], *, digest: str, content_type: str, max_age: int
 ) -> HttpResponse:
     """Return the body, or 304 where the caller has it. `digest` identifies it; `max_age` in seconds."""
     etag = f'"{digest[:32]}"'

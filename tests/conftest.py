@@ -130,7 +130,9 @@ def drop_database(target: str) -> None:
 def nothing_remembered() -> None:
     """What a process keeps of rows is wrong once a test's rows are taken back."""
     from beckn import participants
+    from credentials import served
     from enrollment import catalog
 
+    served.forget()
     catalog.forget()
     participants.forget()

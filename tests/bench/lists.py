@@ -92,7 +92,7 @@ def _measure(status_list: StatusList, percent: int, target: float) -> list[Figur
 
     def write() -> Callable[[], object]:
         StatusChange.objects.create(status_list=status_list, purpose=purpose, at=now)
-        reading = publishing._read(status_list.pk, every_purpose=False)
+        reading = publishing._read(status_list.pk, everything=False)
         signed = publishing._sign(reading, now=now)
         return lambda: publishing._write(reading, signed, now=now)
 

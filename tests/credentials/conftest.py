@@ -7,14 +7,14 @@ import pytest
 
 from credentials import bootstrap, trust
 from credentials.lists import LISTS_AT_START
-from credentials.models import Kind, Purpose
+from credentials.models import Kind, Publication
 from credentials.services import NewCredential
 from tests.credentials.issuer import Issuer
 
 NOON = datetime(2026, 10, 15, 12, 0, tzinfo=UTC)
 LISTS = LISTS_AT_START * len(Kind.values)
 """Lists of a new deployment."""
-PUBLISHED = LISTS * len(Purpose.values)
+PUBLISHED = LISTS * len(Publication.values)
 """What is published of them, each under its own address or media type."""
 
 

@@ -123,7 +123,7 @@ def test_a_publisher_killed_between_reading_and_writing_loses_nothing(bootstrapp
     (issued,) = services.issue([enrollment()], now=NOON)
     services.revoke([issued.id], at=NOON, reason="x")
     # What a killed publisher has done: read and signed, never written.
-    reading = publishing._read(issued.status_list_id, every_purpose=False)
+    reading = publishing._read(issued.status_list_id, everything=False)
     publishing._sign(reading, now=NOON)
     assert StatusChange.objects.exists()
     assert publishing.publish_due(NOON) == 1
@@ -135,7 +135,7 @@ def test_a_publisher_killed_between_reading_and_writing_loses_nothing(bootstrapp
 def test_a_slow_publisher_never_overwrites_a_newer_list(bootstrapped: None) -> None:
     one, other = services.issue([enrollment(), enrollment()], now=NOON)
     services.revoke([one.id], at=NOON, reason="x")
-    slow = publishing._read(one.status_list_id, every_purpose=False)
+    slow = publishing._read(one.status_list_id, everything=False)
     signed = publishing._sign(slow, now=NOON)
     services.revoke([other.id], at=NOON, reason="x")
     assert publishing.publish_due(NOON) == 1
@@ -147,7 +147,7 @@ def test_a_slow_publisher_never_overwrites_a_newer_list(bootstrapped: None) -> N
 def test_a_change_that_comes_while_a_list_is_written_waits_for_the_next_one(bootstrapped: None) -> None:
     one, other = services.issue([enrollment(), enrollment()], now=NOON)
     services.revoke([one.id], at=NOON, reason="x")
-    reading = publishing._read(one.status_list_id, every_purpose=False)
+    reading = publishing._read(one.status_list_id, everything=False)
     services.revoke([other.id], at=NOON, reason="x")
     assert publishing._write(reading, publishing._sign(reading, now=NOON), now=NOON)
     assert StatusChange.objects.count() == 1
