@@ -9,10 +9,15 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.pages.people import Enrolled
-from tests.pages.screens import offered, press, receipt
+from tests.pages.screens import offer, offered, press, receipt
 
 A4 = {"width": 794, "height": 1123}  # at 96 px an inch
 MILLIMETRE = 96 / 25.4
+
+
+def sheets(page: Page) -> int:
+    """How many sheets of A4 a page takes."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True)))
 
 
 def test_the_link_shows_what_others_see_and_what_the_credential_says(page: Page, enrolled: Enrolled) -> None:
@@ -77,7 +82,17 @@ def test_a_receipt_is_one_sheet_that_a_camera_and_a_hand_can_read(page: Page, en
     assert box is not None and box["width"] >= 40 * MILLIMETRE
     assert page.locator("body").evaluate("each => getComputedStyle(each).color") == "rgb(0, 0, 0)"
     assert page.locator("body").evaluate("each => getComputedStyle(each).backgroundColor") == "rgb(255, 255, 255)"
-    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
+    assert sheets(page) == 1
+
+
+def test_a_page_whose_address_holds_the_key_leaves_no_margin_to_print_it_in(page: Page, enrolled: Enrolled) -> None:
+    for visit in (lambda: page.goto(enrolled.link), lambda: offer(page, enrolled)):
+        visit()
+        assert enrolled.token in page.url
+        assert page.locator("body").evaluate("each => getComputedStyle(each).page") == "auto"
+        page.emulate_media(media="print")
+        assert page.locator("body").evaluate("each => getComputedStyle(each).page") == "keyed"
+        page.emulate_media(media="screen")
 
 
 def test_the_print_button_prints(page: Page, enrolled: Enrolled) -> None:
