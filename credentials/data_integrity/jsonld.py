@@ -8,6 +8,7 @@ Source: RDF Dataset Canonicalization 1.0, JSON-LD 1.1, Data Integrity 1.0 (2.4, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -23,13 +24,13 @@ from pyld.context_resolver import ContextResolver
 
 from credentials.data_integrity.contexts import known_context
 
-__all__ = ["BadJsonLd", "canonical", "check", "known_context", "names_known_contexts_only"]
+__all__ = ["BadJsonLd", "canonical", "check", "digest", "known_context", "names_known_contexts_only"]
 
 _T = TypeVar("_T")
 
 MAXIMUM_DEPTH = 32
-MAXIMUM_VALUES = 5_000
-MAXIMUM_ITEMS = 1_500  # of one array: PyLD compares each with all before it
+MAXIMUM_VALUES = 4_000
+MAXIMUM_ITEMS = 1_000  # of one array: PyLD compares each with all before it
 MAXIMUM_CONTEXTS = 10
 MAXIMUM_INLINE_TERMS = 100  # in all contexts that stand in the document itself
 MAXIMUM_SECONDS = 1.5  # of this thread's own processor time, so that a busy machine refuses nothing
@@ -58,6 +59,20 @@ def canonical(document: Mapping[str, Any]) -> str:
     if not quads:
         raise BadJsonLd("the document says nothing")
     return quads
+
+
+def digest(document: Mapping[str, Any]) -> bytes:
+    """Return SHA-256 of the canonical N-Quads; raises BadJsonLd like `canonical`.
+
+    A thread remembers the last few: each proof of a set, and each key that may have made it, asks for the same one.
+    """
+    _check_bounds(document)
+    text = json.dumps(document, sort_keys=True).encode()
+    name = hashlib.sha256(text).digest()
+    found = _kept.digests.get(name)
+    if found is None:
+        found = _kept.digests[name] = hashlib.sha256(canonical(document).encode()).digest()
+    return found
 
 
 def check(document: Mapping[str, Any]) -> None:
@@ -168,10 +183,11 @@ class _Bounded(URDNA2015):
 
 
 class _Kept(threading.local):
-    """What a thread keeps of contexts it has processed; PyLD's cache is not made for several threads."""
+    """What a thread keeps: contexts it has processed (PyLD's cache is not made for several threads), and digests."""
 
     def __init__(self) -> None:
         self.contexts: LRUCache[str, Any] = LRUCache(maxsize=200)
+        self.digests: LRUCache[bytes, bytes] = LRUCache(maxsize=64)
 
 
 _kept = _Kept()

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from credentials.claims import instant
 from credentials.data_integrity.contexts import CREDENTIALS_V1, CREDENTIALS_V2, DATA_INTEGRITY_V2
-from credentials.data_integrity.jsonld import BadJsonLd, canonical
+from credentials.data_integrity.jsonld import BadJsonLd, digest
 from credentials.keys import SigningKey
 from credentials.multikey import PublicKey
 from credentials.reasons import Disbelieved, Reason
@@ -139,15 +139,10 @@ def verify_proof(document: Mapping[str, Any], proof: Proof, key: PublicKey) -> b
 def _to_sign(unsecured: Mapping[str, Any], options: Mapping[str, Any]) -> bytes:
     """Digest of the canonical options, then digest of the canonical document: 64 bytes (EdDSA cryptosuites, 3.2.4)."""
     if options["cryptosuite"] == JCS:
-        return _digest(_jcs(options)) + _digest(_jcs(unsecured))
+        return b"".join(hashlib.sha256(_jcs(each)).digest() for each in (options, unsecured))
     if "@context" not in unsecured:
         raise BadJsonLd("the document names no context")
-    config = {**options, "@context": unsecured["@context"]}
-    return _digest(canonical(config).encode()) + _digest(canonical(unsecured).encode())
-
-
-def _digest(canonical_bytes: bytes) -> bytes:
-    return hashlib.sha256(canonical_bytes).digest()
+    return digest({**options, "@context": unsecured["@context"]}) + digest(unsecured)
 
 
 def _jcs(document: Mapping[str, Any]) -> bytes:
