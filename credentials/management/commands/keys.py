@@ -1,4 +1,4 @@
-"""manage.py keys list | announce | activate [KID] | retire KID | revoke KID (contract.md)."""
+"""manage.py keys list | announce | activate [KID] | retire KID | revoke KID | losing KID (contract.md)."""
 
 import time
 from argparse import ArgumentParser
@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from audit import clock
-from credentials import key_life, keys
+from credentials import key_life, keys, resigning
 from credentials.claims import instant
 from credentials.keys import Reason
 from credentials.management.reporting import Reporting, operator
@@ -20,6 +20,7 @@ _ACTS = {
     "activate": "let an announced key sign; the active one is retired",
     "retire": "an announced key will never sign",
     "revoke": "withdraw a key: its signatures are worthless, what it signed is signed again",
+    "losing": "what loses its signature if a key is revoked, or has lost it; copies in wallets, too",
 }
 
 
@@ -32,7 +33,7 @@ class Command(Reporting):
         for name, words in _ACTS.items():
             act = acts.add_parser(name, help=words)
             act.add_argument("--json", action="store_true", help="print one JSON document")
-            if name in ("retire", "revoke"):
+            if name in ("retire", "revoke", "losing"):
                 act.add_argument("kid", help="thumbprint or Multikey (z…)")
             if name == "activate":
                 act.add_argument("kid", nargs="?", default="", help="thumbprint or Multikey (z…); default: the oldest")
@@ -40,7 +41,7 @@ class Command(Reporting):
             if name in ("announce", "activate"):
                 default = KeyAlgorithm.ES256 if name == "announce" else ""
                 act.add_argument("--algorithm", choices=KeyAlgorithm.values, default=default)
-            if name != "list":
+            if name not in ("list", "losing"):
                 act.add_argument("--reason", choices=list(Reason), default=Reason.UNSPECIFIED, help="for the journal")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -78,6 +79,28 @@ class Command(Reporting):
         key, losing = key_life.revoke(options["kid"], now=clock.now(), actor=operator(), reason=options["reason"])
         document = {**_told(key), "credentialsLosingTheirSignature": losing}
         self.say(options, document, f"{key.kid}  {key.state}", f"{losing} living credentials are signed again")
+
+    def losing(self, options: dict[str, Any]) -> None:
+        kid = keys.get(options["kid"]).kid
+        losing = resigning.losing(kid, now=clock.now())
+        document = {
+            "kid": kid,
+            "credentials": [
+                {"id": str(each.id), "url": each.url, "kind": each.kind, "forms": list(each.forms)}
+                for each in losing.credentials
+            ],
+            "walletCopies": [
+                {"credential": str(each.credential_id), "format": each.format, "issuedAt": instant(each.issued_at)}
+                for each in losing.wallet_copies
+            ],
+        }
+        lines = [f"{each.url}  {each.kind}  {', '.join(each.forms)}" for each in losing.credentials]
+        lines += [f"{each.credential_id}  in a wallet  {each.format}" for each in losing.wallet_copies]
+        lines.append(
+            f"{len(losing.credentials)} credentials, which are signed again,"
+            f" and {len(losing.wallet_copies)} copies in wallets, which their holders have to fetch anew"
+        )
+        self.say(options, document, *lines)
 
     def _activate(self, options: dict[str, Any]) -> IssuerKey:
         return key_life.activate(

@@ -1,23 +1,16 @@
 """manage.py enrollments end (--program P | --agency A) --reason CODE [--dry-run] [--wait]: many at once."""
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from audit import clock
 from credentials.management import progress
+from credentials.management.changing import code
 from credentials.management.reporting import Reporting, operator
 from enrollment import bulk
 from enrollment.bulk import Foreseen, Whose
-
-
-def code(text: str) -> str:
-    """A reason is kept in the journal and told to portals: a code, because a sentence could name a person."""
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,59}", text):
-        raise ArgumentTypeError("a reason is a code like PROGRAM_ENDED: capitals, digits, underscores, at most 60")
-    return text
 
 
 class Command(Reporting):
