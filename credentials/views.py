@@ -117,7 +117,7 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
         return problem(406, "A credential is served as " + ", ".join([*_FORMS, "text/html"]) + ".")
     if wanted == "text/html":
         verdict = _own_verdict(row)
-        return pages.credential(request, row, reports.of_issued(row, verdict), verdict, jwt=_body(row, Form.JWT_1_1))
+        return pages.credential(request, row, reports.of_issued(row, verdict), verdict, jwt=_shown(row))
     try:
         response = HttpResponse(forms.text_of(row, _FORMS[wanted]), content_type=wanted)
     except forms.NoSuchForm as error:
@@ -128,10 +128,7 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
 
 
 def _own_verdict(row: IssuedCredential) -> Verdict:
-    # Any form will do: one made through the VC API has no other than the one that was asked for.
-    form = row.forms.order_by("form").first()
-    assert form is not None
-    return verify(Presented.of(form.text), policy=_POLICY, now=clock.now())
+    return verify(Presented.of(_shown(row)), policy=_POLICY, now=clock.now())
 
 
 def _row(credential_id: UUID | None) -> IssuedCredential | None:
@@ -140,8 +137,10 @@ def _row(credential_id: UUID | None) -> IssuedCredential | None:
     return IssuedCredential.objects.select_related("status_list").filter(pk=credential_id).first()
 
 
-def _body(row: IssuedCredential, form: Form) -> str:
-    return row.forms.get(form=form).text
+def _shown(row: IssuedCredential) -> str:
+    """The form that stands for a credential: its 1.1 JWT, or, made through the VC API, the one that was asked for."""
+    kept = {form.form: form for form in row.forms.all()}
+    return next(kept[form] for form in (Form.JWT_1_1, Form.JWT_2_0, Form.JSON_2_0) if form in kept).text
 
 
 def _answer(
