@@ -53,6 +53,17 @@ class KeyProvider(Protocol):
 
 
 @dataclass(frozen=True)
+class _Elsewhere:
+    """A provider's signer whose public half is known here already: one way over the network less."""
+
+    public_jwk: Mapping[str, str]
+    signer: Signer
+
+    def sign(self, message: bytes) -> bytes:
+        return self.signer.sign(message)
+
+
+@dataclass(frozen=True)
 class NewKey:
     """A key before its row: of the right kind, and seen to sign. `private` is PKCS #8 (DER), where it is kept here."""
 
@@ -89,7 +100,7 @@ def signer_of(row: IssuerKey) -> Signer:
     # A path from a row is imported only if the operator's settings name it as well.
     if row.provider not in settings.ISSUER_KEY_PROVIDERS:
         raise UnfitKey(f"key {row.kid} lives with {row.provider}, which ISSUER_KEY_PROVIDERS does not name")
-    return _provider(row.provider).signer(row.reference)
+    return _Elsewhere(row.public_jwk, _provider(row.provider).signer(row.reference))
 
 
 def own_key(jwk: Mapping[str, str]) -> OwnKey:

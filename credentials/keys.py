@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -219,10 +218,9 @@ def _opened(kid: str) -> SigningKey:
 
 
 def _ask_to_sign_again(kid: str, *, now: datetime, actor: Actor) -> None:
-    with suppress(ImportError):
-        from credentials import resigning  # it signs, so it knows this module
+    from credentials import resigning  # it signs, so it knows this module
 
-        resigning.ask(kid, now=now, actor=actor)
+    resigning.ask(kid, now=now, actor=actor)
 
 
 def _active_row(algorithm: str) -> IssuerKey | None:

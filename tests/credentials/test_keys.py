@@ -13,14 +13,18 @@ import jwt
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
+from django.db.models.signals import post_save
+from django.test import Client
 
 from audit.log import SYSTEM
 from audit.models import Event
-from credentials import keys, publishing, services
-from credentials.models import IssuerKey, KeyState, SignedForm, StatusListVersion
+from credentials import key_life, keys, publishing, services
+from credentials.models import IssuerKey, KeyAlgorithm, KeyState, SignedForm, StatusListVersion
 from credentials.verification import Presented, verify_presented
 from tests.credentials.conftest import LISTS, NOON, PUBLISHED, consent
 from tests.credentials.issuer import Issuer, jwk_of, key_of
+
+DAY = timedelta(days=1)
 
 
 def run(*words: str) -> Any:
@@ -116,14 +120,113 @@ def test_the_database_itself_allows_one_active_key(ready: None) -> None:
         IssuerKey.objects.filter(pk=announced.pk).update(state=KeyState.REVOKED)
 
 
+def test_a_key_signs_only_when_every_cache_may_know_it(ready: None) -> None:
+    new = keys.announce(now=NOON, actor=SYSTEM)
+    for seconds in (0, 29):
+        with pytest.raises(keys.TooEarly, match="12:00:30") as early:
+            keys.activate(new.kid, now=NOON + timedelta(seconds=seconds), actor=SYSTEM)
+        assert early.value.ready_at == NOON + timedelta(seconds=30)
+    assert keys.active().kid != new.kid
+    assert keys.activate(new.kid, now=NOON + timedelta(seconds=30), actor=SYSTEM).kid == new.kid
+
+
+def test_the_announcement_lasts_as_long_as_our_keys_are_cached(ready: None, client: Client) -> None:
+    for address in ("did.json", "jwks.json", "jwt-vc-issuer"):
+        assert client.get(f"/.well-known/{address}")["Cache-Control"] == "public, max-age=30"
+
+
+def test_the_two_algorithms_rotate_apart(ready: None) -> None:
+    tokens, proofs = keys.active().kid, keys.active(KeyAlgorithm.ED25519).kid
+    keys.announce(KeyAlgorithm.ED25519, now=NOON, actor=SYSTEM)
+    with pytest.raises(keys.KeyRefused, match="no announced key ES256"):
+        keys.activate(algorithm=KeyAlgorithm.ES256, at_once=True, now=NOON, actor=SYSTEM)
+    keys.activate(at_once=True, now=NOON, actor=SYSTEM)
+    assert keys.active().kid == tokens and keys.active(KeyAlgorithm.ED25519).kid != proofs
+
+
+def test_a_lost_key_is_followed_by_the_announced_one_that_verifiers_know(ready: None) -> None:
+    lost, spare = keys.active().kid, keys.announce(now=NOON, actor=SYSTEM)
+    key_life.revoke(lost, now=NOON, actor=SYSTEM)
+    assert keys.active().kid == spare.kid
+    assert IssuerKey.objects.filter(algorithm="ES256").count() == 2
+
+
+def test_no_published_list_ever_carries_the_signature_of_a_revoked_key(ready: None) -> None:
+    lost = keys.active().kid
+    seen: list[set[str]] = []
+
+    def look(**how: Any) -> None:
+        revoked = set(IssuerKey.objects.filter(state=KeyState.REVOKED).values_list("kid", flat=True))
+        seen.append(revoked & {version.kid for version in StatusListVersion.objects.newest()})
+
+    post_save.connect(look, sender=IssuerKey)
+    try:
+        key_life.revoke(lost, now=NOON, actor=SYSTEM)
+    finally:
+        post_save.disconnect(look, sender=IssuerKey)
+    assert len(seen) >= 3 and not any(seen)
+    assert key_life.use_of(lost, now=NOON).lists == 0
+
+
+def test_activating_a_key_signs_every_list_with_it(ready: None) -> None:
+    new = keys.announce(now=NOON, actor=SYSTEM)
+    key_life.activate(new.kid, at_once=True, now=NOON, actor=SYSTEM)
+    assert {version.kid for version in StatusListVersion.objects.newest()} == {new.kid}
+
+
+def test_what_a_key_has_signed_is_counted_while_it_counts(ready: None) -> None:
+    kid = keys.active().kid
+    first, second, third = services.issue([consent(), consent(), consent(valid_until=NOON + DAY)], now=NOON)
+    assert key_life.use_of(kid, now=NOON).credentials == 3
+    services.revoke([first.id], at=NOON, reason="x")
+    assert key_life.use_of(kid, now=NOON + 2 * DAY).credentials == 1
+    assert second.id != third.id
+
+
+def test_a_key_is_found_under_both_of_its_names(ready: None) -> None:
+    new = keys.announce(now=NOON, actor=SYSTEM)
+    assert keys.retire(new.multikey, now=NOON, actor=SYSTEM).kid == new.kid
+
+
+def test_why_a_key_was_changed_is_in_the_journal_as_a_code(ready: None) -> None:
+    lost = keys.active().kid
+    keys.revoke(lost, now=NOON, actor=SYSTEM, reason=keys.Reason.COMPROMISED)
+    details = Event.objects.get(action="key.revoked").details
+    assert details["reason"] == "COMPROMISED" and details["algorithm"] == "ES256"
+    with pytest.raises(ValueError):
+        keys.announce(now=NOON, actor=SYSTEM, reason="Mr Smith left")
+    assert not Event.objects.filter(action="key.announced").exists()
+
+
 # ── commands ──
+
+
+def test_the_command_waits_until_every_cache_knows_the_key(ready: None, monkeypatch: Any, capsys: Any) -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        IssuerKey.objects.filter(state=KeyState.ANNOUNCED).update(announced_at=NOON)
+
+    monkeypatch.setattr("time.sleep", wait)
+    announced = run("keys", "announce")
+    assert run("keys", "activate")["kid"] == announced["kid"]
+    assert len(waited) == 1 and 25 < waited[0] < 31
+    assert "until every cache knows" in capsys.readouterr().err
+
+
+def test_a_key_of_either_algorithm_is_announced_by_command(ready: None) -> None:
+    announced = run("keys", "announce", "--algorithm", "Ed25519", "--reason", "PLANNED")
+    assert announced["algorithm"] == "Ed25519"
+    assert run("keys", "activate", "--algorithm", "Ed25519", "--now")["kid"] == announced["kid"]
+    assert keys.active(KeyAlgorithm.ED25519).kid == announced["kid"]
 
 
 def test_keys_are_led_from_the_command_line(ready: None) -> None:
     first, _ = run("keys", "list")
     announced = run("keys", "announce")
     assert announced["state"] == "ANNOUNCED"
-    assert run("keys", "activate", announced["kid"])["state"] == "ACTIVE"
+    assert run("keys", "activate", announced["kid"], "--now")["state"] == "ACTIVE"
     assert [key["state"] for key in run("keys", "list")] == ["RETIRED", "ACTIVE", "ACTIVE"]
     spare = run("keys", "announce")
     assert run("keys", "retire", spare["kid"])["state"] == "RETIRED"
