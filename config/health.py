@@ -1,17 +1,20 @@
 """Is the process up, and can it work? Names what is wrong to operators, and only yes or no to strangers."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from audit import clock
 from config.celery import app as celery
+from credentials import list_watch
 from credentials.models import IssuerKey, KeyAlgorithm, KeyState, Kind, StatusList
 
 Check = Callable[[], str]
+_MOST_NAMED = 5
 
 
 @require_safe
@@ -66,28 +69,55 @@ def broker() -> str:
 
 def keys() -> str:
     """Whether there is a key of each algorithm to issue with."""
-    return _told(
-        lambda: IssuerKey.objects.filter(state=KeyState.ACTIVE).count() == len(KeyAlgorithm),
-        "one is missing; run `manage.py bootstrap`",
-    )
+    return _said(_missing_keys)
+
+
+def _missing_keys() -> str:
+    active = IssuerKey.objects.filter(state=KeyState.ACTIVE).count()
+    return "" if active == len(KeyAlgorithm) else "one is missing; run `manage.py bootstrap`"
 
 
 def lists() -> str:
-    """Whether every kind of credential has a status list that was published."""
-    return _told(_every_kind_has_a_list, "none is published; run `manage.py bootstrap`")
+    """Whether every kind of credential has a status list with places left, and verifiers accept what is published."""
+    return _said(_unusable_lists)
 
 
-def _every_kind_has_a_list() -> bool:
+def _unusable_lists() -> str:
     usable = StatusList.objects.filter(version__gt=0, closed_at=None).values_list("kind", flat=True)
-    return set(Kind.values) <= set(usable)
+    missing = sorted(set(Kind.values) - set(usable))
+    if missing:
+        return f"none is published for {', '.join(missing)}; run `manage.py bootstrap`"
+    over = list_watch.over(clock.now())
+    return f"past their time, verifiers refuse them: {_named(over)}; is a worker running?" if over else ""
 
 
-def _told(question: Callable[[], bool], otherwise: str) -> str:
+def lists_renewed() -> str:
+    """Whether the worker keeps up: it signs a list again when half its time is over and shows a change at once."""
+    return _said(_late_lists)
+
+
+def _late_lists() -> str:
+    late = list_watch.late(clock.now())
+    return f"not renewed in time: {_named(late)}; is a worker running?" if late else ""
+
+
+def _named(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return ", ".join(paths[:_MOST_NAMED]) + more
+
+
+def _said(problem_of: Callable[[], str]) -> str:
     try:
-        return "ok" if question() else otherwise
+        return problem_of() or "ok"
     except DatabaseError as problem:
         return f"unreachable ({type(problem).__name__})"
 
 
-CHECKS: dict[str, Check] = {"database": database, "broker": broker, "keys": keys, "lists": lists}
-HARMLESS = {"broker"}
+CHECKS: dict[str, Check] = {
+    "database": database,
+    "broker": broker,
+    "keys": keys,
+    "lists": lists,
+    "lists_renewed": lists_renewed,
+}
+HARMLESS = {"broker", "lists_renewed"}  # of a list that is late there is still time to mend the worker

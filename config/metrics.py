@@ -4,6 +4,7 @@ All are read from rows, so that every web process gives the same answer; request
 and told in the log lines.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -18,7 +19,8 @@ from audit.models import Pending
 from beckn.models import Inbox, Outbox, State
 from config import errors
 from config.health import may_see_details
-from credentials.models import StatusChange
+from credentials import list_watch
+from credentials.models import Publication, StatusChange
 
 OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
 
@@ -35,6 +37,26 @@ class FromRows:
         yield GaugeMetricFamily(
             "status_lists_unpublished_changes", "Status changes not yet published", StatusChange.objects.count()
         )
+        yield from _status_lists(now)
+
+
+def _status_lists(now: datetime) -> Iterator[Metric]:
+    """How old and how full each published list is, by its path; places are counted at the revocation list."""
+    age = GaugeMetricFamily("status_list_age_seconds", "Since a list was signed", labels=["list"])
+    until = GaugeMetricFamily(
+        "status_list_valid_until_seconds", "When verifiers refuse it (Unix time)", labels=["list"]
+    )
+    waiting = GaugeMetricFamily("status_list_waiting_seconds", "How long its oldest change has waited", labels=["list"])
+    taken = GaugeMetricFamily("status_list_taken_places", "Places given out", labels=["list"])
+    free = GaugeMetricFamily("status_list_free_places", "Places left", labels=["list"])
+    for each in list_watch.standings():
+        age.add_metric([each.path], (now - each.signed_at).total_seconds() if each.signed_at else math.inf)
+        until.add_metric([each.path], each.valid_until.timestamp() if each.valid_until else 0)
+        waiting.add_metric([each.path], (now - each.oldest_change).total_seconds() if each.oldest_change else 0)
+        if each.publication == Publication.REVOCATION:
+            taken.add_metric([each.path], each.taken)
+            free.add_metric([each.path], each.free)
+    yield from (age, until, waiting, taken, free)
 
 
 def _messages(name: str, help_text: str, model: type[Inbox] | type[Outbox], now: datetime) -> Iterator[Metric]:

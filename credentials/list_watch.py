@@ -46,8 +46,8 @@ class Standing:
         return 0 if self.closed else self.size - self.taken
 
     def is_over(self, now: datetime) -> bool:
-        """Whether verifiers refuse it: past its validity, or never published."""
-        return self.valid_until is None or self.valid_until <= now
+        """Whether verifiers refuse it. A list that was never published has nobody to refuse: it issues nothing."""
+        return self.valid_until is not None and self.valid_until <= now
 
     def is_late(self, now: datetime) -> bool:
         """Whether somebody should look: more than half over and not renewed, or a change or form is overdue."""
