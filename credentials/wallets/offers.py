@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from audit import log
 from audit.log import Action, Actor
@@ -93,13 +94,13 @@ def make(row: IssuedCredential, *, now: datetime, actor: Actor) -> Made:
 
 
 def why_not(row: IssuedCredential, now: datetime) -> str:
-    """Return why a credential cannot be put into a wallet, "" where it can."""
+    """Return why a credential cannot be put into a wallet, "" where it can. In English; pages translate it."""
     if not configurations.of_row(row):
-        return "This credential is not handed to wallets."
+        return gettext_noop("This credential is not handed to wallets.")
     if row.is_revoked:
-        return "This credential has been revoked."
+        return gettext_noop("This credential has been revoked.")
     if row.valid_until is not None and row.valid_until <= now:
-        return "This credential is over."
+        return gettext_noop("This credential is over.")
     return ""
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.http.request import UnreadablePostError
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 
 from audit import clock, log
@@ -101,7 +103,7 @@ def offer(request: HttpRequest, credential_id: str) -> HttpResponse:
         try:
             made = offers.make(row, now=now, actor=_HOLDER)
         except offers.NotOffered as error:
-            return problem(409, str(error))
+            return problem(409, gettext(str(error)))
         response = _offer_page(request, row, made) if wants_page(request) else JsonResponse(_told(made), status=201)
     patch_vary_headers(response, ["Accept", "Authorization"])
     return response
@@ -190,6 +192,7 @@ def _told(made: offers.Made) -> dict[str, str]:
 
 
 def _offer_page(request: HttpRequest, row: IssuedCredential, made: offers.Made | None) -> HttpResponse:
+    why = offers.why_not(row, clock.now())
     shown = made and {
         "link": made.link,
         "qr": qr.data_uri(made.link),
@@ -207,7 +210,7 @@ def _offer_page(request: HttpRequest, row: IssuedCredential, made: offers.Made |
         "token": request.GET.get("t", "") or request.POST.get("t", ""),
         "post_url": reverse("wallet-offer", args=[row.pk]),
         "offer": shown,
-        "refusal": offers.why_not(row, clock.now()),
+        "refusal": why and gettext(why),
         "base": addresses.base(),
     }
     return render(request, "credentials/offer.html", context)
@@ -221,6 +224,8 @@ def _form(request: HttpRequest) -> dict[str, str]:
         fields = request.POST
     except UnreadablePostError:
         raise _Bad("The body did not come through.") from None
+    except (BadRequest, SuspiciousOperation):
+        raise _Bad("The form is none in UTF-8, or has too many fields.") from None
     twice = [name for name in fields if len(fields.getlist(name)) > 1]
     if twice:
         raise _Bad("A parameter stands twice.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -212,6 +213,26 @@ def test_looking_at_the_offers_address_makes_none(scene: Scene) -> None:
     assert {query["sql"].lstrip("( ").partition(" ")[0].upper() for query in asked} == {"SELECT"}
 
 
+def test_the_page_makes_an_offer_by_its_button_and_shows_the_transaction_code_once(scene: Scene) -> None:
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    page = scene.client.get(scene.path, headers=browser)
+    assert page.status_code == 200 and not WalletOffer.objects.exists()
+    assert page["Cache-Control"] == "no-store" and page["Referrer-Policy"] == "no-referrer"
+    bare, _, token = scene.path.partition("?t=")
+    assert f'action="{bare}"' in page.content.decode() and f'name="t" value="{token}"' in page.content.decode()
+    # As a browser sends it from a page without a referrer: no cookie, no CSRF token, Origin: null.
+    strict = Client(enforce_csrf_checks=True)
+    made = strict.post(bare, {"t": token}, headers={**browser, "Origin": "null"})
+    text = made.content.decode()
+    assert made.status_code == 200 and "openid-credential-offer://?credential_offer_uri=" in text
+    assert 'src="data:image/svg+xml' in text and WalletOffer.objects.count() == 1
+    (code,) = set(re.findall(r">([0-9]{6})<", text))
+    again = scene.client.get(scene.path, headers=browser).content.decode()
+    assert code not in again and "openid-credential-offer" not in again
+    services.revoke([scene.issued.id], at=clock.now(), reason="x")
+    assert "This credential has been revoked." in scene.client.get(scene.path, headers=browser).content.decode()
+
+
 def test_the_offer_object_has_what_openid4vci_asks_for(scene: Scene) -> None:
     told = scene.offer()
     answer = scene.wallet.open(told["credentialOffer"])
@@ -339,6 +360,8 @@ def test_a_token_request_is_a_form_and_says_nothing_twice(scene: Scene) -> None:
         (b"{}", "application/json"),
         (b"grant_type=a&grant_type=b", "application/x-www-form-urlencoded"),
         (b"", "application/x-www-form-urlencoded"),
+        (b"&".join(b"f%d=1" % n for n in range(600)), "application/x-www-form-urlencoded"),
+        (b"grant_type=x", "application/x-www-form-urlencoded; charset=latin-1"),
     ):
         answer = scene.client.post("/wallet/token", body, content_type=kind)
         assert answer.status_code == 400 and answer.json()["error"] in ("invalid_request", "unsupported_grant_type")

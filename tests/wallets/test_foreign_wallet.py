@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.bap import Answer, eventually, http
-from tests.journeys import Journey, Json
+from tests.journeys import FLEX, NET_METERING, Journey, Json
 from tests.processes.scenes import at_once, somebody
 from tests.stack import Stack
 
@@ -51,9 +51,9 @@ def wallet() -> Wallet:
 class Enrolled:
     """Somebody who has just enrolled, with the links their portal got."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, program: tuple[str, str] = FLEX) -> None:
         self.stack = stack
-        self.journey = Journey(stack, somebody())
+        self.journey = Journey(stack, somebody(), program)
         self.attributes = self.journey.enroll()["beckn:orderAttributes"]
         self.credential: Json = self.attributes["credential"]
 
@@ -117,6 +117,18 @@ def test_it_takes_the_credential_as_sd_jwt_and_shows_what_it_wants(wallet: Walle
     assert nothing["claims"]["meters"] == [] and "sub" not in nothing["claims"]
     assert nothing["claims"]["programId"] == "program-flex-demand-response-001"
     assert nothing["presented"].count("~") == 1  # the token and the holder's signature, no disclosure
+
+
+def test_a_customer_number_is_shown_only_when_the_holder_wants_it(wallet: Wallet, stack: Stack) -> None:
+    enrolled = Enrolled(stack, NET_METERING)
+    done = taken(wallet, enrolled, "UtilityProgramEnrollmentCredential_dc_sd_jwt")
+    held = {"credential": done["credentials"][0], "key": done["key"]}
+    shown = wallet("show", frame={"consumerNumber": True}, **held)
+    assert "failed" not in shown, shown
+    assert shown["claims"]["consumerNumber"] == enrolled.journey.person.customer_id
+    hidden = wallet("show", frame={}, **held)
+    assert "failed" not in hidden and "consumerNumber" not in hidden["claims"]
+    assert hidden["claims"]["programCode"] == NET_METERING[1]
 
 
 def test_our_own_verification_takes_what_the_wallet_holds(wallet: Wallet, enrolled: Enrolled) -> None:

@@ -57,10 +57,8 @@ async function take(task) {
         credentialOffer: done.offer,
         issuerMetadata,
         txCode: task.txCode,
-        additionalRequestPayload: task.tokenPayload,
       });
       done.token = accessTokenResponse.access_token;
-      done.authorizationDetails = accessTokenResponse.authorization_details;
     }
     if (task.until === step) return done;
     step = "nonce";
