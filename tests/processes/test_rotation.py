@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sandbox import generated
 from tests.bap import Bap, Callback, eventually, is_signed_by
 from tests.journeys import Journey, Json, fulfillment_state
-from tests.processes.scenes import Traffic, no_trouble, somebody
+from tests.processes.scenes import Traffic, at_once, no_trouble, somebody
 from tests.stack import Stack
 
 pytestmark = pytest.mark.processes
@@ -83,6 +85,57 @@ def test_our_signing_key_is_replaced_under_load_and_every_callback_names_the_key
     for callback in turning.bap.callbacks[before:]:
         assert is_signed_by(callback, known[key_id_of(callback)])
     assert set(used()[-4:]) == {new["key_id"]}  # from its moment on the new one signs, wherever the worker is
+
+
+def test_issuer_keys_are_replaced_by_two_operators_at_once_under_load_and_nothing_is_lost(turning: Stack):
+    """Both algorithms turn twice from two processes, and the first key is lost in the end."""
+    first = {key["kid"]: key for key in listed(turning)}
+    before = len(turning.bap.callbacks)
+    with no_trouble(turning), Traffic(turning) as traffic:
+        traffic.wait_for_more()
+        for algorithm in ("ES256", "Ed25519"):
+            rotate = [
+                ["keys", "announce", "--algorithm", algorithm],
+                ["keys", "activate", "--algorithm", algorithm, "--now"],
+            ]
+            at_once([partial(turning.manage_all, *rotate)] * 2)
+        traffic.wait_for_more()
+        lost = next(kid for kid, key in first.items() if (key["state"], key["algorithm"]) == ("ACTIVE", "ES256"))
+        turning.manage("keys", "revoke", lost, "--reason", "COMPROMISED")
+        traffic.wait_for_more()
+    eventually(turning.idle)
+
+    now = {key["kid"]: key for key in listed(turning)}
+    for algorithm in ("ES256", "Ed25519"):
+        ours = [key for key in now.values() if key["algorithm"] == algorithm]
+        assert [key["state"] for key in ours].count("ACTIVE") == 1
+        assert len(ours) == 3 and not any(key["state"] == "ANNOUNCED" for key in ours)
+    assert now[lost]["state"] == "REVOKED"
+    assert lost not in turning.get("/.well-known/did.json").raw.decode()
+
+    eventually(lambda: next(key for key in listed(turning) if key["kid"] == lost)["credentials"] == 0, seconds=60)
+    ids = [row[0] for row in turning.sql("SELECT id FROM issued_credentials")]
+    signers = {row[0] for row in turning.sql("SELECT DISTINCT kid FROM signed_forms")}
+    assert ids and signers <= {kid for kid, key in now.items() if key["state"] != "REVOKED"}
+    told = [
+        c.body["message"]["order"]["beckn:orderAttributes"].get("credential") for c in issued_since(turning, before)
+    ]
+    checked = [turning.get(urlsplit(each["verificationUrl"]).path, accept="application/json").body for each in told]
+    assert told and {each["code"] for each in checked} <= {"VERIFIED", "NOT_YET_VALID"}
+    lists = turning.sql(
+        "SELECT DISTINCT ON (status_list_id, purpose) kid FROM status_list_versions"
+        " ORDER BY status_list_id, purpose, version DESC"
+    )
+    assert lost not in {row[0] for row in lists}
+
+
+def listed(stack: Stack) -> list[Json]:
+    found: list[Json] = json.loads(stack.manage("keys", "list", "--json").stdout)
+    return found
+
+
+def issued_since(stack: Stack, position: int) -> list[Callback]:
+    return [c for c in stack.bap.callbacks[position:] if c.body["context"]["action"] == "on_confirm"]
 
 
 def test_a_participants_key_is_replaced_under_load_and_the_old_one_ends(turning: Stack):
