@@ -299,6 +299,19 @@ class Env(BaseModel):
         "http://host:port for one that speaks no TLS",
     )
 
+    STATUS_LIST_TTL_SECONDS: int = Field(
+        default=60, ge=1, le=300, description="seconds a verifier may keep a status list it has fetched, 1 to 300"
+    )
+    STATUS_LIST_MAX_AGE_SECONDS: int = Field(
+        default=30, ge=1, le=60, description="seconds an HTTP cache may keep a status list, 1 to 60"
+    )
+    STATUS_LIST_VALIDITY_SECONDS: int = Field(
+        default=21_600,
+        ge=600,
+        le=604_800,
+        description="seconds a signed status list holds; it is signed again when half of them are over, 600 to 604800",
+    )
+
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")

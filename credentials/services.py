@@ -21,8 +21,11 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import addresses, claims, keys, lists
 from credentials.addresses import resolve_id
+from credentials.aside import ring_on_commit
 from credentials.models import Form, IssuedCredential, Kind, Profile, Purpose, SignedForm, StatusChange, StatusList
 from credentials.own_output import sign_credential
+
+PUBLISH = "credentials.tasks.publish"
 
 __all__ = [
     "Issued",
@@ -341,6 +344,7 @@ def _save(rows: Sequence[IssuedCredential], fields: list[str], purpose: Purpose,
     IssuedCredential.objects.bulk_update(rows, fields, batch_size=1000)
     touched = sorted({row.status_list_id for row in rows})
     StatusChange.objects.bulk_create([StatusChange(status_list_id=pk, purpose=purpose, at=at) for pk in touched])
+    ring_on_commit(PUBLISH)
 
 
 def _entries(ids: Sequence[UUID], rows: Sequence[IssuedCredential]) -> list[StatusEntry]:

@@ -1,6 +1,7 @@
 """What the worker does for credentials: publish changed lists each second, keep lists fresh and spare ones ready.
 
-Bulk work has a thread of its own in every worker process, which the sweep and the bell start.
+Bulk work and the publishing that somebody rang for have a thread each in every worker process: whoever waits for a
+message's answer does not wait for them, nor they for him.
 """
 
 from datetime import datetime
@@ -13,6 +14,7 @@ from credentials.aside import Aside
 from credentials.wallets import forgetting
 
 _bulk = Aside("bulk", bulk.work)
+_publishing = Aside("publishing", publishing.publish_due)
 
 
 def sweep(now: datetime) -> int:
@@ -26,6 +28,12 @@ def sweep(now: datetime) -> int:
 def work_off() -> None:
     """Begin what was asked for, without waiting for the sweep."""
     _bulk.start()
+
+
+@shared_task(name=services.PUBLISH, ignore_result=True)
+def publish() -> None:
+    """Publish what was just changed, without waiting for the sweep; bells that come meanwhile are heard by the same."""
+    _publishing.start()
 
 
 @shared_task(name="credentials.tasks.upkeep", ignore_result=True)
