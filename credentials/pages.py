@@ -133,10 +133,13 @@ def _about(report: Mapping[str, Any], found: Verdict | None, address: str = "") 
 
 def _held(request: HttpRequest, row: IssuedCredential, report: Mapping[str, Any], found: Verdict) -> dict[str, Any]:
     says = {**row.claims, **(row.personal_claims or {})}
+    if row.kind == Kind.GENERAL:
+        subject = (row.document or {}).get("credentialSubject")
+        says = subject if isinstance(subject, dict) else {}
     return {
         **_about(report, found, addresses.verification(row.pk)),
         "row": row,
-        "says": {**says, "id": row.subject_did},
+        "says": {"id": row.subject_did, **says},
         "token": request.POST.get("t") or request.GET.get("t", ""),
         "host": _host(),
     }

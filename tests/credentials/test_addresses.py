@@ -256,7 +256,7 @@ def test_every_outcome_has_its_sentence(code: str) -> None:
 
 def test_a_page_says_in_words_what_the_credential_says(issued: services.Issued, client: Client) -> None:
     page = client.get(path_of(issued.access_url), headers={"Accept": "text/html"}).content.decode()
-    assert "This credential is valid." in page and "SETTLEMENT" in page and issued.jwt in page
+    assert "This credential is valid." in page and "settlement and payment" in page and issued.jwt in page
     assert "This is a sandbox" in page
     posted = client.post("/verify", issued.jwt, content_type="text/plain", headers={"Accept": "text/html"})
     assert "did:example:user-12345" in posted.content.decode()

@@ -129,6 +129,15 @@ def test_an_id_in_another_spelling_leads_a_browser_to_its_address(client: Client
     assert client.get(typed, headers=MACHINE).status_code == 404
 
 
+def test_whoever_asks_too_often_reads_when_to_come_back(client: Client, issued: services.Issued, settings) -> None:
+    settings.VERIFY_RATES = {"verify-posted": (0.01, 2), "verify": (0.01, 2)}
+    for ask in (lambda: post(client, credential=issued.jwt), lambda: client.get("/verify", headers=BROWSER)):
+        answers = [ask() for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 429]
+        page = answers[-1].content.decode()
+        assert "Too many questions at once" in page and "Wait " in page and int(answers[-1]["Retry-After"]) > 0
+
+
 # the holder's pages
 
 

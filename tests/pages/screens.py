@@ -34,6 +34,14 @@ def tampered(jwt: str) -> str:
     return jwt[:-8] + ("AAAAAAAA" if jwt[-8:] != "AAAAAAAA" else "BBBBBBBB")
 
 
+def suspended(page: Page, enrolled: Enrolled, path: str) -> None:
+    """A page as it is while the credential is suspended: our own rows are what the answer follows."""
+    change = "UPDATE issued_credentials SET suspended_at = {} WHERE id = %s"
+    enrolled.journey.stack.sql(change.format("issued_at"), enrolled.id)
+    page.goto(path)
+    enrolled.journey.stack.sql(change.format("NULL"), enrolled.id)
+
+
 def offer(page: Page, enrolled: Enrolled) -> None:
     page.goto(enrolled.link)
     page.get_by_role("link", name="Put it into a wallet on your phone").click()
@@ -74,6 +82,8 @@ SCREENS: dict[str, Visit] = {
     "answer": lambda page, enrolled: _goto(page, enrolled.verification),
     "answer-to-the-credential": lambda page, enrolled: enter(page, enrolled.jwt),
     "answer-not-genuine": lambda page, enrolled: enter(page, tampered(enrolled.jwt)),
+    "answer-suspended": lambda page, enrolled: suspended(page, enrolled, enrolled.verification),
+    "credential-suspended": lambda page, enrolled: suspended(page, enrolled, enrolled.link),
     "answer-unknown": lambda page, _: _goto(page, "/verify/00000000-0000-4000-8000-000000000000"),
     "credential": lambda page, enrolled: _goto(page, enrolled.link),
     "receipt": receipt,
