@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit import clock
 from audit.log import Actor, ActorKind, Channel
-from credentials import general, keys, lists, problems
+from credentials import general, keys, limits, lists, problems
 from credentials.models import Form
 from credentials.problems import Problem
 from credentials.vc_api import shapes, statuses
@@ -50,7 +50,7 @@ def _open_door(view: View) -> View:
             response.headers["Access-Control-Allow-Methods"] = "POST"
             response.headers["Access-Control-Allow-Headers"] = "Accept, Content-Type"
             return allow_all_origins(response)
-        return allow_all_origins(_door(view)(request))
+        return allow_all_origins(limits.limited(_door(view))(request))
 
     return opened
 
@@ -77,7 +77,8 @@ def verify_credential(request: HttpRequest) -> HttpResponse:
         presented = Presented.of(shapes.secured(body, "verifiableCredential"))
     except BadRequest as error:
         return shapes.not_verified(error)
-    return shapes.verified(verify(presented, policy=options.policy(), now=now), now=now)
+    verdict = verify(presented, policy=options.policy(), now=now, waiting=limits.waiting(request))
+    return shapes.verified(verdict, now=now)
 
 
 @_open_door
@@ -90,7 +91,7 @@ def verify_held(request: HttpRequest) -> HttpResponse:
         presented = Presented.of(shapes.secured(body, "verifiablePresentation"))
     except BadRequest as error:
         return shapes.not_verified(error)
-    found = verify_presentation(presented, policy=options.policy(), now=now)
+    found = verify_presentation(presented, policy=options.policy(), now=now, waiting=limits.waiting(request))
     return shapes.verified_presentation(found.ok, found.checks, found.problems, found.credentials, now=now)
 
 
