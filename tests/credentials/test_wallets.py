@@ -19,7 +19,7 @@ from joserfc.jwk import KeySet
 
 from audit import clock
 from audit.models import Event
-from credentials import claims, keys, multikey, services
+from credentials import claims, keys, multikey, services, tasks
 from credentials.models import IssuedCredential, WalletAccess, WalletCopy, WalletNonce, WalletOffer
 from credentials.wallets import forgetting, nonces, offers, sd_jwt
 from tests.credentials.conftest import consent, enrollment
@@ -618,6 +618,14 @@ def test_what_is_over_is_forgotten_and_what_was_handed_over_is_remembered(scene:
     assert not WalletOffer.objects.exists() and not WalletAccess.objects.exists() and not WalletNonce.objects.exists()
     assert WalletCopy.objects.get().offer_id is None
     assert scene.wallet.open(open_offer["credentialOffer"]).status_code == 404
+
+
+def test_the_upkeep_forgets_what_is_over(scene: Scene) -> None:
+    scene.offer()
+    long_ago = clock.now() - timedelta(days=1)
+    WalletOffer.objects.update(created_at=long_ago - offers.LIFETIME, expires_at=long_ago)
+    tasks.upkeep()
+    assert not WalletOffer.objects.exists()
 
 
 def test_a_copy_is_revoked_with_the_credential(scene: Scene) -> None:
