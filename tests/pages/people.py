@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from tests.journeys import Journey, Person
+from tests.journeys import FLEX, Journey, Person
 from tests.stack import Stack
 
 _numbers = itertools.count(690_001)  # nobody else's: the shared stack's customers are used once each
@@ -26,6 +26,11 @@ class Enrolled:
     @property
     def jwt(self) -> str:
         return str(self.told["credentialData"])
+
+    @property
+    def consent(self) -> str:
+        """The credential of the consent that came with it."""
+        return str(self.order["beckn:orderAttributes"]["consents"][0]["credentialData"])
 
     @property
     def link(self) -> str:
@@ -63,8 +68,8 @@ class Enrolled:
         return url.removeprefix(self.journey.stack.base)
 
 
-def enrol(stack: Stack) -> Enrolled:
+def enrol(stack: Stack, program: tuple[str, str] = FLEX) -> Enrolled:
     """Enrol a customer of utility A whom nobody has used."""
     name = f"load-{next(_numbers):06d}"
-    journey = Journey(stack, Person(f"did:example:{name}", name, customer_id=f"CUST-{name}"))
+    journey = Journey(stack, Person(f"did:example:{name}", name, customer_id=f"CUST-{name}"), program)
     return Enrolled(journey, journey.enroll())

@@ -81,6 +81,7 @@ SCREENS: dict[str, Visit] = {
     "ask-mistaken": lambda page, _: enter(page, "ENR-2026-000123"),
     "answer": lambda page, enrolled: _goto(page, enrolled.verification),
     "answer-to-the-credential": lambda page, enrolled: enter(page, enrolled.jwt),
+    "answer-to-a-consent": lambda page, enrolled: enter(page, enrolled.consent),
     "answer-not-genuine": lambda page, enrolled: enter(page, tampered(enrolled.jwt)),
     "answer-suspended": lambda page, enrolled: suspended(page, enrolled, enrolled.verification),
     "credential-suspended": lambda page, enrolled: suspended(page, enrolled, enrolled.link),

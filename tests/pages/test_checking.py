@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,14 @@ def test_who_left_the_program_is_seen_to_have_left(page: Page, stack: Stack) -> 
     expect(page.get_by_role("link", name="Put it into a wallet on your phone")).to_have_count(0)
     receipt(page, leaver)
     expect(page.locator(".panel")).to_contain_text("This credential was revoked.")
+
+
+def test_a_consent_is_told_in_words_not_in_codes(page: Page, enrolled: Enrolled) -> None:
+    enter(page, enrolled.consent)
+    assert answer(page) == "This credential is valid."
+    expect(page.get_by_text("Consent to the use of energy data")).to_be_visible()
+    expect(page.get_by_text("Meter readings may be collected")).to_be_visible()
+    assert not re.search(r"\b[A-Z]{3,}_[A-Z]+\b", page.locator("main dl").all_inner_texts()[1])
 
 
 def test_an_answer_is_never_kept_by_the_browser(page: Page, enrolled: Enrolled) -> None:

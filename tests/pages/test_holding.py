@@ -8,8 +8,10 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.pages.people import Enrolled
+from tests.journeys import NET_METERING
+from tests.pages.people import Enrolled, enrol
 from tests.pages.screens import offer, offered, press, receipt
+from tests.stack import Stack
 
 A4 = {"width": 794, "height": 1123}  # at 96 px an inch
 MILLIMETRE = 96 / 25.4
@@ -93,6 +95,22 @@ def test_a_page_whose_address_holds_the_key_leaves_no_margin_to_print_it_in(page
         page.emulate_media(media="print")
         assert page.locator("body").evaluate("each => getComputedStyle(each).page") == "keyed"
         page.emulate_media(media="screen")
+
+
+def test_another_profile_has_the_same_pages_and_keeps_the_account_off_paper(page: Page, stack: Stack) -> None:
+    metered = enrol(stack, NET_METERING)
+    consumer = metered.journey.person.customer_id
+    page.goto(metered.link)
+    expect(page.locator(".panel")).to_contain_text("This credential is valid.")
+    expect(page.get_by_text("Enrolment in an energy program")).to_be_visible()
+    expect(page.get_by_text(consumer, exact=True)).to_be_visible()
+    press(page, "Make a receipt to print")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Receipt for your enrolment")
+    expect(page.get_by_text("Net Metering")).to_be_visible()
+    assert consumer not in page.content()
+    page.goto(metered.verification)
+    expect(page.get_by_role("heading", level=1)).to_have_text("This credential is valid.")
+    assert consumer not in page.content()
 
 
 def test_the_print_button_prints(page: Page, enrolled: Enrolled) -> None:
