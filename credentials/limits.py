@@ -23,6 +23,8 @@ from identity.limits import Budget, source_of
 
 View = Callable[..., HttpResponse]
 RETRY_SECONDS = 2
+# Seconds of processor time: a document may cost a hundred times what another of its size does.
+_WORK = Budget("verify-work", 0.25, 5.0)
 _SOURCES = 10_000
 
 
@@ -48,17 +50,23 @@ def _budget(name: str, per_second: float, burst: float) -> Budget:
 
 
 def limited(view: View) -> View:
-    """Let one address ask a view only so often (429), and only as many wait for others as may (503)."""
+    """Let one address ask a view only so often and only so much (429), and only as many wait as may (503)."""
 
     @wraps(view)
     def counted(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.method == "OPTIONS":
+            return view(request, *args, **kwargs)
+        source = source_of(request)
         budget = posting() if request.method == "POST" else looking()
-        if request.method != "OPTIONS" and not _take(request, budget):
+        if not _take(request, budget, source) or _worked.left(source, _WORK) <= 0:
             return _again(429, "Too many credentials were checked from your address.", budget.retry_after_seconds)
+        began = time.thread_time()
         try:
             return view(request, *args, **kwargs)
         except Busy:
             return _again(503, "Too many credentials are being checked.", RETRY_SECONDS)
+        finally:
+            _worked.spend(source, _WORK, time.thread_time() - began)
 
     return counted
 
@@ -88,35 +96,48 @@ def places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
 
 
-def _take(request: HttpRequest, budget: Budget) -> bool:
-    if request.method == "POST":
-        return budget.take(clock.now(), source_of(request))
-    return _counted_here.take(budget, source_of(request))
-
-
 class _Here:
-    """Token buckets of this process, the least used of them forgotten."""
+    """Buckets of this process by source; the least used are forgotten."""
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, budget: Budget, who: str) -> bool:
-        now = time.monotonic()
+    def left(self, who: str, budget: Budget) -> float:
+        """Return what `who` has left of a budget."""
         with self._lock:
-            tokens, at = self._buckets.pop(who, (budget.burst, now))
-            tokens = min(budget.burst, tokens + (now - at) * budget.per_second)
-            self._buckets[who] = (tokens - 1 if tokens >= 1 else tokens, now)
+            return self._refilled(who, budget)[0]
+
+    def spend(self, who: str, budget: Budget, amount: float) -> None:
+        """Take an amount, also more than there is."""
+        with self._lock:
+            left, now = self._refilled(who, budget)
+            self._buckets[who] = (left - amount, now)
+            self._buckets.move_to_end(who)
             if len(self._buckets) > _SOURCES:
                 self._buckets.popitem(last=False)
-            return tokens >= 1
 
     def forget(self) -> None:
+        """Everybody's buckets are full again."""
         with self._lock:
             self._buckets.clear()
 
+    def _refilled(self, who: str, budget: Budget) -> tuple[float, float]:
+        now = time.monotonic()
+        left, at = self._buckets.get(who, (budget.burst, now))
+        return min(budget.burst, left + (now - at) * budget.per_second), now
 
-_counted_here = _Here()
+
+_looked, _worked = _Here(), _Here()
+
+
+def _take(request: HttpRequest, budget: Budget, source: str) -> bool:
+    if request.method == "POST":
+        return budget.take(clock.now(), source)
+    if _looked.left(source, budget) < 1:
+        return False
+    _looked.spend(source, budget, 1)
+    return True
 
 
 def _again(status: int, sentence: str, seconds: int) -> HttpResponse:

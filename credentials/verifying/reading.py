@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from credentials import content, problems, strict_json, tokens, vcdm
 from credentials.content import Content, malformed
+from credentials.data_integrity import jsonld
 from credentials.multikey import PublicKey
 from credentials.reasons import Disbelieved, Reason
 from credentials.verifying import embedded_proofs, sd_jwt
@@ -88,6 +89,9 @@ def embedded(document: Mapping[str, Any], policy: Policy) -> Held:
     model_1_1 = content.is_model_1_1(document)
     said = content.read(document, model_1_1=model_1_1, general=True)
     proofs = embedded_proofs.read(document, policy)
+    by_meaning = any(not each.is_plain_json for each in proofs)
+    if policy.trust and by_meaning and not jsonld.names_known_contexts_only(document):
+        raise malformed("the document brings contexts of its own, which can give what is signed other names")
     # The other cryptosuite makes the document canonical before it is believed, and finds what is undefined then.
     _refuse(vcdm.problem(document, json_ld=any(each.is_plain_json for each in proofs)))
     ends = [each.ends for each in proofs if each.ends is not None]
