@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -12,9 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from audit import clock
-from credentials import bootstrap, forms, keys, multikey, services, vcdm
+from credentials import addresses, bootstrap, forms, keys, multikey, services, vcdm
 from credentials.data_integrity import jsonld, proofs
 from credentials.models import Form, IssuedCredential, KeyAlgorithm, SignedForm
+from credentials.reasons import Reason
+from credentials.verification import Policy, Presented, verify
 from tests.credentials.conftest import NOON, consent, enrollment
 
 LONG_CONSENT = {
@@ -31,6 +34,9 @@ LONG_CONSENT = {
     "textDigest": "sha-256=:abc:",
     "locale": "en-IN",
 }
+
+
+RUNNING = NOON + timedelta(days=30)
 
 
 def row_of(issued: services.Issued) -> IssuedCredential:
@@ -76,6 +82,22 @@ def test_the_1_1_form_loses_nothing_either_and_follows_its_model(ready: None) ->
         vc = jwt.decode(forms.text_of(issue(new), Form.JWT_1_1), options={"verify_signature": False})["vc"]
         assert vcdm.problem(vc) == ""
         assert "https://www.w3.org/2018/credentials#JsonSchema" in jsonld.canonical(vc)
+
+
+def test_a_holder_cannot_give_a_signed_value_another_name(ready: None) -> None:
+    row = issue(enrollment())
+    document = json.loads(forms.text_of(row, Form.JSON_2_0))
+    assert verify(Presented.of(document), policy=Policy(), now=RUNNING).ok
+    meters = document["credentialSubject"].pop("meters")
+    alias = {"formerMeters": {"@id": f"{addresses.context()}#meters", "@container": "@set"}}
+    renamed = {
+        **document,
+        "@context": [*document["@context"], alias],
+        "credentialSubject": {**document["credentialSubject"], "formerMeters": meters},
+    }
+    proven(json.dumps(renamed))  # the signature holds: what is signed are meanings, not names
+    verdict = verify(Presented.of(renamed), policy=Policy(), now=RUNNING)
+    assert not verdict.ok and verdict.reason == Reason.MALFORMED
 
 
 def test_whoever_asks_twice_gets_the_same_bytes_for_one_signature(ready: None) -> None:
