@@ -63,6 +63,8 @@ class Deployment:
         self.manage(environment, "sandbox", "load")
 
     def down(self) -> None:
+        if self._lock is None:
+            return  # it is another bench that runs here: its folder is not ours to wipe
         if self.utility:
             self.utility.stop()
         self.postgres.stop()
@@ -109,11 +111,12 @@ class Deployment:
     def _take(self) -> None:
         """Only one bench at a time; what a killed one left is wiped."""
         self.folder.parent.mkdir(exist_ok=True)
-        self._lock = (self.folder.parent / "bench.lock").open("w")
+        lock = (self.folder.parent / "bench.lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Failed("another bench is running in this checkout") from None
+        self._lock = lock
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.folder.chmod(0o711)

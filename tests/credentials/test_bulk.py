@@ -136,6 +136,11 @@ def test_an_unknown_id_asks_for_nothing_and_a_doubled_one_counts_once(ready: Non
     assert ask([*ids, *ids]).count == 2
 
 
+def test_a_set_may_be_larger_than_a_statement_takes_parameters(ready: None) -> None:
+    with pytest.raises(IssuedCredential.DoesNotExist):
+        ask([uuid4() for _ in range(70_000)])
+
+
 def test_an_empty_set_is_finished_at_once(ready: None) -> None:
     act = ask([])
     assert work_off() == 1
