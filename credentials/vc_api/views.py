@@ -97,7 +97,7 @@ def verify_held(request: HttpRequest) -> HttpResponse:
 
 @_door
 def set_status(request: HttpRequest) -> HttpResponse:
-    """Revoke, suspend or resume a credential that was issued here; the lists show it when the answer comes."""
+    """Revoke, suspend or resume a credential that was issued here; its list is published when the answer comes."""
     try:
         body = shapes.read_body(request)
         changes = statuses.read_changes(body)
