@@ -2,7 +2,8 @@
 
 Each file is byte for byte what the W3C serves, as far as a digest of it is published (table below); what has no
 published digest is pinned by its own. The same URL cannot mean something else tomorrow, and a document cannot make us
-call anybody. Source: VCDM 1.1 and 2.0 appendix B.1, Data Integrity 1.0 section 2.4, Bitstring Status List 1.0 section 5.2.
+call anybody.
+Source: VCDM 1.1 and 2.0 appendix B.1, Data Integrity 1.0 section 2.4, Bitstring Status List 1.0 section 5.2.
 """
 
 from __future__ import annotations
