@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit import clock
-from credentials import addresses, bootstrap, services
+from audit.log import SYSTEM
+from credentials import addresses, bootstrap, general, services
+from credentials.models import Form
 from tests.credentials.conftest import enrollment
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -164,3 +166,18 @@ def test_another_word_for_a_form_is_the_page(client: Client, issued: services.Is
         path_of(issued.access_url), {"t": issued.access_url.partition("?t=")[2], "as": form}, headers=BROWSER
     )
     assert answer["Content-Type"].startswith("text/html") and "Content-Disposition" not in answer
+
+
+def test_what_the_vc_api_issued_has_its_page_too(db: None, client: Client, settings) -> None:
+    bootstrap.ensure()
+    document = {
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/ns/credentials/examples/v2"],
+        "type": ["VerifiableCredential", "AlumniCredential"],
+        "issuer": settings.ISSUER_DID,
+        "credentialSubject": {"id": "did:example:alumna", "alumniOf": "The School of Examples"},
+    }
+    made = general.issue_document(document, form=Form.JSON_2_0, now=clock.now(), actor=SYSTEM)
+    page = client.get(f"/verify/{made.id}", headers=BROWSER).content.decode()
+    assert "This credential is valid." in page and "AlumniCredential" in page and "did:example:alumna" not in page
+    shown = post(client, credential=made.text).content.decode()
+    assert "This credential is valid." in shown and "did:example:alumna" in shown
