@@ -27,6 +27,7 @@ from credentials import served as served_lists
 from credentials.models import Form, IssuedCredential
 from credentials.verification import Policy, Presented, verify
 from tests.credentials.conftest import NOON, consent, enrollment
+from tests.credentials.test_deg import deg_enrollment
 
 HERE = Path(__file__).resolve().parent.parent / "interop" / "credentials"
 BASE = settings.PUBLIC_URL
@@ -79,7 +80,7 @@ def world(served: Callable[..., Any], kind: str = "enrollment") -> Json:
     """What an outside verifier has of us: our context, our DID document and our lists, all as served."""
     lists = [f"{BASE}/status/{kind}-list", f"{BASE}/status/{kind}-suspension"]
     return {
-        "contexts": {addresses.context(): served(addresses.context())},
+        "contexts": {url: served(url) for url in documents.contexts()},
         "didDocument": served(f"{BASE}/.well-known/did.json"),
         "lists": {url: served(url, "application/vc") for url in lists},
     }
@@ -100,6 +101,27 @@ def test_the_json_form_verifies_with_its_status_lists(
     document = json.loads(forms.text_of(row, Form.JSON_2_0))
     told = foreign("embedded", document=document, **world(served, kind))
     assert told == {"verified": True, "status": True, "errors": []}
+
+
+@pytest.fixture
+def deg(served: Callable[..., Any], settings: Any) -> IssuedCredential:
+    """A credential in the DEG network's shape."""
+    settings.ISSUER_NAME, settings.ISSUER_LICENSE_NUMBER = "Example Energy Utility", "REG-2026-00001"
+    return issue(deg_enrollment())
+
+
+def test_the_deg_shape_verifies_as_json_and_as_jwt(
+    foreign: Verifier, served: Callable[..., Any], deg: IssuedCredential
+) -> None:
+    publish()
+    around = world(served)
+    document = json.loads(forms.text_of(deg, Form.JSON_2_0))
+    assert foreign("embedded", document=document, **around)["verified"] is True
+    subject = {**document["credentialSubject"], "consumerNumber": "somebody-else"}
+    assert foreign("embedded", document={**document, "credentialSubject": subject}, **around)["verified"] is False
+    token = forms.text_of(deg, Form.JWT_1_1)
+    told = foreign("did-jwt-vc", token=token, didDocument=around["didDocument"])
+    assert told["verified"] is True and told["credential"]["id"] == f"urn:uuid:{deg.pk}"
 
 
 def test_they_see_a_revocation_and_a_suspension(foreign: Verifier, served: Callable[..., Any]) -> None:
