@@ -133,8 +133,8 @@ def test_a_presentation_with_all_it_shows_verifies(vc_api: VcApi) -> None:
         wallet.presentation(vc_api.issued(document()), holder={"id": wallet.did}),
         wallet.presentation(vc_api.issued(document(), jwt=True)),
         wallet.presentation(id="urn:uuid:9c9a36f8-518f-4976-a934-6649502d0008"),
-        wallet.presentation(**{"@context": [V2, EXAMPLES]}),
-        wallet.presentation(**{"@context": [V2, own]}, type=["VerifiablePresentation", "Mine"]),
+        wallet.presentation(contexts=[V2, EXAMPLES]),
+        wallet.presentation(contexts=[V2, own], type=["VerifiablePresentation", "Mine"]),
     ]
     answers = [vc_api.verify_presentation(each, **CHALLENGE) for each in presentations]
     assert [answer.status_code for answer in answers] == [200] * len(answers), [each.content for each in answers]

@@ -92,9 +92,14 @@ class Wallet:
         return self.sign(document(**{"issuer": self.did, **members}))
 
     def presentation(
-        self, *credentials: Any, challenge: str = "1f44d55f", domain: str = "verifier.example", **members: Any
+        self,
+        *credentials: Any,
+        contexts: Sequence[Any] = (V2,),
+        challenge: str = "1f44d55f",
+        domain: str = "verifier.example",
+        **members: Any,
     ) -> Document:
-        unsigned = {"@context": [V2], "type": ["VerifiablePresentation"], **members}
+        unsigned = {"@context": list(contexts), "type": ["VerifiablePresentation"], **members}
         if credentials:
             unsigned["verifiableCredential"] = [copy.deepcopy(each) for each in credentials]
         return self.sign(unsigned, purpose="authentication", challenge=challenge, domain=domain)
