@@ -1,9 +1,9 @@
 """Publishing the status lists: never losing a change, never going back in version.
 
-A change is a row written with the act that made it. Publishing reads the version, then the changes, then the
-credential rows, each a later snapshot than the one before; signs with no transaction open (a KMS may be far away);
-and writes only if nobody published in between, deleting exactly the changes it had seen. Whoever is killed between
-reading and writing leaves the changes for the next.
+A change is a row written with the act that made it. Publishing reads the version, the changes and the credential rows
+in one statement, which is one snapshot; signs with no transaction open (a KMS may be far away); and writes only if
+nobody published in between, deleting exactly the changes it had seen. Whoever is killed between reading and writing
+leaves the changes for the next.
 
 That first step makes both tokens, `vc+jwt` and `statuslist+jwt`, at once. The JSON form with its embedded proof follows
 in a second step, because JSON-LD takes its time; whoever is killed between the two leaves it for the next as well.
@@ -49,9 +49,12 @@ class NotPublished(Exception):
 
 @dataclass(frozen=True)
 class _Reading:
-    """A list as it stood: version first, then changes, then the bits of both purposes; and what is to be published."""
+    """A list as it stood at one moment, and what of it is to be published."""
 
-    status_list: StatusList
+    list_id: int
+    kind: str
+    number: int
+    version: int
     changes: list[int]
     publications: list[str]
     bits: dict[str, bytes]
@@ -156,30 +159,29 @@ def _publish(list_id: int, *, now: datetime, everything: bool = False) -> bool:
     raise NotPublished(f"status list {list_id}: others publish it without a pause")
 
 
+_READ = """
+    SELECT kind, number, size, version,
+        (SELECT array_agg(id) FROM status_changes WHERE status_list_id = list.id),
+        (SELECT array_agg(DISTINCT purpose) FROM status_changes WHERE status_list_id = list.id),
+        (SELECT array_agg(status_index) FROM issued_credentials
+            WHERE status_list_id = list.id AND revoked_at IS NOT NULL),
+        (SELECT array_agg(status_index) FROM issued_credentials
+            WHERE status_list_id = list.id AND suspended_at IS NOT NULL)
+    FROM status_lists AS list WHERE id = %s
+"""
+
+
 def _read(list_id: int, *, everything: bool = False) -> _Reading:
-    status_list = StatusList.objects.get(pk=list_id)
-    changes = list(StatusChange.objects.filter(status_list=list_id).values_list("pk", "purpose"))
-    changed = Purpose.values if everything or status_list.version == 0 else sorted({purpose for _, purpose in changes})
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [list_id])
+        kind, number, size, version, changes, purposes, revoked, suspended = cursor.fetchone()
+    changed = Purpose.values if everything or version == 0 else sorted(purposes or [])
     bits = {
-        purpose: bitstring.pack_bits(_indexes(list_id, purpose), status_list.size)
-        for purpose in (Purpose.values if changed else [])
+        Purpose.REVOCATION.value: bitstring.pack_bits(revoked or [], size),
+        Purpose.SUSPENSION.value: bitstring.pack_bits(suspended or [], size),
     }
     publications = [*changed, Publication.TOKEN.value] if changed else []
-    return _Reading(status_list, [pk for pk, _ in changes], publications, bits)
-
-
-_SET = {
-    Purpose.REVOCATION.value: "SELECT array_agg(status_index) FROM issued_credentials"
-    " WHERE status_list_id = %s AND revoked_at IS NOT NULL",
-    Purpose.SUSPENSION.value: "SELECT array_agg(status_index) FROM issued_credentials"
-    " WHERE status_list_id = %s AND suspended_at IS NOT NULL",
-}
-
-
-def _indexes(list_id: int, purpose: str) -> Sequence[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(_SET[purpose], [list_id])
-        return cursor.fetchone()[0] or []
+    return _Reading(list_id, kind, number, version, changes or [], publications, bits)
 
 
 def _sign(reading: _Reading, *, now: datetime) -> list[_Signed]:
@@ -194,7 +196,7 @@ def _bitstring(reading: _Reading, purpose: str, key: SigningKey, now: datetime) 
     valid_until = now + policy.list_validity()
     compressed = bitstring.compress(reading.bits[purpose])
     payload = claims.status_list(
-        url=addresses.status_list(reading.status_list.kind, purpose, reading.status_list.number),
+        url=addresses.status_list(reading.kind, purpose, reading.number),
         purpose=purpose,
         encoded=bitstring.encode_compressed(compressed),
         issuer=settings.ISSUER_DID,
@@ -212,7 +214,7 @@ def _token(reading: _Reading, key: SigningKey, now: datetime) -> _Signed:
         token_list.pack(reading.bits[Purpose.REVOCATION], reading.bits[Purpose.SUSPENSION])
     )
     payload = claims.status_list_token(
-        url=addresses.status_list(reading.status_list.kind, Purpose.REVOCATION, reading.status_list.number),
+        url=addresses.status_list(reading.kind, Purpose.REVOCATION, reading.number),
         issuer=settings.ISSUER_DID,
         bits=token_list.BITS,
         encoded=token_list.encode_compressed(compressed),
@@ -226,7 +228,7 @@ def _token(reading: _Reading, key: SigningKey, now: datetime) -> _Signed:
 
 def _write(reading: _Reading, signed: Sequence[_Signed], *, now: datetime) -> bool:
     """Publish if nobody else did since the reading; False means: read again."""
-    pk, before = reading.status_list.pk, reading.status_list.version
+    pk, before = reading.list_id, reading.version
     version = before + len(signed)
     with transaction.atomic():
         # Takes the row, judges the version and raises it in one statement. An UPDATE of no key column does not wait

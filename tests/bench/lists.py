@@ -8,9 +8,8 @@ from statistics import median
 from django.conf import settings
 from django.db import connection
 
-from credentials import addresses, bitstring, claims, keys, policy, publishing
+from credentials import bitstring, keys, publishing, token_list
 from credentials.models import IssuedCredential, Purpose, StatusChange, StatusList
-from credentials.own_output import sign_and_check
 from tests.bench.report import Figure
 from tests.bench.timing import each_ms
 
@@ -35,10 +34,11 @@ def _fill(status_list: StatusList) -> None:
         cursor.execute("SET session_replication_role = replica")  # no foreign key checks row by row
         cursor.execute(
             """
-            INSERT INTO issued_credentials (id, url, kind, subject_did, claims, valid_from, valid_until,
-                wire_valid_until, issued_at, status_list_id, status_index, revocation_reason, access_digest)
-            SELECT uuid, %(base)s || uuid, 'ENROLLMENT', 'did:example:load-' || place, %(claims)s, %(now)s, NULL,
-                '', %(now)s, %(list)s, place, '', sha256(uuid::text::bytea)
+            INSERT INTO issued_credentials (id, url, wire_id, kind, profile, subject_did, claims, valid_from,
+                valid_until, wire_valid_until, issued_at, status_list_id, status_index, revocation_reason,
+                revoke_at_reason, access_digest)
+            SELECT uuid, %(base)s || uuid, '', 'ENROLLMENT', '', 'did:example:load-' || place, %(claims)s, %(now)s,
+                NULL, '', %(now)s, %(list)s, place, '', '', sha256(uuid::text::bytea)
               FROM (SELECT gen_random_uuid() AS uuid, place
                       FROM generate_series(0, %(size)s - 1) AS place ORDER BY random()) AS places
             """,
@@ -71,44 +71,46 @@ def _revoke(status_list: StatusList, upto: int) -> None:
 
 
 def _measure(status_list: StatusList, percent: int, target: float) -> list[Figure]:
-    """The steps are measured with the functions that publishing is made of; the whole is the real call."""
-    purpose = Purpose.REVOCATION.value
-    key, issuer, now = keys.active(), settings.ISSUER_DID, datetime.now(UTC)
-    indexes = publishing._indexes(status_list.pk, purpose)
-    bits = bitstring.pack_bits(indexes, status_list.size)
-    packed = bitstring.compress(bits)
+    """The steps are measured with the functions that publishing is made of; the whole is the real call.
 
-    def sign() -> None:
-        payload = claims.status_list(
-            url=addresses.status_list(status_list.kind, purpose, status_list.number),
-            purpose=purpose,
-            encoded=bitstring.encode_compressed(packed),
-            issuer=issuer,
-            ttl_seconds=policy.list_ttl_seconds(),
-            valid_from=now,
-            valid_until=now + policy.list_validity(),
-        )
-        sign_and_check(payload, claims.header_2_0(issuer, key.kid), key)
+    The first step ends with the revocation list and the IETF token visible, the second with the JSON form.
+    """
+    purpose = Purpose.REVOCATION.value
+    key, now = keys.active(), datetime.now(UTC)
+    revoked = IssuedCredential.objects.filter(status_list=status_list, revoked_at__isnull=False).order_by()
+    indexes = list(revoked.values_list("status_index", flat=True))
+    bits = bitstring.pack_bits(indexes, status_list.size)
+    none = bitstring.pack_bits([], status_list.size)
+
+    def reading() -> publishing._Reading:
+        StatusChange.objects.create(status_list=status_list, purpose=purpose, at=now)
+        return publishing._read(status_list.pk)
 
     def write() -> Callable[[], object]:
-        StatusChange.objects.create(status_list=status_list, purpose=purpose, at=now)
-        reading = publishing._read(status_list.pk, everything=False)
-        signed = publishing._sign(reading, now=now)
-        return lambda: publishing._write(reading, signed, now=now)
+        read = reading()
+        signed = publishing._sign(read, now=now)
+        return lambda: publishing._write(read, signed, now=now)
 
-    def whole() -> Callable[[], object]:
+    def first() -> Callable[[], object]:
         StatusChange.objects.create(status_list=status_list, purpose=purpose, at=now)
-        return lambda: publishing.publish_due(now)
+        return lambda: publishing._publish(status_list.pk, now=now)
 
+    def second() -> Callable[[], object]:
+        first()()
+        return lambda: publishing._add_json_of(status_list.pk, now=now)
+
+    read = reading()
     steps = {
-        "reading rows": _median(lambda: lambda: publishing._indexes(status_list.pk, purpose)),
-        "packing": _median(lambda: lambda: bitstring.pack_bits(indexes, status_list.size)),
-        "gzip": _median(lambda: lambda: bitstring.compress(bits)),
-        "signing and checking": _median(lambda: sign),
+        "reading rows and packing": _median(lambda: lambda: publishing._read(status_list.pk)),
+        "  packing": _median(lambda: lambda: bitstring.pack_bits(indexes, status_list.size)),
+        "vc+jwt: gzip, signing and checking": _median(lambda: lambda: publishing._bitstring(read, purpose, key, now)),
+        "IETF token: zlib, signing and checking": _median(lambda: lambda: publishing._token(read, key, now)),
+        "  packing of the token": _median(lambda: lambda: token_list.pack(bits, none)),
         "writing": _median(write),
     }
-    total = Figure(SECTION, f"{percent} % set", _median(whole), "ms", at_most=target)
-    return [total, *(Figure(SECTION, f"  {name}", taken, "ms") for name, taken in steps.items())]
+    total = Figure(SECTION, f"{percent} % set: both tokens", _median(first), "ms", at_most=target)
+    json_form = Figure(SECTION, f"{percent} % set: then the JSON form", _median(second), "ms")
+    return [total, *(Figure(SECTION, f"  {name}", taken, "ms") for name, taken in steps.items()), json_form]
 
 
 def _median(prepare: Callable[[], Callable[[], object]]) -> float:

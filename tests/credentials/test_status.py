@@ -1,5 +1,6 @@
 """Revoking, suspending, resuming; and lists that are exactly the rows."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,8 +13,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from audit.models import Event
-from credentials import bitstring, claims, keys, publishing, services
-from credentials.models import IssuedCredential, Purpose, StatusChange, StatusList, StatusListVersion
+from credentials import bitstring, claims, keys, publishing, services, token_list
+from credentials.models import IssuedCredential, Publication, Purpose, StatusChange, StatusList, StatusListVersion
 from tests.credentials.conftest import NOON, consent, enrollment
 
 LATER = NOON + timedelta(minutes=5)
@@ -156,7 +157,19 @@ def test_whatever_happens_the_published_lists_are_the_rows(ready: None, acts: li
         else:
             getattr(services, act)([issued[number].id], at=NOON)
     publishing.publish_due(NOON)
-    for purpose, column in ((Purpose.REVOCATION, "revoked_at"), (Purpose.SUSPENSION, "suspended_at")):
-        rows = IssuedCredential.objects.filter(kind="CONSENT", **{f"{column}__isnull": False})
-        expected = bitstring.pack_bits(rows.values_list("status_index", flat=True), 131_072)
-        assert published_bits("CONSENT", purpose) == expected
+    rows = IssuedCredential.objects.filter(kind="CONSENT").values_list("status_index", "revoked_at", "suspended_at")
+    revoked = {index for index, revoked_at, _ in rows if revoked_at}
+    suspended = {index for index, _, suspended_at in rows if suspended_at}
+    for purpose, indexes in ((Purpose.REVOCATION, revoked), (Purpose.SUSPENSION, suspended)):
+        bits = published_bits("CONSENT", purpose)
+        assert bits == bitstring.pack_bits(indexes, 131_072)
+        version = publishing.latest(StatusList.objects.get(kind="CONSENT", number=1), purpose)
+        assert version is not None
+        in_json = json.loads(version.json_body)["credentialSubject"]["encodedList"]
+        assert bitstring.decode_list(in_json) == bits
+    token = publishing.latest(StatusList.objects.get(kind="CONSENT", number=1), Publication.TOKEN)
+    assert token is not None
+    packed = token_list.decode(_payload(token)["status_list"]["lst"], 2)
+    told = {index: token_list.status_at(packed, index) for index, _, _ in rows}
+    assert told == {index: 1 if index in revoked else 2 if index in suspended else 0 for index in told}
+    assert sum(byte != 0 for byte in packed) <= len(revoked | suspended)
