@@ -41,6 +41,9 @@ _NOWHERE = "x-relative://nowhere/"
 _IRI = re.compile(r'(?!x-relative:)[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|\\^`]*')
 _BLANK = re.compile(r"_:[A-Za-z0-9_.-]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+_DOUBLE = "http://www.w3.org/2001/XMLSchema#double"
+_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?")
+_EXACT, _SMALLEST = 2**53 - 1, 1e-6  # beyond, JavaScript rounds an integer, or writes 1e-7 as the integer 0
 # RDFC-1.0 escapes these in N-Quads and PyLD does not: refused rather than signed in two ways.
 _UNESCAPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -174,6 +177,12 @@ class _Bounded(URDNA2015):
         self._deadline = deadline
         self._paths = 0
 
+    def hash_first_degree_quads(self, id_: str) -> Any:
+        info = self.blank_node_info[id_]
+        # PyLD counts a quad twice whose subject and object are the same node; RDFC-1.0 (4.4.3) counts it once.
+        info["quads"] = list({id(quad): quad for quad in info["quads"]}.values())
+        return super().hash_first_degree_quads(id_)
+
     def create_hash_to_related(self, id_: str, issuer: Any) -> Any:
         related = super().create_hash_to_related(id_, issuer)
         self._paths += sum(math.factorial(min(len(nodes), 20)) for nodes in related.values())
@@ -260,12 +269,16 @@ def _check_expanded(document: Any) -> None:
         if "@value" in node:
             _check_value(node)
             continue
+        if "@list" in node:
+            _check_list(node["@list"])
         if "@id" in node:
             _check_id(node["@id"])
         for each in node.get("@type", ()):
             _check_iri(each, "type")
         if "@index" in node:
             raise BadJsonLd("an index would be dropped")
+        if any(set(each) <= {"@id"} for each in node.get("@graph", ())):
+            raise BadJsonLd("a thing in a graph says nothing and would be dropped")
         for name in node:
             if not name.startswith("@"):
                 _check_iri(name, "term")
@@ -283,6 +296,13 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
                 waiting.extend(inner for inner in each.values() if isinstance(inner, list | dict))
 
 
+def _check_list(items: list[Any]) -> None:
+    """Refuse lists three deep: the common JavaScript implementation loses one of the three."""
+    inner = [deeper for each in items if "@list" in each for deeper in each["@list"]]
+    if any("@list" in each for each in inner):
+        raise BadJsonLd("lists in lists in lists are not written alike everywhere")
+
+
 def _check_value(node: Mapping[str, Any]) -> None:
     kind, language = node.get("@type"), node.get("@language")
     if kind is not None and kind != "@json":
@@ -291,6 +311,19 @@ def _check_value(node: Mapping[str, Any]) -> None:
         raise BadJsonLd("a language is no language tag")
     if "@index" in node:
         raise BadJsonLd("an index would be dropped")
+    if kind != "@json":
+        _check_number(node["@value"], kind)
+
+
+def _check_number(value: Any, kind: Any) -> None:
+    """Refuse numbers that other implementations write in other digits: nobody could verify what is signed."""
+    if isinstance(value, str):
+        if kind == _DOUBLE and not _NUMBER.fullmatch(value):
+            raise BadJsonLd("a number is none")
+    elif isinstance(value, int | float) and not (value == 0 or _SMALLEST <= abs(value) <= _EXACT):
+        raise BadJsonLd("a number is too large or too small to be written alike everywhere")
+    elif isinstance(value, float) and math.copysign(1, value) < 0 and value == 0:
+        raise BadJsonLd("a zero has a sign")
 
 
 def _check_iri(text: Any, what: str) -> None:

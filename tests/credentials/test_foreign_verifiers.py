@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ from joserfc.jwk import KeySet
 
 from credentials import addresses, bootstrap, documents, forms, publishing, services
 from credentials import served as served_lists
+from credentials.data_integrity import jsonld
+from credentials.data_integrity.jsonld import BadJsonLd
 from credentials.models import Form, IssuedCredential
 from credentials.verification import Policy, Presented, verify
 from tests.credentials.conftest import NOON, consent, enrollment
+from tests.credentials.random_jsonld import Documents
 from tests.credentials.test_deg import deg_enrollment
 
 HERE = Path(__file__).resolve().parent.parent / "interop" / "credentials"
@@ -185,6 +189,19 @@ def test_what_they_sign_we_verify_and_what_they_sign_and_somebody_changes_we_ref
     assert verdict.ok, (verdict.reason, verdict.problems)
     changed = {**signed, "credentialSubject": {**signed["credentialSubject"], "meters": ["umid-003"]}}
     assert not verify(Presented.of(changed), policy=policy, now=STARTED).ok
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_we_make_canonical_is_what_the_other_implementation_makes_of_it(foreign: Verifier, seed: int) -> None:
+    chance, ours = Documents(seed), {}
+    every = [chance.one() for _ in range(1_000)]
+    for number, document in enumerate(every):
+        with suppress(BadJsonLd):
+            ours[number] = jsonld.canonical(document)
+    theirs = foreign("canonical", documents=every)["canonical"]
+    assert len(ours) > 300, "chance makes too few documents that are good"
+    for number, quads in ours.items():
+        assert quads == theirs[number], json.dumps(every[number])
 
 
 # ── JWTs ──

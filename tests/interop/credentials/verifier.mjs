@@ -58,8 +58,15 @@ async function sign({ document, contexts }) {
   return { document: await vc.issue({ credential, suite, documentLoader: loaderOf({ contexts }) }) };
 }
 
+async function canonical({ documents }) {
+  const options = { documentLoader: loaderOf({}), base: null, safe: true, maxWorkFactor: 2 };
+  const one = (document) => cryptosuite.canonize(document, options).catch((error) => ({ refused: String(error.message) }));
+  return { canonical: await Promise.all(documents.map(one)) };
+}
+
 const acts = {
   embedded: (task) => embedded(task),
+  canonical,
   sign,
   async jose({ token, jwks, typ, now }) {
     const options = { typ, currentDate: new Date(now), algorithms: ["ES256", "EdDSA"] };
