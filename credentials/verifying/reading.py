@@ -12,7 +12,7 @@ from credentials.content import Content, malformed
 from credentials.data_integrity import jsonld
 from credentials.multikey import PublicKey
 from credentials.reasons import Disbelieved, Reason
-from credentials.verifying import embedded_proofs, sd_jwt
+from credentials.verifying import embedded_proofs, meaning, sd_jwt
 from credentials.verifying.values import HeldForm, Policy, Presented
 
 NETWORK_FORMATS = ("", "VC-JWT", "vc+jwt", "application/vc+jwt", "application/jwt", "jwt_vc_json")
@@ -89,13 +89,20 @@ def embedded(document: Mapping[str, Any], policy: Policy) -> Held:
     model_1_1 = content.is_model_1_1(document)
     said = content.read(document, model_1_1=model_1_1, general=True)
     proofs = embedded_proofs.read(document, policy)
-    by_meaning = any(not each.is_plain_json for each in proofs)
-    if policy.trust and by_meaning and not jsonld.names_known_contexts_only(document):
-        raise malformed("the document brings contexts of its own, which can give what is signed other names")
+    if any(not each.is_plain_json for each in proofs):
+        _refuse(_renaming(document, policy))
     # The other cryptosuite makes the document canonical before it is believed, and finds what is undefined then.
     _refuse(vcdm.problem(document, json_ld=any(each.is_plain_json for each in proofs)))
     ends = [each.ends for each in proofs if each.ends is not None]
     return Held(HeldForm.EMBEDDED, said, proofs, ends)
+
+
+def _renaming(document: Mapping[str, Any], policy: Policy) -> str:
+    try:
+        # Who trusts an issuer for a scope reads claims by their names, too: then no name may be the holder's.
+        return meaning.renaming_problem(document, any_context=not policy.trust)
+    except jsonld.BadJsonLd as error:
+        return str(error)
 
 
 def check_bounds(document: Mapping[str, Any]) -> None:

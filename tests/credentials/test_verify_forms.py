@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 
 from credentials import forms, keys, problems, services, trust
+from credentials.data_integrity import jsonld
 from credentials.models import Form, IssuedCredential
 from credentials.signing import sign_jwt
 from credentials.verification import HeldForm, Policy, Presented, Verdict, verify
@@ -140,6 +141,51 @@ def test_what_the_data_model_forbids_is_malformed_however_well_it_is_signed(db: 
         document = credential(by.did, **changes)
         verdict = check({**document, "proof": proof_of(credential(by.did), by)})
         assert verdict.reason == "MALFORMED" and verdict.checks[0].name == "format"
+
+
+# ── names and meanings ──
+
+
+def renamed(document: dict[str, Any], how: str) -> dict[str, Any]:
+    """The same quads, so the same good proof; the end and the status out of a reader's sight."""
+    iri = "https://www.w3.org/2018/credentials#"
+    rest = {name: value for name, value in document.items() if name not in ("validUntil", "credentialStatus")}
+    until, status = document["validUntil"], document["credentialStatus"]
+    if how == "iri":
+        end = {"@value": until, "@type": "http://www.w3.org/2001/XMLSchema#dateTime"}
+        return {**rest, f"{iri}validUntil": end, f"{iri}credentialStatus": status}
+    own = {
+        "e": {"@id": f"{iri}validUntil", "@type": "http://www.w3.org/2001/XMLSchema#dateTime"},
+        "s": {"@id": f"{iri}credentialStatus", "@type": "@id"},
+    }
+    if how == "alias":
+        return {**rest, "@context": [*document["@context"], own], "e": until, "s": status}
+    half = {**rest, "@context": [*document["@context"], own], "e": until}
+    return {**half, "credentialStatus": status[:1], "s": status[1:]}
+
+
+@pytest.mark.parametrize("how", ["iri", "alias", "half"])
+@pytest.mark.parametrize("policy", [ANYBODY, Policy(trust=False, strangers=True), DOOR], ids=["strict", "any", "door"])
+def test_an_end_or_a_status_cannot_be_hidden_under_another_name(ready: None, how: str, policy: Policy) -> None:
+    issued = services.issue([consent(valid_from=NOON)], now=NOON)[0]
+    services.revoke([issued.id], at=NOON, reason="x")
+    document = json.loads(forms.text_of(IssuedCredential.objects.get(pk=issued.id), Form.JSON_2_0))
+    hidden = renamed(document, how)
+    bare = [{name: value for name, value in each.items() if name != "proof"} for each in (document, hidden)]
+    assert jsonld.canonical(bare[0]) == jsonld.canonical(bare[1]), "the attack is one"
+    assert check(document, policy).reason == "REVOKED"
+    verdict = check(hidden, policy)
+    assert verdict.reason == "MALFORMED" and verdict.checks[0].name == "format"
+
+
+def test_a_document_with_names_of_its_own_is_believed_where_any_is_and_hides_nothing(db: None) -> None:
+    by = somebody()
+    context = [V2, {"hobby": "https://v.example/hobby", "v": "https://v.example/"}]
+    subject = {"id": "did:example:1", "hobby": "chess", "v:color": "red"}
+    document = credential(by.did, **{"@context": context}, type=["VerifiableCredential"], credentialSubject=subject)
+    assert check(secured(document, by)).ok
+    trust.add(by.did, types=["VerifiableCredential"], now=NOON)
+    assert check(secured(document, by), Policy()).reason == "MALFORMED"
 
 
 # ── who may be asked ──
