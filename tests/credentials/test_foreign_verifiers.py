@@ -8,8 +8,6 @@ Node; CI must have it. joserfc runs everywhere.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +27,7 @@ from credentials.data_integrity import jsonld
 from credentials.data_integrity.jsonld import BadJsonLd
 from credentials.models import Form, IssuedCredential
 from credentials.verification import Policy, Presented, verify
+from tests import npm
 from tests.credentials.conftest import NOON, consent, enrollment
 from tests.credentials.random_jsonld import Documents
 from tests.credentials.test_deg import deg_enrollment
@@ -44,13 +43,7 @@ Verifier = Callable[..., Json]
 @pytest.fixture(scope="module")
 def foreign() -> Verifier:
     """A function that gives one task to the foreign packages."""
-    npm = shutil.which("npm")
-    if not shutil.which("node") or not npm:
-        assert not os.environ.get("CI"), "CI must bring Node for the foreign verifiers"
-        pytest.skip("no Node on this machine: the foreign verifiers cannot run")
-    if not (HERE / "node_modules" / "@digitalbazaar" / "vc").is_dir():
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=180)
+    npm.installed(HERE, package="@digitalbazaar/vc", what="the foreign verifiers")
 
     def do(act: str, **task: Any) -> Json:
         told = json.dumps({"act": act, "now": NOW, **task}).encode()

@@ -136,6 +136,12 @@ def test_a_context_of_the_documents_own_is_told_apart() -> None:
         ({"@context": inline(**{"@vocab": None}), "nickname": "A"}, "no context defines 'nickname'"),
         ({"name": "bell\x07"}, "control character"),
         ({"name": "half \ud83d"}, "half a character"),
+        ({"name": 2**53}, "too large or too small"),
+        ({"name": 1e-7}, "too large or too small"),
+        ({"name": -0.0}, "a zero has a sign"),
+        ({"name": {"@value": "one", "@type": "http://www.w3.org/2001/XMLSchema#double"}}, "a number is none"),
+        ({"name": {"@list": [[["x"]]]}}, "lists in lists in lists"),
+        ({"proof": {"id": "urn:a:b"}}, "a thing in a graph says nothing"),
         ({"name": float("nan")}, "not finite"),
         ({"name": float("inf")}, "not finite"),
     ],
@@ -234,6 +240,22 @@ def test_two_things_without_an_id_that_look_alike_are_still_told_apart() -> None
     quads = jsonld.canonical(document)
     assert "_:c14n0 " in quads and "_:c14n1 " in quads
     assert jsonld.canonical(json.loads(json.dumps(document))) == quads
+
+
+def test_a_thing_without_an_id_that_names_itself_has_the_name_rdfc_gives_it() -> None:
+    # Letter by letter as rdf-canonize writes it; PyLD alone counts the self-reference twice and swaps the names.
+    terms = {
+        "list": {"@id": "https://a.example/list", "@container": "@list"},
+        "ref": {"@id": "https://a.example/ref", "@type": "@id"},
+    }
+    document = {"@context": [V2, terms], "id": "_:b1", "list": True, "ref": "_:b1"}
+    rdf, boolean = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://www.w3.org/2001/XMLSchema#boolean"
+    assert jsonld.canonical(document) == (
+        f'_:c14n0 <{rdf}first> "true"^^<{boolean}> .\n'
+        f"_:c14n0 <{rdf}rest> <{rdf}nil> .\n"
+        "_:c14n1 <https://a.example/list> _:c14n0 .\n"
+        "_:c14n1 <https://a.example/ref> _:c14n1 .\n"
+    )
 
 
 def test_an_order_of_five_hundred_meters_is_canonical_within_bounds() -> None:

@@ -7,8 +7,6 @@ have it.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import npm
 from tests.bap import Answer, eventually, http
 from tests.journeys import FLEX, NET_METERING, Journey, Json
 from tests.processes.scenes import at_once, somebody
@@ -31,13 +30,7 @@ Wallet = Callable[..., Json]
 @pytest.fixture(scope="module")
 def wallet() -> Wallet:
     """A function that gives one task to the foreign wallet."""
-    npm = shutil.which("npm")
-    if not shutil.which("node") or not npm:
-        assert not os.environ.get("CI"), "CI must bring Node for the foreign wallet"
-        pytest.skip("no Node on this machine: the foreign wallet cannot run")
-    if not (HERE / "node_modules" / "@openid4vc" / "openid4vci").is_dir():
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=180)
+    npm.installed(HERE, package="@openid4vc/openid4vci", what="the foreign wallet")
 
     def do(act: str, **task: Any) -> Json:
         told = json.dumps({"act": act, **task}).encode()
