@@ -46,6 +46,14 @@ def test_an_ed25519_multikey_of_the_did_key_specification_is_read() -> None:
     assert isinstance(key, ed25519.Ed25519PublicKey)
     raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     assert raw.hex() == "2e6fcce36701dc791488e0d0b1745cc1e33a4c1c9fcc41c63bd343dbbe0970e6"
+    assert multikey.multikey_of(key) == "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+
+
+def test_the_thumbprint_of_an_ed25519_key_is_that_of_rfc_8037() -> None:
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    key = multikey.read_jwk(jwk)
+    assert isinstance(key, ed25519.Ed25519PublicKey) and multikey.jwk_of(key) == jwk
+    assert multikey.thumbprint(jwk) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "EdDSA", "RS256"])
