@@ -131,6 +131,12 @@ class _Here:
 _looked, _worked = _Here(), _Here()
 
 
+def forget() -> None:
+    """Forget what this process has counted."""
+    _looked.forget()
+    _worked.forget()
+
+
 def _take(request: HttpRequest, budget: Budget, source: str) -> bool:
     if request.method == "POST":
         return budget.take(clock.now(), source)
