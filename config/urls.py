@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+from django.contrib import admin
 from django.urls import include, path
 
 from config import errors, health, metrics
@@ -10,6 +11,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.show, name="metrics"),
+    path("admin/", admin.site.urls),
     *(
         path("", include(f"{room}.urls"))
         for room in ("audit", "identity", "credentials", "enrollment", "beckn")

@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
 
 View = Callable[..., HttpResponse]
@@ -62,6 +63,23 @@ TABLE: dict[str, Who] = {
     "did-document": Who.PUBLIC,
     "jwks": Who.PUBLIC,
     "jwt-vc-issuer": Who.PUBLIC,
+    "admin:index": Who.STAFF,
+    "admin:app_list": Who.STAFF,
+    "admin:login": Who.PUBLIC,
+    "admin:logout": Who.STAFF,
+    "admin:password_change": Who.STAFF,
+    "admin:password_change_done": Who.STAFF,
+    "admin:credentials_issuerkey_changelist": Who.STAFF,
+    "admin:credentials_issuerkey_change": Who.STAFF,
+    "admin:credentials_issuerkey_announce": Who.STAFF,
+    "admin:credentials_issuerkey_activate": Who.STAFF,
+    "admin:credentials_issuerkey_retire": Who.STAFF,
+    "admin:credentials_issuerkey_revoke": Who.STAFF,
+    "admin:credentials_statuslist_changelist": Who.STAFF,
+    "admin:credentials_statuslist_change": Who.STAFF,
+    "admin:credentials_statuslist_publish": Who.STAFF,
+    "admin:credentials_issuedcredential_changelist": Who.STAFF,
+    "admin:credentials_issuedcredential_change": Who.STAFF,
 }
 
 
@@ -85,7 +103,7 @@ class AccessTable:
         if who is Who.OPERATOR and operator_of(request) is None:
             return _needs_a_token()
         if who is Who.STAFF and not _is_staff(request):
-            return HttpResponseForbidden("For staff.")
+            return _for_staff(request)
         return None
 
 
@@ -126,6 +144,14 @@ def operator_of(request: HttpRequest) -> str | None:
 def _is_staff(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
     return bool(user is not None and user.is_active and user.is_staff)
+
+
+def _for_staff(request: HttpRequest) -> HttpResponse:
+    """Who has not signed in yet may do so and comes back; who has, and is no staff, is told."""
+    user = getattr(request, "user", None)
+    if user is not None and user.is_anonymous and request.method in ("GET", "HEAD"):
+        return redirect_to_login(request.get_full_path())
+    return HttpResponseForbidden("For staff.")
 
 
 def _needs_a_token() -> HttpResponse:

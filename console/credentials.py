@@ -1,0 +1,113 @@
+"""The credentials we have issued, and what a verifier sees of one now (screen C5). Nothing can be changed here.
+
+Neither the claims nor the whole DID of the subject are shown: what the console needs is the credential's state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from audit import clock
+from console.pages import OnlyLookedAt
+from credentials import addresses, bitstring
+from credentials.models import IssuedCredential, Purpose, StatusListVersion
+from credentials.verification import Policy, Presented, verify
+
+_LONGEST_FORM = 256 * 1024
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("good", _("good")), ("suspended", _("suspended")), ("revoked", _("revoked")), ("over", _("over"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        over = Q(valid_until__lte=clock.now())
+        wanted = {
+            "revoked": Q(revoked_at__isnull=False),
+            "suspended": Q(revoked_at=None, suspended_at__isnull=False),
+            "over": Q(revoked_at=None) & over,
+            "good": Q(revoked_at=None, suspended_at=None) & ~over,
+        }.get(self.value() or "")
+        return queryset if wanted is None else queryset.filter(wanted)
+
+
+@admin.register(IssuedCredential)
+class CredentialAdmin(OnlyLookedAt):
+    list_display = ("id", "kind", "profile", "place", "issued_at", "valid_from", "valid_until", "state")
+    list_filter = ("kind", "profile", StateFilter)
+    list_select_related = ("status_list",)
+    search_fields = ("url",)  # turns the search field on; `get_search_results` says what is found
+    search_help_text = _("A credential's id or address")
+    ordering = ("-issued_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[IssuedCredential]:
+        return IssuedCredential.objects.select_related("status_list").defer("personal_claims", "document")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By id alone: a search in claims or subjects would be a search for people."""
+        if not search_term.strip():
+            return queryset, False
+        found = addresses.resolve_id(search_term.strip())
+        return queryset.filter(Q(pk=found) if found else Q(wire_id=search_term.strip())), False
+
+    @admin.display(description=_("list and index"), ordering="status_list")
+    def place(self, row: IssuedCredential) -> str:
+        return f"{row.status_list} · {row.status_index}"
+
+    @admin.display(description=_("state"))
+    def state(self, row: IssuedCredential) -> Any:
+        if row.is_revoked:
+            return _("revoked")
+        if row.valid_until and row.valid_until <= clock.now():
+            return _("over")
+        return _("suspended") if row.is_suspended else _("good")
+
+    def title_of(self, row: IssuedCredential) -> str:
+        return f"{row.get_kind_display()} {row.pk}"
+
+    def told_of(self, request: HttpRequest, row: IssuedCredential) -> dict[str, Any]:
+        form = row.forms.order_by("form").first()
+        policy = Policy(trust_ourselves=True, wait_seconds=4.0, maximum_bytes=_LONGEST_FORM)
+        verdict = verify(Presented.of(form.text), policy=policy, now=clock.now()) if form else None
+        return {
+            "state": self.state(row),
+            "verdict": verdict,
+            "published": [_published(row, purpose) for purpose in Purpose],
+            "kept": row.forms.order_by("form").values("form", "kid", "signed_at"),
+            "subject": masked(row.subject_did),
+            "verification_url": addresses.verification(row.pk),
+            "wallet_copies": row.wallet_copies.count(),
+        }
+
+
+def _published(row: IssuedCredential, purpose: Purpose) -> dict[str, Any]:
+    """What the list shows that is served now: its bit for this credential, read out of the published bytes."""
+    version = (
+        StatusListVersion.objects.filter(status_list=row.status_list_id, purpose=purpose).order_by("-version").first()
+    )
+    return {
+        "purpose": purpose.label,
+        "url": addresses.status_list(row.kind, purpose, row.status_list.number),
+        "version": version,
+        "is_set": bitstring.bit_at(_bits(version), row.status_index) if version else None,
+    }
+
+
+def _bits(version: StatusListVersion) -> bytes:
+    return bitstring.decode_list(bitstring.encode_compressed(bytes(version.bits)))
+
+
+def masked(did: str) -> str:
+    """A DID's method and last characters: enough to compare with what somebody reads out, not to look people up."""
+    method = ":".join(did.split(":")[:2])
+    return f"{method}:…{did[-4:]}" if len(did) > len(method) + 8 else f"{method}:…"

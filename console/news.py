@@ -1,0 +1,75 @@
+"""What needs a person today: the first page of the console."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from credentials import list_watch
+from credentials.models import BulkAct, IssuerKey, KeyAlgorithm, KeyState
+
+
+@dataclass(frozen=True)
+class News:
+    """One thing: what it is, and the URL name of the page where it is mended or watched."""
+
+    text: str
+    page: str
+    is_urgent: bool = True
+
+
+def of_today(now: datetime) -> list[News]:
+    """Return what needs a person, urgent things first; empty on a good day."""
+    found = [*_keys(), *_lists(now), *_acts()]
+    return sorted(found, key=lambda each: not each.is_urgent)
+
+
+def _keys() -> list[News]:
+    active = set(IssuerKey.objects.filter(state=KeyState.ACTIVE).values_list("algorithm", flat=True))
+    news = [
+        News(_("No %(kind)s key is active: nothing can be signed.") % {"kind": algorithm.label}, _KEYS)
+        for algorithm in KeyAlgorithm
+        if algorithm not in active
+    ]
+    waiting = IssuerKey.objects.filter(state=KeyState.ANNOUNCED).count()
+    if waiting:
+        text = ngettext(
+            "%(count)d key is announced and waits to be activated.",
+            "%(count)d keys are announced and wait to be activated.",
+            waiting,
+        )
+        news.append(News(text % {"count": waiting}, _KEYS, is_urgent=False))
+    return news
+
+
+def _lists(now: datetime) -> list[News]:
+    news = []
+    for standing in list_watch.standings():
+        told = {"list": standing.path}
+        if standing.is_over(now):
+            text = _("The status list %(list)s is over: verifiers refuse every credential on it.")
+            news.append(News(text % told, _LISTS))
+        elif standing.is_late(now):
+            text = _("The status list %(list)s is not renewed in time: is a worker running?")
+            news.append(News(text % told, _LISTS))
+    return news
+
+
+def _acts() -> list[News]:
+    open_acts = BulkAct.objects.filter(finished_at=None).count()
+    if not open_acts:
+        return []
+    text = ngettext(
+        "%(count)d act on many credentials is being worked off.",
+        "%(count)d acts on many credentials are being worked off.",
+        open_acts,
+    )
+    return [News(text % {"count": open_acts}, _CREDENTIALS, is_urgent=False)]
+
+
+_KEYS = "admin:credentials_issuerkey_changelist"
+_LISTS = "admin:credentials_statuslist_changelist"
+_CREDENTIALS = "admin:credentials_issuedcredential_changelist"
