@@ -14,6 +14,8 @@ from django.middleware.locale import LocaleMiddleware
 log = logging.getLogger("web")
 Next = Callable[[HttpRequest], HttpResponse]
 QUIET = {"/healthz", "/readyz", "/metrics"}
+# Lists are looked at hundreds of times a second, and when somebody looked is nobody's business; errors are told.
+QUIET_WHEN_GOOD = "/status/"
 
 
 class RequestLog:
@@ -28,7 +30,7 @@ class RequestLog:
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request=reference):
             response = self.get_response(request)
-            if request.path not in QUIET:
+            if not _is_quiet(request.path, response.status_code):
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
                 log.info(
                     "request",
@@ -41,6 +43,10 @@ class RequestLog:
                 )
         response.headers["X-Request-Id"] = reference
         return response
+
+
+def _is_quiet(path: str, status: int) -> bool:
+    return path in QUIET or (status < 400 and path.startswith(QUIET_WHEN_GOOD))
 
 
 class SecurityHeaders:

@@ -180,6 +180,7 @@ def _prepare() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT setval(%s::regclass, %s)", [first.sequence, first.size - NEARLY_FULL - 1])
     connections.close_all()
+    connection.close_pool()  # type: ignore[attr-defined]  # a pool's sockets must not be shared by those who are forked now
 
 
 if __name__ == "__main__":

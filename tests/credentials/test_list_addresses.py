@@ -261,6 +261,19 @@ def test_until_the_json_of_a_new_version_is_there_the_one_before_is_served(ready
     assert bitstring.bit_at(bits, int(issued.status_list_index))
 
 
+def test_a_look_at_a_list_leaves_no_line_in_the_log_and_a_mistake_does(
+    ready: None, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "web")
+    etag = client.get(LIST)["ETag"]
+    get(client, LIST, "", **{"If-None-Match": etag})
+    client.get(f"{LIST}.json")
+    assert [record for record in caplog.records if record.name == "web"] == []
+    client.get("/status/none")
+    get(client, LIST, "text/html")
+    assert [getattr(record, "status", 0) for record in caplog.records if record.name == "web"] == [404, 406]
+
+
 # ── DeDi ──
 
 
