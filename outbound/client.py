@@ -5,6 +5,7 @@ than its limit. Errors say what happened and never what was sent. Source: spec/c
 """
 
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -49,6 +50,10 @@ REDIRECTS = 3
 USER_AGENT = "energy-credential-provider"
 
 Resolver = Callable[[str, int], Sequence[str]]
+
+# A name server that never answers would hold a thread for 10 seconds and more, whatever our own timeouts say: glibc is
+# told before its first look-up (2 seconds a name server). What the operator has set already stays.
+os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
 
 
 class Unreachable(OutboundError):
