@@ -239,7 +239,8 @@ def _do(batch: BulkBatch, now: datetime) -> int:
     try:
         step = _doer(batch.act)(batch, now)
         with transaction.atomic():
-            return _write(batch, step, now)
+            done = _write(batch, step, now)
+        return done + _finish(now, pk=batch.act_id)
     except NotNow:
         BulkBatch.objects.filter(pk=batch.pk, done_at=None).update(leased_until=now + LATER)
     except Exception:  # the lease runs out and the batch is tried again; the others must not wait for it
@@ -262,11 +263,11 @@ def _write(batch: BulkBatch, step: Step, now: datetime) -> int:
     return 1
 
 
-def _finish(now: datetime) -> int:
+def _finish(now: datetime, **which: Any) -> int:
     """Publish what the acts without an open batch have changed, and mark them finished; return how many."""
     is_open = BulkBatch.objects.filter(act=OuterRef("pk"), done_at=None)
-    acts = BulkAct.objects.filter(finished_at=None, due_at__lte=now).exclude(Exists(is_open))
-    return sum(_finish_one(act, now) for act in acts)
+    acts = BulkAct.objects.filter(finished_at=None, due_at__lte=now, **which)
+    return sum(_finish_one(act, now) for act in acts.exclude(Exists(is_open)))
 
 
 def _finish_one(act: BulkAct, now: datetime) -> bool:

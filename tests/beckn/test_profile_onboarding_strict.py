@@ -70,6 +70,7 @@ ANSWERS = {
         ConsentWithdrawn(enrolled_order(), consent(revoke_scheduled_for=MAY), NOON, is_pending=True),
     ),
     "ended": ("on_update", ended()),
+    "ended by an operator": ("on_update", replace(ended(), reason="PROGRAM_ENDED")),
     "ends later": ("on_update", Ended(enrolled_order(end_scheduled_for=MAY), (), NOON, "log-2", is_pending=True)),
 }
 
