@@ -130,7 +130,9 @@ def _jwt(data: object, policy: Policy) -> Held:
     form = HeldForm.JWT_1_1 if token.model_1_1 else HeldForm.JWT_2_0
     if policy.strict:
         said = token.content.credential
-        _refuse(vcdm.problem({name: said[name] for name in said if name not in _JWT_ONLY}))
+        # Data model 1.1 lets a JWT be read as plain JSON, with names that no context defines (1.1, 6.3.1).
+        json_ld = not content.is_model_1_1(said)
+        _refuse(vcdm.problem({name: said[name] for name in said if name not in _JWT_ONLY}, json_ld=json_ld))
     return Held(form, token.content, [token])
 
 

@@ -19,6 +19,7 @@ from credentials.verification import HeldForm, Policy, Presented, Verdict, verif
 from tests.credentials.conftest import NOON, consent, enrollment
 from tests.credentials.issuer import Issuer
 from tests.credentials.signers import V2, credential, proof_of, secured, somebody
+from tests.credentials.test_deg import deg_enrollment
 
 ANYBODY = Policy(trust=False, strangers=True, strict=True)
 DOOR = Policy(trust_ourselves=True, maximum_bytes=256 * 1024)
@@ -285,3 +286,13 @@ def test_one_credential_cannot_stand_in_anothers_place(ready: None) -> None:
     said["vc"]["credentialStatus"] = other["vc"]["credentialStatus"]
     mixed = sign_jwt(said, header=jwt.get_unverified_header(one.jwt), signer=key.signer)
     assert check(mixed, DOOR).reason == "STATUS_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_the_deg_shape_is_believed_in_every_form_and_found_by_its_place(ready: None, settings: Any, form: Form) -> None:
+    settings.ISSUER_NAME, settings.ISSUER_LICENSE_NUMBER = "Example Energy Utility", "REG-2026-00001"
+    issued = services.issue([deg_enrollment()], now=NOON)[0]
+    text = forms.text_of(IssuedCredential.objects.get(pk=issued.id), form)
+    assert check(text, DOOR).ok and check(text).ok
+    services.revoke([issued.id], at=NOON, reason="x")
+    assert check(text, DOOR).reason == check(text).reason == "REVOKED"
