@@ -12,10 +12,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
 
-from audit import clock
-from credentials import bootstrap, claims, publishing, services, tasks, trust
+from audit import clock, log
+from credentials import bootstrap, claims, keys, publishing, services, tasks, trust
 from credentials.checks import issuer_is_found_at_our_address, sandbox_only, trust_is_fit_for_production
-from credentials.models import PresentedCredential, Publication, StatusList, StatusListVersion
+from credentials.models import KeyAlgorithm, PresentedCredential, Publication, StatusList, StatusListVersion
 from credentials.presented import remember
 from credentials.verification import Presented, verify_presented
 from tests.credentials.conftest import LISTS, NOON, PUBLISHED, enrollment
@@ -62,6 +62,42 @@ def test_a_clock_that_is_set_back_leaves_no_list_from_the_future(db: None) -> No
     assert tasks.upkeep() == LISTS
     for status_list in StatusList.objects.all():
         assert publishing.latest(status_list, "revocation").signed_at <= clock.now()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("algorithm", list(KeyAlgorithm))
+def test_lists_by_a_key_that_was_revoked_are_signed_again_in_every_form(db: None, algorithm: str) -> None:
+    bootstrap.ensure()
+    lost = keys.active(algorithm).kid
+    keys.revoke(lost, now=clock.now(), actor=log.SYSTEM)
+    assert tasks.upkeep() == LISTS
+    newest = list(StatusListVersion.objects.newest())
+    assert lost not in {kid for version in newest for kid in (version.kid, version.json_kid)}
+    by_json_key = {version.json_kid for version in newest if version.purpose != Publication.TOKEN}
+    assert by_json_key == {keys.active(KeyAlgorithm.ED25519).kid}
+    assert tasks.upkeep() == 0
+
+
+def test_lists_that_were_published_before_there_was_a_token_get_one(db: None) -> None:
+    """A deployment that is brought up to date: its lists have neither token nor JSON yet."""
+    bootstrap.ensure()
+    StatusListVersion.objects.filter(purpose=Publication.TOKEN).delete()
+    StatusListVersion.objects.update(json_body="", json_digest="", json_kid="")
+    assert tasks.upkeep() == LISTS
+    newest = StatusListVersion.objects.newest()
+    assert sum(version.purpose == Publication.TOKEN for version in newest) == LISTS
+    assert not StatusListVersion.objects.without_json().exists()
+
+
+def test_replaced_versions_go_after_ten_minutes_and_the_newest_stay(db: None) -> None:
+    bootstrap.ensure()
+    publishing.publish_all(clock.now())
+    assert StatusListVersion.objects.count() == 2 * PUBLISHED
+    with at(9 * 60):
+        tasks.upkeep()
+        assert StatusListVersion.objects.count() == 2 * PUBLISHED
+    with at(11 * 60):
+        tasks.upkeep()
+        assert StatusListVersion.objects.count() == PUBLISHED
 
 
 def test_a_full_list_is_closed_kept_fresh_and_followed_by_a_new_one(db: None) -> None:
