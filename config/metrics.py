@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Min
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -20,7 +21,7 @@ from beckn.models import Inbox, Outbox, State
 from config import errors
 from config.health import may_see_details
 from credentials import list_watch
-from credentials.models import Publication, StatusChange
+from credentials.models import BulkAct, Publication, StatusChange
 
 OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
 
@@ -38,6 +39,11 @@ class FromRows:
             "status_lists_unpublished_changes", "Status changes not yet published", StatusChange.objects.count()
         )
         yield from _status_lists(now)
+        open_acts = BulkAct.objects.filter(finished_at=None, due_at__lte=now)
+        yield GaugeMetricFamily("bulk_acts_open", "Acts on many credentials that are not finished", open_acts.count())
+        oldest = open_acts.aggregate(since=Min("due_at"))["since"]
+        age = (now - oldest).total_seconds() if oldest else 0
+        yield GaugeMetricFamily("bulk_oldest_due_seconds", "How long the oldest of them has been due", age)
 
 
 def _status_lists(now: datetime) -> Iterator[Metric]:

@@ -217,13 +217,14 @@ def is_due(now: datetime) -> bool:
     return BulkAct.objects.filter(finished_at=None, due_at__lte=now).exists()
 
 
-# What is owed to others comes last: a revocation that can be seen is worth more than the news of it.
+# Small acts first: nobody's one credential waits for a campaign. What is owed to others comes last: a revocation that
+# can be seen is worth more than the news of it.
 _TAKE = """
 UPDATE bulk_batches SET leased_until = %(until)s WHERE id = (
   SELECT b.id FROM bulk_acts a JOIN bulk_batches b ON b.act_id = a.id
    WHERE a.finished_at IS NULL AND a.due_at <= %(now)s
      AND b.done_at IS NULL AND (b.leased_until IS NULL OR b.leased_until <= %(now)s)
-   ORDER BY a.kind = 'TELL', a.due_at, a.id, b.number LIMIT 1 FOR UPDATE OF b SKIP LOCKED
+   ORDER BY a.kind = 'TELL', a.count, a.due_at, a.id, b.number LIMIT 1 FOR UPDATE OF b SKIP LOCKED
 ) RETURNING *
 """
 

@@ -150,8 +150,23 @@ def _keep(forms: Sequence[SignedForm], lost: str, successor: str) -> bulk.Done:
     mine = SignedForm.objects.select_for_update().filter(pk__in=[form.pk for form in forms], kid=lost).order_by("pk")
     here = set(mine.values_list("pk", flat=True))
     kept = [form for form in forms if form.pk in here]
-    SignedForm.objects.bulk_update(kept, ["body", "sealed_body", "kid", "signed_at"], batch_size=200)
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, _columns(kept, ("id", "body", "sealed_body", "kid", "signed_at")))
     return bulk.Done(len({form.credential_id for form in kept}))
+
+
+# Not bulk_update, which takes three times as long as the signatures.
+_KEEP = """
+UPDATE signed_forms f SET body = new.body, sealed_body = new.sealed_body, kid = new.kid, signed_at = new.signed_at
+FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::timestamptz[])
+  AS new(id, body, sealed_body, kid, signed_at) WHERE f.id = new.id
+"""
+
+
+def _columns(forms: Sequence[SignedForm], names: Sequence[str]) -> list[list[Any]]:
+    """Each field's values as the database takes them: the sealed ones encrypted."""
+    fields = {field.attname: field for field in SignedForm._meta.concrete_fields}
+    return [[fields[name].get_db_prep_save(getattr(form, name), connection) for form in forms] for name in names]
 
 
 def _is_still_good(kid: str) -> bool:

@@ -212,6 +212,13 @@ def test_news_waits_until_the_revocations_are_done(ready: None) -> None:
     assert second is not None and second.act_id == news.pk
 
 
+def test_one_credential_does_not_wait_for_a_campaign(ready: None) -> None:
+    campaign, urgent = ask(issued(9)), ask(issued(1), now=LATER)
+    first, second = bulk._take(LATER), bulk._take(LATER)
+    assert first is not None and second is not None
+    assert (first.act_id, second.act_id) == (urgent.pk, campaign.pk)
+
+
 def test_a_slice_of_work_ends_when_its_time_is_over(ready: None) -> None:
     ask(issued(9))
     assert bulk.work(LATER, seconds=0) == 0

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connections
 
+from audit.log import SYSTEM
+from audit.models import Event
+from credentials import bulk
 from credentials.models import IssuedCredential
+from enrollment import bulk as ending_many
 from enrollment import lifecycle
+from enrollment.bulk import Whose
 from enrollment.models import CapCounter, Claim, Enrollment, EnrollmentCase
 from enrollment.results import Confirmed, Prepared, Refused
 from tests.enrollment.world import World, live_claims
-from tests.factories import NOON, OTHER_FLEX, a_program, meter, solar, ten_kw_solar
+from tests.factories import FLEX, NOON, OTHER_FLEX, a_program, meter, solar, ten_kw_solar
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = NOON + timedelta(hours=1)
@@ -181,3 +186,27 @@ def test_holds_that_run_out_while_they_are_taken_over_do_not_deadlock(world: Wor
     assert not [r for r in results if isinstance(r, Exception)]
     assert Counter(state for state, _ in live_claims()) == {"HELD": 10}
     assert isinstance(results[0], Confirmed | Prepared)
+
+
+def test_people_who_leave_while_their_program_ends_leave_once_and_nobody_deadlocks(world: World) -> None:
+    for n in range(12):
+        world.utility.knows(meter(f"umid-{n:03d}"))
+        world.enrolled(n, f"umid-{n:03d}")
+    ending_many.ask(Whose(program_id=FLEX), reason="PROGRAM_ENDED", actor=SYSTEM, now=NOON)
+
+    def work() -> None:
+        while bulk.work(LATER):
+            pass
+
+    def leave(numbers: Iterable[int]) -> None:
+        for n in numbers:
+            world.end(n, reason="MOVING", now=LATER)
+
+    results = at_once(work, work, lambda: leave(range(12)), lambda: leave(reversed(range(12))))
+    work()
+
+    assert results == [None] * 4
+    assert set(Enrollment.objects.values_list("state", "cancelled_at")) == {("CANCELLED", LATER)}
+    assert Event.objects.filter(action="enrollment.cancelled").count() == 12
+    assert IssuedCredential.objects.filter(revoked_at=None).count() == 0
+    assert all(claim.period.upper == LATER for claim in Claim.objects.all())
