@@ -9,7 +9,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock
@@ -41,12 +42,15 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(IssuedCredential)
 class CredentialAdmin(OnlyLookedAt):
-    list_display = ("id", "kind", "profile", "place", "issued_at", "valid_from", "valid_until", "state")
+    list_display = ("id", "kind", "profile", "place", "issued", "begins", "ends", "state")
     list_filter = ("kind", "profile", StateFilter)
     list_select_related = ("status_list",)
     search_fields = ("url",)  # turns the search field on; `get_search_results` says what is found
-    search_help_text = _("A credential's id or address")
+    change_list_template = "console/issuedcredential_list.html"
     ordering = ("-issued_at",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": gettext("Issued credentials"), **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IssuedCredential]:
         return IssuedCredential.objects.select_related("status_list").defer("personal_claims", "document")
@@ -63,6 +67,18 @@ class CredentialAdmin(OnlyLookedAt):
     @admin.display(description=_("list and index"), ordering="status_list")
     def place(self, row: IssuedCredential) -> str:
         return f"{row.status_list} · {row.status_index}"
+
+    @admin.display(description=_("issued (UTC)"), ordering="issued_at")
+    def issued(self, row: IssuedCredential) -> str:
+        return f"{row.issued_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("valid from"), ordering="valid_from")
+    def begins(self, row: IssuedCredential) -> str:
+        return f"{row.valid_from:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("valid until"), ordering="valid_until")
+    def ends(self, row: IssuedCredential) -> str:
+        return f"{row.valid_until:%Y-%m-%d %H:%M}" if row.valid_until else "–"
 
     @admin.display(description=_("state"))
     def state(self, row: IssuedCredential) -> Any:

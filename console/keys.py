@@ -71,7 +71,7 @@ class ActivateForm(ConfirmForm):
 
 @admin.register(IssuerKey)
 class KeyAdmin(OnlyLookedAt):
-    list_display = ("kid", "algorithm", "state", "announced_at", "activated_at", "retired_at", "revoked_at", "lives")
+    list_display = ("name", "kind", "state", "since", "used_by", "lives")
     list_filter = ("state", "algorithm")
     search_fields = ("kid", "multikey")
     ordering = ("-announced_at", "-pk")
@@ -81,8 +81,29 @@ class KeyAdmin(OnlyLookedAt):
         return IssuerKey.objects.defer("private")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        may = {"may_act": may_act(request, IssuerKey)}
+        may = {"may_act": may_act(request, IssuerKey), "title": gettext("Issuer keys")}
         return super().changelist_view(request, {**may, **(extra_context or {})})
+
+    @admin.display(description=_("name"), ordering="kid")
+    def name(self, row: IssuerKey) -> str:
+        return row.kid
+
+    @admin.display(description=_("kind"), ordering="algorithm")
+    def kind(self, row: IssuerKey) -> str:
+        return row.algorithm
+
+    @admin.display(description=_("since (UTC)"))
+    def since(self, row: IssuerKey) -> str:
+        """When it came into the state it is in."""
+        moments = (row.revoked_at, row.retired_at, row.activated_at, row.announced_at)
+        return next(f"{moment:%Y-%m-%d %H:%M}" for moment in moments if moment)
+
+    @admin.display(description=_("used by"))
+    def used_by(self, row: IssuerKey) -> str:
+        """There are a handful of keys, so that each is counted by itself."""
+        use = key_life.use_of(row.kid, now=clock.now())
+        said = gettext("%(credentials)d living credentials, %(copies)d wallet copies, %(lists)d lists")
+        return said % {"credentials": use.credentials, "copies": use.wallet_copies, "lists": use.lists}
 
     @admin.display(description=_("kept"))
     def lives(self, row: IssuerKey) -> str:
