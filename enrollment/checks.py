@@ -31,3 +31,23 @@ def consent_texts_are_reviewed(databases: Sequence[str] | None = None, **_: Any)
         for text in unreviewed
         if (text.program_id, text.consent_type, text.version) in asked
     ]
+
+
+@register(Tags.database)
+def deg_programs_have_a_licensed_issuer(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Tell programs whose credentials cannot have the shape they ask for: it names the issuer and its licence."""
+    from enrollment.deg import PROFILE, is_ready
+    from enrollment.models import ProgramVersion
+
+    if not databases or is_ready():
+        return []
+    asking = ProgramVersion.objects.filter(state="PUBLISHED", credential_profile=PROFILE).select_related("program")
+    return [
+        Error(
+            f"The program {version.program.program_id} issues credentials of the DEG profile, and the issuer has no "
+            "name or no licence number.",
+            hint="Set ISSUER_NAME and ISSUER_LICENSE_NUMBER.",
+            id="enrollment.E002",
+        )
+        for version in asking
+    ]

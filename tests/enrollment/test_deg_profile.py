@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from credentials.models import IssuedCredential
+from enrollment.checks import deg_programs_have_a_licensed_issuer
 from enrollment.commands import MeterRef
 from enrollment.deg import customer_number
 from enrollment.facts import Facts
@@ -81,3 +82,10 @@ def test_a_number_that_somebody_names_counts_only_where_the_utility_has_it() -> 
 def test_other_programs_and_consents_keep_our_shape(deg_world: World) -> None:
     deg_world.enrolled(1)
     assert set(IssuedCredential.objects.filter(kind="CONSENT").values_list("profile", flat=True)) == {""}
+
+
+def test_a_deployment_without_a_licence_is_told_of_the_programs_that_need_one(deg_world: World, settings: Any) -> None:
+    assert deg_programs_have_a_licensed_issuer(databases=["default"]) == []
+    settings.ISSUER_LICENSE_NUMBER = ""
+    (found,) = deg_programs_have_a_licensed_issuer(databases=["default"])
+    assert found.id == "enrollment.E002" and "program-flex-demand-response-001" in str(found.msg)
