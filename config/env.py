@@ -272,7 +272,7 @@ class Env(BaseModel):
     VERIFY_RATES: Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], BeforeValidator(_rates)] = Field(
         default_factory=dict,
         description='JSON: {"verify": [checks a second of one address, most at once], "verify-posted": [...], '
-        '"verify-asking": [...]}, or @file',
+        '"verify-asking": [...], "verify-work": [...]}, or @file',
     )
     BECKN_RATES: Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], BeforeValidator(_rates)] = Field(
         default_factory=dict,

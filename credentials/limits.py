@@ -23,8 +23,6 @@ from identity.limits import Budget, source_of
 
 View = Callable[..., HttpResponse]
 RETRY_SECONDS = 2
-# Seconds of processor time: a document may cost a hundred times what another of its size does.
-_WORK = Budget("verify-work", 0.25, 5.0)
 _SOURCES = 10_000
 
 
@@ -43,6 +41,11 @@ def looking() -> Budget:
     return _budget("verify", 50.0, 500)
 
 
+def working() -> Budget:
+    """Seconds of processor time of each process: a document may cost a hundred times what another of its size does."""
+    return _budget("verify-work", 0.25, 5.0)
+
+
 def _budget(name: str, per_second: float, burst: float) -> Budget:
     """A budget that the deployment may set: VERIFY_RATES = {"verify-posted": (per_second, burst), …}."""
     given = settings.VERIFY_RATES.get(name)
@@ -58,7 +61,8 @@ def limited(view: View) -> View:
             return view(request, *args, **kwargs)
         source = source_of(request)
         budget = posting() if request.method == "POST" else looking()
-        if not _take(request, budget, source) or _worked.left(source, _WORK) <= 0:
+        work = working()
+        if not _take(request, budget, source) or _worked.left(source, work) <= 0:
             return _again(429, "Too many credentials were checked from your address.", budget.retry_after_seconds)
         began = time.thread_time()
         try:
@@ -66,7 +70,7 @@ def limited(view: View) -> View:
         except Busy:
             return _again(503, "Too many credentials are being checked.", RETRY_SECONDS)
         finally:
-            _worked.spend(source, _WORK, time.thread_time() - began)
+            _worked.spend(source, work, time.thread_time() - began)
 
     return counted
 

@@ -70,10 +70,8 @@ def test_the_vc_api_counts_with_the_same_measure(issued: services.Issued, client
 
 
 def test_an_address_whose_documents_cost_much_has_less_left(issued: services.Issued, client: Client) -> None:
-    spent = limits.Budget("verify-work", 0.001, 0.02)
     document = {"@context": ["https://www.w3.org/ns/credentials/v2"], "proof": {}, "credentialSubject": {"a": "b"}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "_WORK", spent)
+    with override_settings(VERIFY_RATES={"verify-work": (0.001, 0.02)}):
         codes = [client.post("/verify", document, content_type="application/json").status_code for _ in range(100)]
     assert codes[0] == 200 and 429 in codes
 
