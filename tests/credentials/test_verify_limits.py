@@ -71,7 +71,7 @@ def test_the_vc_api_counts_with_the_same_measure(issued: services.Issued, client
 
 def test_an_address_whose_documents_cost_much_has_less_left(issued: services.Issued, client: Client) -> None:
     document = {"@context": ["https://www.w3.org/ns/credentials/v2"], "proof": {}, "credentialSubject": {"a": "b"}}
-    with override_settings(VERIFY_RATES={"verify-work": (0.001, 0.02)}):
+    with override_settings(VERIFY_RATES={"verify-work": (0.0001, 0.001)}):
         codes = [client.post("/verify", document, content_type="application/json").status_code for _ in range(100)]
     assert codes[0] == 200 and 429 in codes
 
