@@ -1,7 +1,8 @@
 """Signing keys in another process, as a KMS or HSM has them: it makes keys, says their public half, and signs.
 
 `python -m tests.credentials.far_keys SOCKET` is the box; `Provider` reaches it through the Unix socket that
-FAR_KEYS_SOCKET names. One JSON line asks, one answers. There is no way to get a private key out of it.
+FAR_KEYS_SOCKET names, or `box` in the deployment's folder. One JSON line asks, one answers. There is no way to get a
+private key out of it.
 """
 
 from __future__ import annotations
@@ -52,13 +53,19 @@ class FarSigner:
 
 def ask(question: dict[str, str]) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(5)
-        line.connect(os.environ[ADDRESS])
+        line.settimeout(3)
+        line.connect(_address())
         line.sendall(json.dumps(question).encode() + b"\n")
         answer: dict[str, Any] = json.loads(line.makefile("rb").readline())
     if "error" in answer:
         raise OSError(answer["error"])
     return answer
+
+
+def _address() -> str:
+    from django.conf import settings
+
+    return os.environ.get(ADDRESS) or str(settings.VAR_DIR / "box")
 
 
 class Box:
