@@ -247,9 +247,10 @@ class IssuedCredential(models.Model):
     personal (the consumer number of the DEG profile) stands in `personal_claims` instead. `document` is the whole
     unsigned credential that an operator handed to the VC API, with our status entries; `claims` is empty then.
     `wire_valid_until` is the end as the applicant wrote it (decision 49). `access_digest` is SHA-256 of the token in
-    the credential's link. `revoke_at` is a revocation that is planned and not yet done.
+    the credential's link. `revoke_at` is a revocation that is planned and not yet done. In the clear there are a DID,
+    meter and program ids.
 
-    pii: personal_claims, document (encrypted); else a DID, meter and program ids
+    pii: personal_claims, document
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -340,7 +341,7 @@ class SignedForm(models.Model):
     A form that says something personal (DEG profile, VC API) is kept in `sealed_body`, any other in `body`; read
     `text`.
 
-    pii: sealed_body (encrypted)
+    pii: sealed_body
     """
 
     credential = models.ForeignKey(IssuedCredential, on_delete=models.RESTRICT, related_name="forms")
