@@ -22,8 +22,8 @@ from tests.bench import report
 from tests.bench.deployment import ROOT, Deployment, Failed
 
 # Seconds after which a section is ended from outside: far more than it takes.
-SECTIONS = {"crypto": 90, "lists": 90, "claims": 300, "bulk": 300, "profile": 120}
-WHOLE = ("crypto", "lists", "claims", "bulk", "status", "load")
+SECTIONS = {"crypto": 90, "lists": 90, "vc_api": 120, "claims": 300, "bulk": 300, "profile": 120}
+WHOLE = ("crypto", "lists", "vc_api", "claims", "bulk", "status", "load")
 
 
 def main() -> int:
