@@ -108,7 +108,7 @@ BAD_BYTES: dict[str, Callable[[Stack], bytes]] = {
 @pytest.fixture(autouse=True)
 def budgets_are_full(stack: Stack) -> None:
     """Other tests on this stack have charged the same address with their bad signatures."""
-    stack.sql("DELETE FROM beckn_rate_buckets")
+    stack.sql("DELETE FROM rate_buckets")
 
 
 @pytest.mark.parametrize("attack", BAD_BYTES)
@@ -347,7 +347,7 @@ def strict_stack(stack_of_this_module: Callable[..., Stack]) -> Stack:
 
 def test_a_participant_that_sends_too_much_is_told_when_to_come_back(strict_stack: Stack):
     stack = strict_stack
-    stack.sql("DELETE FROM beckn_rate_buckets")
+    stack.sql("DELETE FROM rate_buckets")
     with no_trouble(stack):
         answers = [stack.bap.send(stack.base, search(stack.bap)) for _ in range(60)]
         refused = [answer for answer in answers if not answer.is_ack]
@@ -364,7 +364,7 @@ def test_a_participant_that_sends_too_much_is_told_when_to_come_back(strict_stac
 
 def test_bodies_that_do_not_come_hold_up_nobody_and_are_given_up(strict_stack: Stack):
     stack = strict_stack
-    stack.sql("DELETE FROM beckn_rate_buckets")
+    stack.sql("DELETE FROM rate_buckets")
     raw = encoded(search(stack.bap))
     half, rest = raw[: len(raw) // 2], raw[len(raw) // 2 :]
     before = rows(stack)
