@@ -57,7 +57,11 @@ def signed_in(stack: Stack, browser: Browser) -> StorageState:
 @pytest.fixture
 def desk(stack: Stack, browser: Browser, signed_in: StorageState) -> Page:
     context = browser.new_context(
-        base_url=stack.base, storage_state=signed_in, viewport={"width": 1280, "height": 900}, locale="en-GB"
+        base_url=stack.base,
+        storage_state=signed_in,
+        viewport={"width": 1280, "height": 900},
+        locale="en-GB",
+        reduced_motion="reduce",  # colours that fade from light to dark have no contrast on the way
     )
     return context.new_page()
 
