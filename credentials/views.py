@@ -36,6 +36,7 @@ _FORMS = {
 _DOWNLOADS = {"jwt": "application/jwt", "vc-jwt": "application/vc+jwt", "json": "application/vc"}
 
 
+@csrf_exempt  # another method is refused as such, not for a form's missing token
 @require_safe
 def credential(request: HttpRequest, credential_id: str) -> HttpResponse:
     """A credential in the form that Accept asks for, to whoever has the link's token or the credential itself.
