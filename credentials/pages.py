@@ -29,6 +29,17 @@ _TONES = {
     "STATUS_UNAVAILABLE": "wait",
     "UNKNOWN_KEY": "wait",
 }
+# What may come out, each with a code that has the same words. The problem types `/verify#<code>` lead to these.
+_ANSWERS = (
+    ("VERIFIED", ""),
+    ("NOT_YET_VALID", ""),
+    ("SUSPENDED", ""),
+    ("REVOKED", ""),
+    ("EXPIRED", ""),
+    ("UNTRUSTED_ISSUER", "TYPE_NOT_ALLOWED_FOR_ISSUER"),
+    ("STATUS_UNAVAILABLE", "UNKNOWN_KEY"),
+    ("BAD_SIGNATURE", "MALFORMED"),
+)
 _SIGNED = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*(?:~[\w~.=-]*)?")  # a JWT, or an SD-JWT with its disclosures
 _ORDER = re.compile(r"(?:enr-\d{4}-\d+|enrol\S*|order\S*)", re.IGNORECASE)
 _LONGEST_SHOWN = 20_000
@@ -50,7 +61,8 @@ class Mistyped:
 
 def ask(request: HttpRequest, *, typed: str = "", mistake: Mistyped | None = None) -> HttpResponse:
     """The page that asks for a number, a link, or a credential; again, with what is wrong, after a mistake."""
-    context = {"typed": typed[:_LONGEST_SHOWN], "mistake": mistake, "host": _host()}
+    answers = () if mistake else _ANSWERS
+    context = {"typed": typed[:_LONGEST_SHOWN], "mistake": mistake, "host": _host(), "answers": answers}
     return render(request, "credentials/ask.html", context, status=400 if mistake else 200)
 
 

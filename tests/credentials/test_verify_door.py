@@ -11,6 +11,8 @@ from django.test import Client
 from audit import clock, log
 from credentials import forms, general, problems, services
 from credentials.models import Form, IssuedCredential
+from credentials.reasons import Disbelieved, Reason
+from credentials.verifying.examination import own_types
 from tests.credentials.conftest import consent, enrollment
 from tests.credentials.signers import V2, credential, secured, somebody
 
@@ -122,3 +124,12 @@ def test_a_list_is_the_same_for_whoever_asks_and_names_nobody(issued: services.I
     assert one["ETag"] == other["ETag"] and not one.cookies
     payload = one.content.decode()
     assert str(issued.id) not in payload and SUBJECT not in payload
+
+
+def test_a_problem_type_of_ours_leads_to_what_it_means(db: None, client: Client, settings: Any) -> None:
+    page = client.get("/verify", headers={"Accept": "text/html"}).content.decode()
+    for reason in Reason:
+        kind = problems.problem_of(Disbelieved(reason, ""), own_types=own_types()).type
+        at, _, anchor = kind.partition("#")
+        if at == f"{settings.PUBLIC_URL}/verify" and not reason.startswith("WRONG_"):  # those only enrolment finds
+            assert f'id="{anchor}"' in page, anchor
