@@ -1,4 +1,8 @@
-"""Is the caller the holder of a credential of ours? They have its link's token, or the credential itself."""
+"""Is the caller the holder of a credential of ours? They have its link's token, or the credential itself.
+
+The credential itself is with everybody to whom it was ever shown. It opens what it says already; it is no authority to
+make something new of it, like a copy bound to another key.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,15 @@ from credentials.services import access_digest
 
 def holds(request: HttpRequest, row: IssuedCredential) -> bool:
     """Whether the request shows the link's token (`t`, in the address or in a form) or the credential as Bearer."""
-    token = request.GET.get("t", "") or (request.POST.get("t", "") if request.method == "POST" else "")
-    if token and hmac.compare_digest(access_digest(token), bytes(row.access_digest)):
+    if holds_link(request, row):
         return True
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not shown:
         return False
     return any(hmac.compare_digest(shown.strip().encode(), form.text.encode()) for form in row.forms.all())
+
+
+def holds_link(request: HttpRequest, row: IssuedCredential) -> bool:
+    """Whether the request shows the token of the credential's link, which only its holder was given."""
+    token = request.GET.get("t", "") or (request.POST.get("t", "") if request.method == "POST" else "")
+    return bool(token) and hmac.compare_digest(access_digest(token), bytes(row.access_digest))

@@ -24,7 +24,7 @@ from audit import clock, log
 from audit.log import Actor, ActorKind
 from credentials import addresses, qr
 from credentials.claims import TYPES
-from credentials.holding import holds
+from credentials.holding import holds_link
 from credentials.models import IssuedCredential
 from credentials.wallets import configurations, handing_over, nonces, offers
 from credentials.wallets.configurations import DETAILS, GRANT
@@ -86,8 +86,9 @@ def type_metadata(request: HttpRequest, name: str) -> HttpResponse:
 
 @_asked_by_wallets("GET, HEAD, POST")
 def offer(request: HttpRequest, credential_id: str) -> HttpResponse:
-    """For whoever holds a credential: GET says what a wallet can have of it, POST makes an offer.
+    """For whoever holds a credential's link: GET says what a wallet can have of it, POST makes an offer.
 
+    The credential itself is not enough: every verifier has seen it, and would get a copy bound to its own key.
     As a page or, for apps, as JSON. The transaction code is told in the answer to the POST and never again.
     """
     try:
@@ -171,7 +172,7 @@ def _document(request: HttpRequest, document: dict[str, Any]) -> HttpResponse:
 def _held(request: HttpRequest, credential_id: str) -> IssuedCredential | None:
     found = addresses.resolve_id(credential_id)
     row = IssuedCredential.objects.select_related("status_list").filter(pk=found).first() if found else None
-    return row if row is not None and holds(request, row) else None
+    return row if row is not None and holds_link(request, row) else None
 
 
 def _offerable(row: IssuedCredential) -> dict[str, Any]:

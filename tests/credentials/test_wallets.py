@@ -182,13 +182,12 @@ def test_an_enrolment_credential_comes_with_the_address_of_its_offer(ready: None
     assert other.offer_url == ""
 
 
-def test_an_offer_is_told_to_whoever_holds_the_link_or_the_credential(scene: Scene) -> None:
+def test_an_offer_is_told_to_whoever_holds_the_link(scene: Scene) -> None:
     bare = scene.path.partition("?")[0]
     token = scene.path.partition("?t=")[2]
     for answer in (
         scene.client.post(f"{bare}?t={token}"),
         scene.client.post(bare, {"t": token}),
-        scene.client.post(bare, headers={"Authorization": f"Bearer {scene.issued.jwt}"}),
     ):
         assert answer.status_code == 201
         assert answer["Cache-Control"] == "no-store" and answer["Referrer-Policy"] == "no-referrer"
@@ -203,6 +202,17 @@ def test_nobody_else_learns_that_there_is_something_to_offer(scene: Scene) -> No
         for method in ("get", "post"):
             assert getattr(scene.client, method)(path).status_code == 404
     assert scene.client.post(bare, headers={"Authorization": "Bearer x"}).status_code == 404
+    assert not WalletOffer.objects.exists()
+
+
+def test_a_verifier_who_was_shown_the_credential_cannot_bind_a_copy_to_its_own_key(scene: Scene) -> None:
+    bare = scene.path.partition("?")[0]
+    shown = {"Authorization": f"Bearer {scene.issued.jwt}"}
+    assert (
+        scene.client.get(bare.removesuffix("/offer"), headers={**shown, "Accept": "application/jwt"}).status_code == 200
+    )
+    assert scene.client.get(bare, headers=shown).status_code == 404
+    assert scene.client.post(bare, headers=shown).status_code == 404
     assert not WalletOffer.objects.exists()
 
 
