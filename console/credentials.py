@@ -17,7 +17,7 @@ from audit import clock
 from console.pages import OnlyLookedAt
 from credentials import addresses, bitstring
 from credentials.models import IssuedCredential, Purpose, StatusListVersion
-from credentials.verification import Policy, Presented, verify
+from credentials.verification import Policy, verify_kept
 
 _LONGEST_FORM = 256 * 1024
 
@@ -94,7 +94,7 @@ class CredentialAdmin(OnlyLookedAt):
     def told_of(self, request: HttpRequest, row: IssuedCredential) -> dict[str, Any]:
         form = row.forms.order_by("form").first()
         policy = Policy(trust_ourselves=True, wait_seconds=4.0, maximum_bytes=_LONGEST_FORM)
-        verdict = verify(Presented.of(form.text), policy=policy, now=clock.now()) if form else None
+        verdict = verify_kept(row, form.text, policy=policy, now=clock.now()) if form else None
         return {
             "state": self.state(row),
             "verdict": verdict,

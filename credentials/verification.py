@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from credentials import tokens, trust
 from credentials.asking import Busy, Deadline, Waiting
-from credentials.models import TrustEntry
-from credentials.problems import Problem
+from credentials.models import IssuedCredential, TrustEntry
+from credentials.problems import Problem, problem_of
 from credentials.reasons import Disbelieved, Reason
 from credentials.verifying import judging
-from credentials.verifying.examination import check_status
+from credentials.verifying.examination import check_status, own_types
 from credentials.verifying.presentations import PresentationVerdict, verify_presentation
 from credentials.verifying.values import Check, HeldForm, Policy, Presented, Recheck, Verdict
 
@@ -36,6 +37,7 @@ __all__ = [
     "Verdict",
     "recheck_status",
     "verify",
+    "verify_kept",
     "verify_presentation",
     "verify_presented",
 ]
@@ -48,6 +50,32 @@ def verify(presented: Presented, *, policy: Policy, now: datetime, waiting: Wait
     """
     deadline = Deadline(policy.wait_seconds, waiting=waiting)
     return judging.verdicts([presented], policy=policy, deadline=deadline, now=now)[0]
+
+
+def verify_kept(row: IssuedCredential, text: str, *, policy: Policy, now: datetime) -> Verdict:
+    """Check a credential of ours, which nobody presents, by a form that we keep.
+
+    What had ended when its key was lost is not signed again. That it has ended we know without its signature, and say
+    so: "cannot be checked" would sound as if it might be good tomorrow.
+    """
+    verdict = verify(Presented.of(text), policy=policy, now=now)
+    if verdict.reason != Reason.UNKNOWN_KEY:
+        return verdict
+    if row.revoked_at is not None:
+        return _ended(verdict, "status", Disbelieved(Reason.REVOKED, "the credential was revoked"))
+    if row.valid_until is not None and row.valid_until <= now:
+        return _ended(verdict, "dates", Disbelieved(Reason.EXPIRED, "the credential is over"))
+    return verdict
+
+
+def _ended(verdict: Verdict, step: str, failed: Disbelieved) -> Verdict:
+    return replace(
+        verdict,
+        reason=failed.reason,
+        detail=failed.detail,
+        checks=(*(each for each in verdict.checks if each.ok), Check(step, False, failed.detail)),
+        problems=(problem_of(failed, own_types=own_types()),),
+    )
 
 
 def verify_presented(

@@ -19,7 +19,7 @@ from credentials import addresses, forms, limits, pages, reports
 from credentials.holding import holds
 from credentials.models import Form, IssuedCredential
 from credentials.posted import NothingToVerify, read_posted
-from credentials.verification import Policy, Presented, Verdict, verify
+from credentials.verification import Policy, Presented, Verdict, verify, verify_kept
 from credentials.web import allow_all_origins, open_to_all, problem, wants_page
 
 MAXIMUM_BODY = 256 * 1024
@@ -129,7 +129,7 @@ def _credential(request: HttpRequest, credential_id: str) -> HttpResponse:
 
 
 def _own_verdict(row: IssuedCredential) -> Verdict:
-    return verify(Presented.of(_shown(row)), policy=_POLICY, now=clock.now())
+    return verify_kept(row, _shown(row), policy=_POLICY, now=clock.now())
 
 
 def _row(credential_id: UUID | None) -> IssuedCredential | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from audit import clock, log
-from credentials import forms, general, problems, services
+from credentials import bulk, forms, general, key_life, keys, problems, services
 from credentials.models import Form, IssuedCredential
 from credentials.reasons import Disbelieved, Reason
 from credentials.verifying.examination import own_types
@@ -133,3 +134,23 @@ def test_a_problem_type_of_ours_leads_to_what_it_means(db: None, client: Client,
         at, _, anchor = kind.partition("#")
         if at == f"{settings.PUBLIC_URL}/verify" and not reason.startswith("WRONG_"):  # those only enrolment finds
             assert f'id="{anchor}"' in page, anchor
+
+
+def test_what_had_ended_when_its_key_was_lost_is_still_known_to_have_ended(ready: None, client: Client) -> None:
+    now = clock.now()
+    past = {"valid_from": now - timedelta(days=3), "valid_until": now - timedelta(days=1), "wire_valid_until": None}
+    new = [enrollment(valid_from=now), enrollment(**past), enrollment(valid_from=now)]
+    revoked, over, living = services.issue(new, now=now)
+    services.revoke([revoked.id], at=now, reason="x")
+    key_life.revoke(keys.active().kid, now=now, actor=log.SYSTEM)
+    for issued, code, status in ((revoked, "REVOKED", "REVOKED"), (over, "EXPIRED", "EXPIRED")):
+        report = client.get(f"/verify/{issued.id}").json()
+        assert (report["verified"], report["code"], report["status"]) == (False, code, status)
+        assert [each["name"] for each in report["checks"] if not each["ok"]] == [
+            {"REVOKED": "status", "EXPIRED": "dates"}[code]
+        ]
+        # Whoever shows its text shows a signature that is worth nothing.
+        assert post(client, issued.jwt, "text/plain")["code"] == "UNKNOWN_KEY"
+    assert client.get(f"/verify/{living.id}").json()["code"] == "UNKNOWN_KEY"  # until it is signed again
+    bulk.work(now)
+    assert client.get(f"/verify/{living.id}").json()["code"] == "VERIFIED"
