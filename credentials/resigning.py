@@ -98,6 +98,11 @@ def ask(kid: str, *, actor: Actor, now: datetime) -> BulkAct | None:
     return _ask(ids, kid, actor, now) if ids else None
 
 
+def last_asked(kid: str) -> BulkAct | None:
+    """Return the newest act that signs again what a key has signed; None where nothing living was lost with it."""
+    return BulkAct.objects.filter(kind=BulkKind.RESIGN, source=_source(kid)).order_by("-asked_at").first()
+
+
 def _ids(kid: str, now: datetime) -> list[UUID]:
     return list(_living_forms(kid, now).order_by().values_list("credential_id", flat=True).distinct())
 

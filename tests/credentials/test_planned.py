@@ -161,3 +161,7 @@ def test_the_command_lists_what_a_key_would_take_with_it(ready: None, capsys: py
     assert [each["format"] for each in told["walletCopies"]] == ["dc+sd-jwt"]
     call_command("keys", "losing", kid)
     assert "1 credentials, which are signed again, and 1 copies" in capsys.readouterr().out
+    revoked = said(capsys, "keys", "revoke", kid, "--reason", "COMPROMISED")
+    assert (revoked["credentialsLosingTheirSignature"], revoked["walletCopies"]) == (1, 1)
+    call_command("bulk", "show", revoked["signedAgainBy"], "--manifest")
+    assert capsys.readouterr().out.split() == [str(one)]

@@ -76,9 +76,21 @@ class Command(Reporting):
         self._changed(options, keys.retire(options["kid"], now=clock.now(), actor=operator(), reason=options["reason"]))
 
     def revoke(self, options: dict[str, Any]) -> None:
-        key, losing = key_life.revoke(options["kid"], now=clock.now(), actor=operator(), reason=options["reason"])
-        document = {**_told(key), "credentialsLosingTheirSignature": losing}
-        self.say(options, document, f"{key.kid}  {key.state}", f"{losing} living credentials are signed again")
+        now = clock.now()
+        key, losing = key_life.revoke(options["kid"], now=now, actor=operator(), reason=options["reason"])
+        act, copies = resigning.last_asked(key.kid), key_life.use_of(key.kid, now=now).wallet_copies
+        document = {
+            **_told(key),
+            "credentialsLosingTheirSignature": losing,
+            "signedAgainBy": str(act.pk) if act else None,
+            "walletCopies": copies,
+        }
+        lines = [f"{key.kid}  {key.state}", f"{losing} living credentials are signed again"]
+        if act:
+            lines.append(f"  which they are: manage.py bulk show {act.pk} --manifest")
+        if copies:
+            lines.append(f"{copies} copies in wallets are worthless: manage.py keys losing {key.kid}")
+        self.say(options, document, *lines)
 
     def losing(self, options: dict[str, Any]) -> None:
         kid = keys.get(options["kid"]).kid
