@@ -9,6 +9,7 @@ Source: VC API 0.3 (3.2); VCDM 2.0; spec credentials.md 3 and 5; decision 51.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,14 @@ from credentials.reasons import Disbelieved
 from credentials.services import access_digest
 
 _LONGEST_ID = 500
+_RESERVED_TYPES = frozenset(
+    {*claims.TYPES.values(), claims.DEG_TYPE, "BitstringStatusListCredential", "BitstringStatusList"}
+)
+"""What a signature of ours under these means stands in `enrollment` and `publishing`: no token makes such a thing."""
+_OF_THE_TOKEN = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "vc", "vp", "status", "_sd", "_sd_alg"}
+)
+"""Claims of the JWT around a credential; data model 2.0 defines some of them as terms."""
 
 
 class Refused(Exception):
@@ -82,10 +91,32 @@ def _check(document: Mapping[str, Any]) -> None:
     named = document.get("id", "")
     if len(named) > _LONGEST_ID:
         raise Refused(f"The id is longer than {_LONGEST_ID} characters.")
-    if named.startswith(f"{addresses.base()}/credentials/"):
+    if _lies_among_ours(named):
         raise Refused("The id lies among our own addresses: leave it out, and we give one.")
+    reserved = _RESERVED_TYPES & _types(document)
+    if reserved:
+        raise Refused(f"{min(reserved)} is not issued here: it comes from an enrolment or the status lists themselves.")
+    said = _OF_THE_TOKEN & set(document)
+    if said:
+        raise Refused(f"The member {min(said)!r} is a claim of the token, which we write.")
     if any(_is_ours(each) for each in _listed(document.get("credentialStatus"))):
         raise Refused("credentialStatus names a list of ours: leave it out, and we add its entries.")
+
+
+def _lies_among_ours(named: str) -> bool:
+    """Whether an id is an address of ours, in any capitals, or another name of a credential that we have issued."""
+    origin = f"{addresses.base()}/".lower()
+    if f"{named}/".lower().startswith(origin) or named.startswith(f"{settings.ISSUER_DID}#"):
+        return True
+    known = addresses.resolve_id(named)
+    return known is not None and IssuedCredential.objects.filter(pk=known).exists()
+
+
+def _types(document: Mapping[str, Any]) -> set[str]:
+    """The types of a document and its subjects: as names, and the last part of those that are written as an address."""
+    every = [document, *_listed(document.get("credentialSubject"))]
+    named = [each for one in every for name in ("type", "@type") for each in _listed(one.get(name))]
+    return {re.split(r"[#/:]", each)[-1] for each in named if isinstance(each, str)}
 
 
 def _is_ours(entry: object) -> bool:
