@@ -155,6 +155,7 @@ def _for_staff(request: HttpRequest) -> HttpResponse:
 
 
 def _needs_a_token() -> HttpResponse:
-    response = JsonResponse({"error": "An operator's token is needed."}, status=401)
+    problem = {"type": "about:blank", "title": "An operator's token is needed.", "status": 401}
+    response = JsonResponse(problem, status=401, content_type="application/problem+json")
     response["WWW-Authenticate"] = "Bearer"
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from audit import clock
-from credentials import bootstrap, list_watch, lists, publishing, services
+from credentials import bootstrap, list_watch, lists, policy, publishing, services
 from credentials.models import StatusList
 from tests.credentials.conftest import NOON, PUBLISHED, enrollment
 
@@ -102,3 +103,11 @@ def test_figures_tell_age_and_places_of_each_list(db: None, client: Client) -> N
     assert 3599 < float(figures[f'status_list_age_seconds{{list="{LIST}.tsl"}}']) < 3700
     assert float(figures[f'status_list_valid_until_seconds{{list="{LIST}"}}']) > clock.now().timestamp()
     assert figures[f'status_list_waiting_seconds{{list="{LIST}"}}'] == "0.0"
+
+
+def test_the_longest_belief_that_is_documented_is_what_the_settings_make_it() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "integration.md").read_text()
+    assert f"All at their\nworst together: {policy.longest_belief().total_seconds():.0f} seconds." in told
+    # What the settings may at most be: spec credentials.md 3.
+    with override_settings(STATUS_LIST_TTL_SECONDS=3600, STATUS_LIST_MAX_AGE_SECONDS=3600):
+        assert policy.longest_belief() == timedelta(seconds=2 + 60 + 300)

@@ -26,8 +26,10 @@ def vc_api(ready: None, client: Any, settings: Any) -> VcApi:
 
 @pytest.mark.parametrize("path", ["/credentials/issue", "/jwt/credentials/issue", "/credentials/status"])
 def test_only_an_operators_token_issues_and_sets_status(vc_api: VcApi, path: str) -> None:
-    assert vc_api.post(path, {"credential": document()}, token="").status_code == 401
-    assert vc_api.post(path, {"credential": document()}, token="guessed").status_code == 401
+    for token in ("", "guessed"):
+        answer = vc_api.post(path, {"credential": document()}, token=token)
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+        assert answer["Content-Type"] == "application/problem+json" and answer.json()["status"] == 401
     assert not IssuedCredential.objects.exists()
 
 
