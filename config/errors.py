@@ -22,6 +22,7 @@ TITLES = {
     400: "The request cannot be understood.",
     403: "This is not allowed.",
     404: "There is nothing at this address.",
+    405: "This address does not take this method.",
     500: "Something went wrong on our side.",
 }
 
@@ -61,23 +62,42 @@ def problem(status: int, title: str, **more: str) -> HttpResponse:
 
 
 class ErrorPages:
-    """Middleware: what went wrong, as a page of the house where a browser asked. Status and headers stay."""
+    """Middleware: what went wrong, as a page of the house where a browser asked. Status and headers stay.
+
+    For everybody else Django's own refusals, which say nothing and call that HTML, become problem details.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code >= 400 and wants_page(request) and not _is_page(response):
+        if response.status_code < 400 or _is_page(response):
+            return response
+        if not wants_page(request):
+            _say_plainly(response)
+        else:
             try:
                 page = render_to_string("error.html", _context(request, response))
             except Exception:  # the answer about a failure must not fail: the plain one is left
                 log.exception("an error page could not be made")
             else:
-                response.content = page
-                response.headers["Content-Length"] = str(len(response.content))  # another middleware has counted
-                response.headers["Content-Type"] = "text/html; charset=utf-8"
+                _replace(response, page, "text/html; charset=utf-8")
         return response
+
+
+def _say_plainly(response: HttpResponse) -> None:
+    """Make problem details of a refusal without a page: `405 Method Not Allowed`, `Forbidden` and their like."""
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        title = TITLES.get(response.status_code, "") or response.reason_phrase
+        content = {"type": "about:blank", "title": title, "status": response.status_code}
+        _replace(response, json.dumps(content), PROBLEM)
+
+
+def _replace(response: HttpResponse, content: str, content_type: str) -> None:
+    response.content = content
+    response.headers["Content-Length"] = str(len(response.content))  # another middleware has counted
+    response.headers["Content-Type"] = content_type
 
 
 def wants_page(request: HttpRequest) -> bool:

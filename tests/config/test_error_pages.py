@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 from django.http import HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed, JsonResponse
 from django.template import TemplateSyntaxError
@@ -51,6 +54,17 @@ def test_headers_stay_and_the_time_to_wait_is_told_in_minutes() -> None:
 def test_the_bare_refusals_of_django_become_pages_too(bare: HttpResponse) -> None:
     page = told(bare)
     assert page.content.startswith(b"<!doctype html>") and "<h1>" in page.content.decode()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", ""])
+@pytest.mark.parametrize("bare", [HttpResponseForbidden, lambda: HttpResponseNotAllowed(["GET"])])
+def test_machines_get_problem_details_of_them(bare: Callable[[], HttpResponse], accept: str) -> None:
+    answer = told(bare(), accept)
+    assert answer["Content-Type"] == errors.PROBLEM
+    said = json.loads(answer.content)
+    assert said["status"] == answer.status_code and said["title"] and said["type"] == "about:blank"
+    assert answer["Content-Length"] == str(len(answer.content))
+    assert answer.get("Allow", "") == bare().get("Allow", "")
 
 
 def test_a_page_that_somebody_made_is_left_alone() -> None:
