@@ -42,6 +42,13 @@ class Content:
         return named[:500] if isinstance(named, str) else ""
 
     @property
+    def subjects(self) -> list[Mapping[str, Any]]:
+        """All that it is about, the first of them `subject`."""
+        named = self.credential.get("credentialSubject")
+        more = named[1:] if isinstance(named, list) else []
+        return [self.subject, *(each if isinstance(each, Mapping) else _NOTHING for each in more)]
+
+    @property
     def specific_types(self) -> list[str]:
         return [each for each in self.types if each != "VerifiableCredential"]
 

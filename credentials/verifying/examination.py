@@ -112,8 +112,9 @@ class Examination:
         if self.policy.trust_ourselves and _is_ours(held.content.issuer):
             return
         types = [self.item.type] if self.item.type else held.content.specific_types
-        claims = held.content.subject
-        self.granted = trust.granting(self.entries, issuer=held.content.issuer, types=types, claims=claims)
+        # Each of several subjects: in which order they stand, no proof over meanings says.
+        for claims in held.content.subjects:
+            self.granted = trust.granting(self.entries, issuer=held.content.issuer, types=types, claims=claims)
 
     def _dates(self, held: Held) -> None:
         if held.content.valid_from and held.content.valid_from > self.now + LEEWAY:
@@ -126,6 +127,9 @@ class Examination:
         if entries:
             self.status_entry = {"issuer": held.content.issuer, "credential": held.content.id, "entries": entries}
             check_status(self.status_entry, self.entries, self.deadline, self.now)
+        elif self.policy.trust and _is_ours(held.content.issuer):
+            # Every credential of ours names a place. What else our keys sign, like the lists themselves, is none.
+            raise Disbelieved(Reason.STATUS_UNAVAILABLE, "it names no status, so it is no credential of ours")
 
     def _holder(self, held: Held) -> None:
         if held.content.subject_id != self.policy.subject_did:
@@ -139,7 +143,7 @@ class Examination:
         granted = self.granted
         return Verdict(
             credential_id=self.item.credential_id,
-            type=self.item.type or next(iter(content.specific_types if content else []), ""),
+            type=self.item.type or self._type_of(content),
             ok=failed is None,
             reason=str(failed.reason) if failed else "",
             digest=self.item.digest,
@@ -158,6 +162,12 @@ class Examination:
             problems=(problem_of(failed, own_types=own_types()),) if failed else (),
             credential=content.credential if content else {},
         )
+
+    def _type_of(self, content: Content | None) -> str:
+        """The type it was believed as; an issuer may name others beside it, for which nobody trusts it."""
+        named = content.specific_types if content else []
+        believed = [each for each in named if each in self.granted.types] if self.granted else named
+        return next(iter(believed), "")
 
 
 def keys_of(entries: Sequence[TrustEntry], deadline: Deadline) -> remote_status.KeysOf:

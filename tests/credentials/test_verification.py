@@ -375,6 +375,13 @@ def test_we_may_not_state_what_we_are_not_trusted_for(ready: None) -> None:
     issuer.stop()
 
 
+def test_a_type_beside_the_one_it_is_trusted_for_gives_an_issuer_no_other_voice(trusted: Issuer) -> None:
+    payload = trusted.payload(OWNERSHIP, METER)
+    payload["vc"]["type"] = ["VerifiableCredential", "ProgramEligibilityCredential", OWNERSHIP]
+    verdict = check(trusted.sign(payload), type="")
+    assert (verdict.ok, verdict.type) == (True, OWNERSHIP)
+
+
 # ── keeping what was shown ──
 
 

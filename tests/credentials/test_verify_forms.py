@@ -13,7 +13,7 @@ from django.conf import settings
 
 from credentials import forms, keys, problems, services, trust
 from credentials.data_integrity import jsonld
-from credentials.models import Form, IssuedCredential
+from credentials.models import Form, IssuedCredential, StatusListVersion
 from credentials.signing import sign_jwt
 from credentials.verification import HeldForm, Policy, Presented, Verdict, verify
 from tests.credentials.conftest import NOON, consent, enrollment
@@ -258,7 +258,28 @@ def test_a_jwt_of_a_credential_with_two_subjects_is_read_by_everybody_but_enrolm
     assert check(token, Policy(network_only=True)).reason == "MALFORMED"
 
 
+def test_every_subject_has_to_lie_in_the_scope_of_trust_in_whatever_order_they_stand(trusted: Issuer) -> None:
+    inside, outside = ({"utilityId": f"utility-example-00{number}"} for number in (1, 2))
+    trust.add(trusted.did, types=["ExampleDegreeCredential"], utilities=["utility-example-001"], now=NOON)
+    for subjects, reason in (
+        ([inside], ""),
+        ([inside, inside], ""),
+        ([inside, outside], "TYPE_NOT_ALLOWED_FOR_ISSUER"),
+        ([outside, inside], "TYPE_NOT_ALLOWED_FOR_ISSUER"),
+    ):
+        document = credential(trusted.did, credentialSubject=subjects)
+        assert check(trusted.sign(document, header={"typ": "vc+jwt"}), DOOR).reason == reason
+
+
 # ── our own, in every form ──
+
+
+@pytest.mark.parametrize("suffix", ["", ".json", ".tsl"])
+def test_a_status_list_of_ours_is_no_credential_of_ours(ready: None, client: Any, suffix: str) -> None:
+    text = client.get(f"/status/enrollment-list{suffix}").content.decode()
+    verdict = check(text, DOOR, StatusListVersion.objects.latest("pk").signed_at)
+    assert (verdict.ok, verdict.passed("dates")) == (False, False)
+    assert verdict.reason in ("STATUS_UNAVAILABLE", "MALFORMED")
 
 
 @pytest.mark.parametrize("form", list(Form))
