@@ -311,6 +311,12 @@ class Env(BaseModel):
         le=604_800,
         description="seconds a signed status list holds; it is signed again when half of them are over, 600 to 604800",
     )
+    STATUS_LIST_MINIMUM_FREE: int = Field(
+        default=131_072,
+        ge=1_000,
+        le=10_000_000,
+        description="free places of a kind below which the next status list is made, 1000 to 10000000",
+    )
 
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")

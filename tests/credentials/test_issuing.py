@@ -9,13 +9,13 @@ import jwt
 import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from joserfc import jws
 from joserfc.jwk import KeySet
 
 from audit.models import Event
 from credentials import addresses, bootstrap, claims, keys, lists, services
-from credentials.models import Form, IssuedCredential, KeyAlgorithm, SignedForm, StatusList
+from credentials.models import LIST_SIZE, Form, IssuedCredential, KeyAlgorithm, Kind, SignedForm, StatusList
 from credentials.signing import OwnOutputInvalid, check_own, sign_jwt
 from tests.credentials.conftest import NOON, consent, enrollment
 
@@ -213,6 +213,14 @@ def test_the_next_list_is_published_before_the_last_one_is_full(ready: None) -> 
     assert bootstrap.ensure(NOON)
     third = StatusList.objects.get(kind="CONSENT", number=3)
     assert third.version > 0 and StatusList.objects.filter(kind="ENROLLMENT").count() == 2
+
+
+def test_how_much_has_to_be_free_is_a_setting(ready: None) -> None:
+    with override_settings(STATUS_LIST_MINIMUM_FREE=3 * LIST_SIZE):
+        made = lists.create_missing(now=NOON)
+    assert sorted(StatusList.objects.filter(pk__in=made).values_list("kind", "number")) == [
+        (kind, 3) for kind in sorted(Kind.values)
+    ]
 
 
 def test_exhausted_lists_refuse_instead_of_repeating(ready: None) -> None:
