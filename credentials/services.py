@@ -261,7 +261,7 @@ def _draft(new: NewCredential, place: tuple[StatusList, int], *, now: datetime) 
 
 
 def _sign(draft: _Draft, key: keys.SigningKey, *, now: datetime) -> list[SignedForm]:
-    """Both forms at once, the 1.1 form first: a GET never writes, so the 2.0 form cannot wait for its first reader."""
+    """Both JWTs at once, the 1.1 form first; why the 2.0 form does not wait: docs/decisions/credential-forms.md."""
     statement = statement_of(draft.row)
     issuer = statement.issuer
     bodies = {
