@@ -32,7 +32,10 @@ class Unexpected(Exception):
 
 @dataclass
 class Story:
-    """One run of the story. `say` gets one line of text at a time; `problems` are the steps that came otherwise."""
+    """One run of the story. `say` gets one line of text at a time; `problems` are the steps that came otherwise.
+
+    With `stays` it ends with the good credentials, and Rajesh stays enrolled: they can be tried elsewhere.
+    """
 
     bap: Bap
     base: str
@@ -41,6 +44,7 @@ class Story:
     say: Callable[[str], None]
     problems: list[str] = field(default_factory=list)
     order_id: str = field(default_factory=lambda: f"order-journey-{uuid4()}")
+    stays: bool = False
 
     def play(self) -> bool:
         """Play it all; True when every step was as expected."""
@@ -64,6 +68,8 @@ class Story:
             self._verify_all_good(token, consent)
             self._fetch_2_0(token)
             self._status("ACTIVE")
+            if self.stays:
+                return
             self._revoke_consent(consent_id, token, consent)
             self._unenroll(enrollment_id, token, consent)
         self._status("CANCELLED")

@@ -1,7 +1,13 @@
 """The scripted portal: against the whole service, and its own eyes for what is wrong."""
 
 import json
+import shlex
+from argparse import ArgumentParser
 from datetime import UTC, datetime
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -11,6 +17,7 @@ from sandbox.journey.bap import Bap, Identity
 from sandbox.journey.wire import BadSignature, Clock
 from tests.journeys import RAJESH, Journey
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "integration.md"
 VECTOR_SEED = "nnl1gQalccRODkk/AO5/HWYKausRBvkayBegf9TTI9M="
 VECTOR_PUBLIC = "l0/NX8ztKcPr4Q2obCQgBqPsV0cfb73xOfako5OL/CU="
 VECTOR_SIGNATURE = "V29p0sDMbJnjWmYxZOHv7Ex/0aTBKY/Ay3fSn6KZXfLor7jR7/cAJj7swCnu0XTNde8n+TnEdX6D8ixPEwJ5AA=="
@@ -80,6 +87,26 @@ def test_the_portal_refuses_a_changed_an_unsigned_and_a_garbled_callback(bap: Ba
     assert bap.receive("on_init", header.replace("bpp.example|", "evil.example|"), body)[0] == 401
 
 
+def _said_by_the_examples(base: str, order: dict[str, Any]) -> list[int]:
+    """The status of every curl line of docs/integration.md, asked as it stands there (also where there is no curl)."""
+    curl = ArgumentParser()
+    curl.add_argument("-H", action="append", default=[])
+    curl.add_argument("-X")
+    curl.add_argument("-d", "--data-binary", dest="body")
+    curl.add_argument("url")
+    variables = {**order["beckn:orderAttributes"]["credential"], "BASE": base}
+    answers = []
+    for line in GUIDE.read_text().splitlines():
+        if line.startswith("curl "):
+            asked = curl.parse_args([Template(part).substitute(variables) for part in shlex.split(line)[1:]])
+            body = asked.body.encode() if asked.body else None
+            headers = dict(header.split(": ", 1) for header in asked.H)
+            request = Request(asked.url, body, headers, method=asked.X)
+            with urlopen(request, timeout=10) as answer:
+                answers.append(answer.status)
+    return answers
+
+
 @pytest.mark.processes
 def test_the_whole_journey_is_as_expected_twice_and_after_a_reset(make_stack) -> None:
     stack = make_stack()
@@ -92,6 +119,11 @@ def test_the_whole_journey_is_as_expected_twice_and_after_a_reset(make_stack) ->
             for name in (action, f"on_{action}")
         ]
         assert all("signedBy" in message for message in messages if message["direction"] == "received")
+
+    messages = json.loads(stack.manage("demo", "journey", "--stay", "--json").stdout)
+    order = next(each["body"]["message"]["order"] for each in messages if each["action"] == "on_confirm")
+    assert _said_by_the_examples(stack.base, order) == [200] * 6 + [201, 200]
+    assert order["beckn:id"] in stack.manage("sandbox", "reset").stdout
 
     journey = Journey(stack, RAJESH)
     stack.bap.ask(stack.base, journey.init())

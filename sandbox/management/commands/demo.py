@@ -14,6 +14,8 @@ from sandbox.journey.bap import Bap, Identity
 from sandbox.journey.story import UTILITY, Story
 from sandbox.journey.wire import Clock
 
+_WHOLE = "The whole journey was as expected."
+
 
 class Command(BaseCommand):
     help = "journey: search to unenrolment over HTTP with signatures, every credential checked; needs `make demo`."
@@ -22,6 +24,11 @@ class Command(BaseCommand):
         parser.add_argument("act", choices=["journey"])
         parser.add_argument("--base", default=settings.PUBLIC_URL, help="address of the service (default PUBLIC_URL)")
         parser.add_argument("--json", action="store_true", help="print one array of all messages, in order")
+        parser.add_argument(
+            "--stay",
+            action="store_true",
+            help="end enrolled, with credentials that are good; `sandbox reset` gives the meter back",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         base = options["base"].rstrip("/")
@@ -36,7 +43,14 @@ class Command(BaseCommand):
         said: list[str] = []
         say = said.append if quiet else self.stdout.write
         bap = Bap(self._identity(base), Clock(settings.CLOCK_OFFSET), log)
-        story = Story(bap=bap, base=base, utility_url=self._utility(), issuer=settings.ISSUER_DID, say=say)
+        story = Story(
+            bap=bap,
+            base=base,
+            utility_url=self._utility(),
+            issuer=settings.ISSUER_DID,
+            say=say,
+            stays=options["stay"],
+        )
         try:
             with bap:
                 is_good = story.play()
@@ -49,7 +63,8 @@ class Command(BaseCommand):
         if not is_good:
             raise CommandError("The journey came otherwise than expected:\n  " + "\n  ".join(story.problems))
         if not quiet:
-            self.stdout.write("\nThe whole journey was as expected.")
+            ending = "The journey was as expected, and Rajesh stays enrolled." if options["stay"] else _WHOLE
+            self.stdout.write(f"\n{ending}")
         sys.stdout.flush()
 
     def _identity(self, base: str) -> Identity:
