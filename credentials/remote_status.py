@@ -90,6 +90,8 @@ def _entry(named: object) -> dict[str, Any] | None:
     if named.get("type") != "BitstringStatusListEntry":
         raise unavailable("a status of this kind cannot be checked")
     purpose = named.get("statusPurpose")
+    if not isinstance(purpose, str):
+        raise malformed("statusPurpose is no text")
     if purpose in _HARMLESS:
         return None
     if purpose not in _FAILED or named.get("statusSize", 1) != 1:

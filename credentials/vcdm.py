@@ -8,7 +8,6 @@ List 1.0 (2.1); the W3C suites' own cases; spec credentials.md 5.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -274,7 +273,7 @@ def _sri(text: Any) -> Iterator[tuple[str, bytes]]:
         name, _, encoded = each.partition("-")
         try:
             yield _sized(base64.b64decode(encoded, validate=True), name)
-        except binascii.Error as error:
+        except ValueError as error:  # also of a text that is no ASCII
             raise _Broken("digestSRI is no SHA-2 digest") from error
 
 

@@ -231,6 +231,7 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
         "not that of the resource",
     ),
     "a digest that is none": ({"relatedResource": {"id": V2, "digestSRI": "md5-AAAA"}}, "SHA-256, SHA-384 or SHA-512"),
+    "a digest that is no ASCII": ({"relatedResource": {"id": V2, "digestSRI": "sha256-é"}}, "digestSRI is no SHA-2"),
     "a digest in no base": ({"relatedResource": {"id": V2, "digestMultibase": "xAAAA"}}, "digestMultibase is no"),
     "an empty digest": ({"relatedResource": {"id": V2, "digestSRI": " "}}, "digestSRI is a text"),
     "a resource nobody here has": (

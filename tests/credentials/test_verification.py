@@ -207,6 +207,8 @@ def test_registered_claims_are_checked_with_a_minutes_leeway(
         ({"@context": "https://www.w3.org/2018/credentials/v1"}, "MALFORMED"),
         ({"credentialSubject": [METER, METER]}, "MALFORMED"),
         ({"credentialSubject": {}}, "MALFORMED"),
+        ({"credentialStatus": {"type": "BitstringStatusListEntry", "statusPurpose": ["revocation"]}}, "MALFORMED"),
+        ({"credentialStatus": {"type": "BitstringStatusListEntry", "statusPurpose": {}}}, "MALFORMED"),
         ({"credentialSubject": "did:example:user-12345"}, "MALFORMED"),
         ({"credentialSubject": {**METER, "meterId": "umid\x00001"}}, "MALFORMED"),
         ({"credentialSubject": {**METER, "meterId": "\ud800"}}, "MALFORMED"),
