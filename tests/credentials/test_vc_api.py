@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from audit.models import Event
-from credentials import lists, multikey, services
+from credentials import addresses, lists, multikey, services
 from credentials.models import Form, IssuedCredential, Kind, SignedForm, StatusList
 from tests.credentials.conftest import NOON, enrollment
 from tests.credentials.vc_api import EXAMPLES, TOKENS, V2, VcApi, Wallet, document
@@ -250,3 +250,15 @@ def in_its_list(vc_api: VcApi, issued: dict[str, Any], purpose: str) -> bool:
     encoded = json.loads(answer.content)["credentialSubject"]["encodedList"]
     bits, index = gzip.decompress(multikey.from_b64url(encoded[1:])), int(entry["statusListIndex"])
     return bool(bits[index >> 3] & (0x80 >> (index & 7)))
+
+
+def test_whoever_was_handed_such_a_credential_opens_it_with_it_however_their_json_is_spaced(vc_api: VcApi) -> None:
+    given = vc_api.issued(document(name="Zähler"))
+    path = given["id"].removeprefix(addresses.base())
+    spellings = [json.dumps(given), json.dumps(given, separators=(",", ":")), json.dumps(given, sort_keys=True)]
+    for text in spellings:
+        answer = vc_api.client.get(path, headers={"Authorization": f"Bearer {text}", "Accept": "application/vc"})
+        assert answer.status_code == 200 and json.loads(answer.content) == given
+    for text in (json.dumps({**given, "name": "Zahler"}), json.dumps(given)[:-1], "{}", "{"):
+        answer = vc_api.client.get(path, headers={"Authorization": f"Bearer {text}", "Accept": "application/vc"})
+        assert answer.status_code == 404
