@@ -117,6 +117,13 @@ def test_a_wrong_address_is_a_problem_document_for_machines_and_a_page_for_brows
     assert browser.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/verify/x", "/status/enrollment-list", "/credentials/x"])
+def test_a_wrong_method_is_a_problem_document_that_says_which_are_right(visitor, path: str):
+    answer = visitor.delete(path)
+    assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
+    assert answer.headers["Content-Type"] == "application/problem+json" and answer.json()["status"] == 405
+
+
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
 def test_an_error_of_ours_gives_a_reference_and_no_detail(visitor, accept: str):
     answer = visitor.get("/breaks", headers={"Accept": accept})
