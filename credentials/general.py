@@ -29,6 +29,7 @@ from credentials.models import Form, IssuedCredential, KeyAlgorithm, Kind, Purpo
 from credentials.own_output import sign_and_check
 from credentials.reasons import Disbelieved
 from credentials.services import access_digest
+from credentials.verifying import meaning
 
 _LONGEST_ID = 500
 _RESERVED_TYPES = frozenset(
@@ -96,6 +97,8 @@ def _check(document: Mapping[str, Any]) -> None:
     reserved = _RESERVED_TYPES & _types(document)
     if reserved:
         raise Refused(f"{min(reserved)} is not issued here: it comes from an enrolment or the status lists themselves.")
+    if meaning.is_said_in_pieces(document):
+        raise Refused("Two objects have the same id, the credential's or a subject's: say all of it in one.")
     said = _OF_THE_TOKEN & set(document)
     if said:
         raise Refused(f"The member {min(said)!r} is a claim of the token, which we write.")

@@ -35,6 +35,9 @@ FORGED: dict[str, Document] = {
     "what lies at a list's address": document(id=f"{BASE}/status/enrollment-list"),
     "what lies at our own address": document(id=BASE),
     "what lies at a list's address in capitals": document(id=f"{BASE.upper()}/status/enrollment-list"),
+    "a subject in two halves": document(
+        (V2, EXAMPLES), credentialSubject=[{"id": "did:example:1", "name": "A"}, {"id": "did:example:1", "child": "B"}]
+    ),
     "a token of another issuer": document(iss="did:example:other"),
     "a token about somebody else": document(sub="did:example:other"),
     "a token that is over": document(exp=5),

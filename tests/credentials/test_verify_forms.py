@@ -189,6 +189,36 @@ def test_a_document_with_names_of_its_own_is_believed_where_any_is_and_hides_not
     assert check(secured(document, by), Policy()).reason == "MALFORMED"
 
 
+@pytest.mark.parametrize("policy", [ANYBODY, DOOR], ids=["anybody", "door"])
+@pytest.mark.parametrize("alias", [False, True], ids=["id", "alias"])
+def test_an_end_cannot_be_moved_to_where_the_credential_is_named_again(db: None, policy: Policy, alias: bool) -> None:
+    by = somebody()
+    trust.add(by.did, types=["ExampleDegreeCredential"], now=NOON)
+    name = "https://issuer.example/credentials/1"
+    document = credential(by.did, validUntil="2026-02-01T00:00:00Z", credentialSubject={"id": name, "name": "A"})
+    signed = secured(document, by)
+    assert not check(signed, policy).ok
+    moved = dict(signed)
+    inner = {"type": "VerifiableCredential", "name": "A", "validUntil": moved.pop("validUntil")}
+    own = [{"self": "@id"}] if alias else []
+    moved.update(
+        {"@context": [*document["@context"], *own], "credentialSubject": {"self" if alias else "id": name, **inner}}
+    )
+    bare = [{name: value for name, value in each.items() if name != "proof"} for each in (signed, moved)]
+    assert jsonld.canonical(bare[0]) == jsonld.canonical(bare[1]), "the attack is one"
+    assert check(moved, policy).reason == "MALFORMED"
+
+
+def test_half_of_a_subject_cannot_be_put_out_of_sight(db: None) -> None:
+    by = somebody()
+    trust.add(by.did, types=["ExampleDegreeCredential"], now=NOON)
+    whole = {"id": "did:example:1", "name": "A", "description": "may not drive"}
+    signed = secured(credential(by.did, credentialSubject=whole), by)
+    assert check(signed, DOOR).ok
+    halves = [{"id": whole["id"], name: whole[name]} for name in ("name", "description")]
+    assert check({**signed, "credentialSubject": halves}, DOOR).reason == "MALFORMED"
+
+
 # ── who may be asked ──
 
 
