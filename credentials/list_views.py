@@ -26,6 +26,8 @@ _DEDI_REGISTRY_MAX_AGE = 86_400  # a revocation is final
 def status_list(request: HttpRequest, slug: str, number: int | None = None, suffix: str = "") -> HttpResponse:
     """A published status list: `vc+jwt`, JSON with a proof, or the IETF token, by suffix or else by Accept."""
     response = _status_list(request, slug, number, suffix)
+    if response.status_code == 404:
+        response.headers["Cache-Control"] = "no-store"  # the next list may be there in a second
     if not suffix:
         patch_vary_headers(response, ["Accept"])
     return response

@@ -88,7 +88,10 @@ def test_a_suffix_asks_for_a_form_whatever_the_caller_accepts(
     [f"{LIST}.", f"{LIST}.xml", f"{LIST}.JWT", f"{LIST}.jwt.jwt", f"{LIST}/1.json", f"{LIST}/9.json", f"{LIST}.%00"],
 )
 def test_other_suffixes_and_numbers_are_not_found(ready: None, client: Client, path: str) -> None:
-    assert client.get(path).status_code == 404
+    answer = client.get(path)
+    assert answer.status_code == 404
+    if path == f"{LIST}/9.json":  # may be there one day: a cache that keeps this answer would hide it
+        assert answer["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
