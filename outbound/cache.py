@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from outbound.client import Response
 
 ENTRIES = 512
+BYTES = 32 << 20  # of all bodies that are kept; strangers choose what addresses we ask and what these answer
 _MAX_AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _DO_NOT_KEEP = re.compile(r"(?:^|,)\s*(?:no-store|no-cache)\b", re.IGNORECASE)
 
@@ -30,10 +31,12 @@ class _Kept:
 
 
 class Cache:
-    """At most ENTRIES answers, the least used go first. `clock` is monotonic seconds."""
+    """At most ENTRIES answers of BYTES in all, the least used go first. `clock` is monotonic seconds."""
 
-    def __init__(self, *, entries: int = ENTRIES, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size = entries
+    def __init__(
+        self, *, entries: int = ENTRIES, most_bytes: int = BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._size, self._most_bytes = entries, most_bytes
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
@@ -61,10 +64,12 @@ class Cache:
             if kept.failure is not None and kept.failed_at > arrived:
                 raise kept.failure.with_traceback(None)
             try:
-                return self._fetch(kept, accept, max_age_default, max_age_cap, fetch)
+                response = self._fetch(kept, accept, max_age_default, max_age_cap, fetch)
             except Exception as error:
-                kept.failed_at, kept.failure = self._clock(), error
+                kept.failed_at, kept.failure = self._clock(), _bare(error)
                 raise
+        self._make_room(kept)
+        return response
 
     def is_kept(self, url: str, accept: str) -> bool:
         """Whether `get` would answer at once with what is kept."""
@@ -88,6 +93,17 @@ class Cache:
                 self._kept.move_to_end(key)
             return kept
 
+    def _make_room(self, newest: _Kept) -> None:
+        """Forget the least used answers until all together are small enough."""
+        with self._lock:
+            size = sum(len(kept.response.body) for kept in self._kept.values() if kept.response is not None)
+            for key, kept in list(self._kept.items()):
+                if size <= self._most_bytes:
+                    return
+                if kept is not newest and kept.response is not None:
+                    size -= len(kept.response.body)
+                    del self._kept[key]
+
     def _fetch(
         self,
         kept: _Kept,
@@ -109,6 +125,13 @@ class Cache:
             lifetime = seconds_good(response.headers, max_age_default, max_age_cap)
             kept.response, kept.asked_at, kept.good_until = response, asked_at, asked_at + lifetime
         return response
+
+
+def _bare(error: Exception) -> Exception:
+    """The same error without its traceback and cause: their frames hold what was read so far."""
+    bare = type(error).__new__(type(error), *error.args)
+    bare.__dict__.update(error.__dict__)
+    return bare
 
 
 def seconds_good(headers: Mapping[str, str], default: float, cap: float) -> float:

@@ -45,6 +45,7 @@ __all__ = [
 CONNECT_TIMEOUT = 3.0  # seconds
 READ_TIMEOUT = 5.0  # seconds from the connection to the last byte, not between two bytes
 MAX_BYTES = 1 << 20
+MAX_HEADER_CHARACTERS = 32 * 1024  # of all header lines; http.client would take a hundred of 64 KiB each
 RESOLVED_SECONDS = 60.0  # how long a judged address is used before its name is asked again
 REDIRECTS = 3
 USER_AGENT = "energy-credential-provider"
@@ -109,16 +110,22 @@ class Client:
         max_bytes: int = MAX_BYTES,
         idempotent: bool | None = None,
     ) -> Response:
-        """One answer. Only GET follows redirects, and only within its origin.
+        """One answer. Only GET follows redirects, and only within its origin; all of them together take no longer than
+        the two timeouts.
 
         `idempotent` (default: GET is) allows a second try on a fresh connection when a kept one turns out dead.
         Raises Forbidden, Unreachable, TooLarge.
         """
         target = read_url(url)
         again = method == "GET" if idempotent is None else idempotent
+        until = time.monotonic() + connect_timeout + read_timeout
         for _ in range(REDIRECTS + 1):
+            left = until - time.monotonic()
+            if left <= 0:
+                raise Unreachable("no answer in time", connected=True)
             asked = _headers(target, headers, body)
-            response = self._once(target, method, body, asked, connect_timeout, read_timeout, max_bytes, again)
+            waits = min(connect_timeout, left), min(read_timeout, left)
+            response = self._once(target, method, body, asked, *waits, max_bytes, again)
             if method != "GET" or response.status not in (301, 302, 303, 307, 308):
                 return response
             target = _redirected(target, response.headers.get("location", ""))
@@ -208,6 +215,8 @@ def _exchange(
     whole = False
     try:
         answer = connection.exchange(method, target.path, body, headers)
+        if sum(len(name) + len(value) for name, value in answer.headers.items()) > MAX_HEADER_CHARACTERS:
+            raise TooLarge(f"the answer's headers are longer than {MAX_HEADER_CHARACTERS} characters")
         content = _read(answer, max_bytes)
         whole = answer.isclosed() and not answer.will_close
         names = {name.lower(): value for name, value in answer.headers.items()}

@@ -1,5 +1,7 @@
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 
 import pytest
@@ -107,6 +109,33 @@ def test_the_least_used_answers_make_room(cache: Cache, origin: Origin) -> None:
         get(cache, origin, f"https://{name}.example/")
     get(cache, origin, "https://a.example/")
     assert len(origin.asked) == 5
+
+
+def test_long_answers_make_room_before_there_are_many(origin: Origin) -> None:
+    cache = Cache(entries=100, most_bytes=1000)
+    origin.body = b"x" * 400
+    for name in "abc":
+        get(cache, origin, f"https://{name}.example/")
+    for name, asked in (("c", 3), ("b", 3), ("a", 4)):
+        get(cache, origin, f"https://{name}.example/")
+        assert len(origin.asked) == asked
+
+
+def test_what_failed_is_remembered_without_what_was_read(cache: Cache) -> None:
+    class Body:
+        """What a fetch has in hand when it gives up."""
+
+    read: list[weakref.ref[Body]] = []
+
+    def give_up(headers: Mapping[str, str]) -> Response:
+        body = Body()
+        read.append(weakref.ref(body))
+        raise Unreachable("too much", connected=True)
+
+    with pytest.raises(Unreachable, match="too much"):
+        cache.get("https://a.example/", accept="*/*", max_age_default=1, max_age_cap=9, fresh=False, fetch=give_up)
+    gc.collect()
+    assert [each() for each in read] == [None]
 
 
 def test_many_callers_at_once_make_one_fetch(origin: Origin) -> None:

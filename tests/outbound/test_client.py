@@ -149,6 +149,12 @@ def test_a_body_that_never_says_its_length_is_cut_at_the_limit(client: Client) -
         get(client, server.url)
 
 
+def test_headers_without_end_are_refused(client: Client) -> None:
+    headers = "".join(f"X-{number}: {'a' * 1000}\r\n" for number in range(50))
+    with serving(answering(b"short", headers=headers)) as server, pytest.raises(TooLarge, match="headers"):
+        get(client, server.url)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_small_compressed_body_that_was_not_asked_for_is_read(client: Client, coding: str) -> None:
     body = gzip.compress(b"hello") if coding == "gzip" else zlib.compress(b"hello")
@@ -271,6 +277,19 @@ def test_a_redirect_loop_ends(client: Client) -> None:
     ):
         get(client, server.url)
     assert len(server.requests) == 4
+
+
+def test_redirects_take_no_longer_together_than_one_answer_may(client: Client) -> None:
+    def talk(connection: socket.socket, request: bytes) -> bool:
+        time.sleep(0.4)
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    began = time.monotonic()
+    with serving(talk) as server, pytest.raises(Unreachable, match="in time"):
+        get(client, server.url, connect_timeout=0.1, read_timeout=0.5)
+    assert time.monotonic() - began < 0.9
+    assert len(server.requests) == 2
 
 
 def test_a_post_never_follows(client: Client) -> None:
