@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 from pyld import jsonld as pyld
 from pyld.canon import URDNA2015
-from pyld.context_resolver import ContextResolver
+from pyld.context_resolver import ContextResolver, canonicalize
 
 from credentials.data_integrity.contexts import known_context
 
@@ -191,11 +191,46 @@ class _Bounded(URDNA2015):
         return related
 
 
+class _Contexts(LRUCache[str, Any]):
+    """The contexts we know and those inside them, as PyLD has processed them.
+
+    Not those that stand in a document itself: a stranger with a new one each time would fill the memory.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(maxsize=200)
+        self._ours: set[str] = set()
+
+    def know(self, url: str, document: Any) -> None:
+        self._ours |= {url, *(_name_of(each) for each in _contexts_in(document))}
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in self._ours:
+            super().__setitem__(key, value)
+
+
+def _name_of(context: Mapping[str, Any]) -> str:
+    """Under which name PyLD's resolver keeps a context that is an object."""
+    return str(canonicalize(dict(context)).decode("utf-8"))
+
+
+def _contexts_in(document: Any) -> Iterator[Mapping[str, Any]]:
+    waiting = [document]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
+        elif isinstance(each, Mapping):
+            inner = each.get("@context", [])
+            yield from (one for one in (inner if isinstance(inner, list) else [inner]) if isinstance(one, Mapping))
+            waiting.extend(each.values())
+
+
 class _Kept(threading.local):
     """What a thread keeps: contexts it has processed (PyLD's cache is not made for several threads), and digests."""
 
     def __init__(self) -> None:
-        self.contexts: LRUCache[str, Any] = LRUCache(maxsize=200)
+        self.contexts = _Contexts()
         self.digests: LRUCache[bytes, bytes] = LRUCache(maxsize=64)
 
 
@@ -206,7 +241,9 @@ def _load(url: str, options: Any = None) -> dict[str, Any]:
     raw = known_context(url)
     if raw is None:
         raise BadJsonLd(f"the context {_short(url)} is not known here")
-    return {"contextUrl": None, "documentUrl": url, "document": json.loads(raw), "tag": "static"}
+    document = json.loads(raw)
+    _kept.contexts.know(url, document)
+    return {"contextUrl": None, "documentUrl": url, "document": document, "tag": "static"}
 
 
 # Whoever calls PyLD without options, now or later, gets no network either.

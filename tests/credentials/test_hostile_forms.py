@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from credentials.data_integrity import jsonld
 from credentials.reasons import Reason
 from credentials.verification import Policy, Presented, Verdict, verify, verify_presentation
 from tests.credentials.conftest import NOON
@@ -124,6 +125,21 @@ def test_many_costly_credentials_in_one_presentation_cost_little_more_than_one(d
 def test_no_context_leads_anywhere_or_changes_what_was_meant(db: None, contexts: Any) -> None:
     document = {**credential(BY.did, type=["VerifiableCredential"]), "@context": contexts, "proof": PROOF}
     assert not check(document).ok
+
+
+def test_contexts_that_strangers_bring_are_not_kept(db: None) -> None:
+    jsonld.canonical(credential(BY.did))
+    kept = set(jsonld._kept.contexts)
+    assert V2 in kept
+    for number in range(20):
+        own = {
+            f"t{number}": f"https://x.example/{number}",
+            "More": {"@id": "urn:x:More", "@context": {"y": f"urn:y:{number}"}},
+        }
+        document = credential(BY.did, **{"@context": [V2, own]}, type=["VerifiableCredential", "More"])
+        assert check(secured(document, BY)).ok
+    new = set(jsonld._kept.contexts) - kept
+    assert not [each for each in new if "x.example" in each or "urn:y" in each]
 
 
 def test_a_huge_set_of_proofs_is_not_worked_through(db: None) -> None:
