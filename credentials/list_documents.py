@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from credentials import asking, bitstring, content, problems, token_list, tokens
+from credentials import asking, bitstring, content, problems, strict_json, token_list, tokens
 from credentials.asking import Deadline
 from credentials.issuers import NamedKey
 from credentials.reasons import Disbelieved, Reason
@@ -32,6 +32,7 @@ IETF = "token"
 """The purpose of an entry that is an IETF `status` claim."""
 
 _MAXIMUM_LIST = 512 * 1024
+_MAXIMUM_VALUES = 500  # beside its one long text; what is proven is kept
 _MAXIMUM_AGE_SECONDS = 60.0
 _POLICY = Policy(trust=False, maximum_bytes=_MAXIMUM_LIST)
 _ACCEPT_BITSTRING = (
@@ -96,6 +97,10 @@ def _read_bitstring(text: str, issuer: str, url: str) -> Document:
     said = held.content
     if said.issuer != issuer:
         raise unverified("the list is of another issuer")
+    try:
+        strict_json.check_bounds(said.credential, values=_MAXIMUM_VALUES)
+    except strict_json.NotReadable as error:
+        raise unverified(f"the list is {error}") from error
     if said.credential.get("id", url) != url or "BitstringStatusListCredential" not in said.types:
         raise unverified("what is at the list's address is another document")
     purposes = said.subject.get("statusPurpose", "")

@@ -16,7 +16,7 @@ import pytest
 from credentials import problems, trust
 from credentials.verification import Policy, Presented, Verdict, recheck_status, verify
 from tests.credentials.conftest import NOON
-from tests.credentials.issuer import V2, Issuer, b64url, seconds
+from tests.credentials.issuer import V2, Issuer, b64url, forget_everything_fetched, seconds
 from tests.credentials.signers import secured
 from tests.wallet import Wallet
 
@@ -265,6 +265,14 @@ def test_a_token_is_believed_for_its_own_ttl_and_no_longer(issuer: Issuer) -> No
     assert check(token).ok and issuer.asked.count("/status/1") == 1
     time.sleep(0.35)
     assert check(token).reason == "REVOKED"
+
+
+def test_a_list_with_thousands_of_values_beside_it_is_refused_because_a_proven_list_is_kept(issuer: Issuer) -> None:
+    bits = b64url(gzip.compress(bytes(16_384)))
+    for count, reason in (100, ""), (50_000, "STATUS_UNAVAILABLE"):
+        forget_everything_fetched()
+        issuer.documents["/status/1"] = issuer.list_of(bits, evidence=[[]] * count)
+        assert check(of_list(issuer)).reason == reason
 
 
 def test_ten_megabytes_in_a_token_cost_neither_time_nor_memory(issuer: Issuer) -> None:
