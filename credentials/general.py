@@ -36,6 +36,7 @@ _RESERVED_TYPES = frozenset(
     {*claims.TYPES.values(), claims.DEG_TYPE, "BitstringStatusListCredential", "BitstringStatusList"}
 )
 """What a signature of ours under these means stands in `enrollment` and `publishing`: no token makes such a thing."""
+_A_TYPE = re.compile(r" <http://www\.w3\.org/1999/02/22-rdf-syntax-ns#type> <[^>]*[#/:]([^>#/:]*)>")
 _OF_THE_TOKEN = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "vc", "vp", "status", "_sd", "_sd_alg"}
 )
@@ -94,9 +95,7 @@ def _check(document: Mapping[str, Any]) -> None:
         raise Refused(f"The id is longer than {_LONGEST_ID} characters.")
     if _lies_among_ours(named):
         raise Refused("The id lies among our own addresses: leave it out, and we give one.")
-    reserved = _RESERVED_TYPES & _types(document)
-    if reserved:
-        raise Refused(f"{min(reserved)} is not issued here: it comes from an enrolment or the status lists themselves.")
+    _check_types(_types(document))
     if meaning.is_said_in_pieces(document):
         raise Refused("Two objects have the same id, the credential's or a subject's: say all of it in one.")
     said = _OF_THE_TOKEN & set(document)
@@ -104,6 +103,24 @@ def _check(document: Mapping[str, Any]) -> None:
         raise Refused(f"The member {min(said)!r} is a claim of the token, which we write.")
     if any(_is_ours(each) for each in _listed(document.get("credentialStatus"))):
         raise Refused("credentialStatus names a list of ours: leave it out, and we add its entries.")
+
+
+def _check_types(types: set[str]) -> None:
+    reserved = _RESERVED_TYPES & types
+    if reserved:
+        raise Refused(f"{min(reserved)} is not issued here: it comes from an enrolment or the status lists themselves.")
+
+
+def _check_meaning(document: Mapping[str, Any]) -> None:
+    """Refuse what JSON-LD would lose, and a reserved type under whatever name the document's own context gives it.
+
+    A proof is over meanings: with the usual name put back, it would hold.
+    """
+    try:
+        meant = jsonld.canonical(document)
+    except jsonld.BadJsonLd as error:
+        raise Refused(str(error)) from error
+    _check_types(set(_A_TYPE.findall(meant)))
 
 
 def _lies_among_ours(named: str) -> bool:
@@ -187,6 +204,7 @@ def _period(document: Mapping[str, Any], now: datetime) -> tuple[datetime, datet
 
 def _sign(document: dict[str, Any], form: Form, *, now: datetime) -> tuple[str, str]:
     """Return the signed text and the kid of the key; what we cannot read ourselves as a stranger would is refused."""
+    _check_meaning(document)  # a JWT signs every byte, but who reads it as JSON-LD must not lose any
     if form is Form.JSON_2_0:
         key = keys.active(KeyAlgorithm.ED25519)
         try:
@@ -194,10 +212,6 @@ def _sign(document: dict[str, Any], form: Form, *, now: datetime) -> tuple[str, 
         except jsonld.BadJsonLd as error:
             raise Refused(str(error)) from error
         return json.dumps(signed, separators=(",", ":"), ensure_ascii=False), key.kid
-    try:
-        jsonld.canonical(document)  # a JWT signs every byte, but who reads it as JSON-LD must not lose any
-    except jsonld.BadJsonLd as error:
-        raise Refused(str(error)) from error
     key = keys.active()
     payload = {**document, "iat": int(now.timestamp())}
     return sign_and_check(payload, claims.header_2_0(settings.ISSUER_DID, key.kid), key), key.kid

@@ -26,6 +26,20 @@ FORGED: dict[str, Document] = {
         "AlumniCredential", "ProgramEnrollmentCredential", contexts=(V2, EXAMPLES)
     ),
     "an enrolment of the DEG profile": of_types("UtilityProgramEnrollmentCredential", contexts=(V2, EXAMPLES)),
+    "an enrolment under another name": of_types(
+        "Alias", contexts=(V2, {"Alias": f"{OURS}#ProgramEnrollmentCredential"})
+    ),
+    "an enrolment under half a name": of_types(
+        "ours:EnrollmentCredential", contexts=(V2, {"ours": {"@id": f"{OURS}#Program", "@prefix": True}})
+    ),
+    "a status list under another name": of_types(
+        "Alias", contexts=(V2, {"Alias": f"{STATUS_TERMS}BitstringStatusListCredential"})
+    ),
+    "an enrolment said of it further down": document(
+        (V2, OURS, EXAMPLES),
+        id="urn:example:1",
+        credentialSubject={"knows": {"@id": "urn:example:1", "type": "ProgramEnrollmentCredential"}},
+    ),
     "a consent": of_types("EnergyConsentCredential", credentialSubject={"consentId": "c-1"}),
     "a status list": of_types("BitstringStatusListCredential", credentialSubject=A_LIST),
     "a status list by its whole name": of_types(
