@@ -42,7 +42,9 @@ class SignInForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
-        now, account = clock.now(), hashlib.sha256(str(self.data.get("username", "")).encode()).hexdigest()
+        # As the sign-in reads it: spaces around a name, or letters in another width, are no other account.
+        named = str(self.cleaned_data.get("username", ""))
+        now, account = clock.now(), hashlib.sha256(named.encode()).hexdigest()
         for budget, who in ((FROM_ONE_ADDRESS, source_of(self.request)), (FOR_ONE_ACCOUNT, account)):
             if not budget.take(now, who):
                 seconds = {"seconds": budget.retry_after_seconds}

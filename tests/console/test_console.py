@@ -112,6 +112,14 @@ def test_a_password_is_guessed_five_times_and_then_not_even_the_right_one_helps(
     assert "chief" not in json.dumps(list(RateBucket.objects.values_list("key", flat=True)))
 
 
+def test_an_account_is_limited_in_whatever_spelling_its_name_comes(client: Client, chief: User) -> None:
+    for count, name in enumerate(["chief", " chief", "chief ", "\N{FULLWIDTH LATIN SMALL LETTER C}hief", "\tchief"]):
+        guess = Client(REMOTE_ADDR=f"192.0.2.{count + 10}").post("/admin/login/", {"username": name, "password": "x"})
+        assert guess.status_code == 200
+    late = client.post("/admin/login/", {"username": "chief", "password": PASSWORD})
+    assert late.status_code == 429
+
+
 def test_signing_out_is_a_post(desk: Client) -> None:
     assert desk.get("/admin/logout/").status_code == 405
     assert desk.post("/admin/logout/").status_code == 200
