@@ -32,7 +32,7 @@ _HARMLESS = ("refresh", "message")  # purposes that say nothing against a creden
 def entries_of(content: Content) -> list[dict[str, Any]]:
     """Return what has to be looked up: `[{"list", "index", "purpose"}]`, empty where the credential names no status.
 
-    The JWT's own `status` claim counts where `credentialStatus` names nothing to look up.
+    The JWT's own `status` claim counts where `credentialStatus` names nothing that tells a revocation.
     Raises Disbelieved: STATUS_UNAVAILABLE for a status of a kind we cannot check, MALFORMED for one that is none.
     """
     named = content.credential.get("credentialStatus")
@@ -40,8 +40,8 @@ def entries_of(content: Content) -> list[dict[str, Any]]:
     if len(listed) > _MAXIMUM_ENTRIES:
         raise malformed("too many status entries")
     found = [entry for entry in map(_entry, listed) if entry is not None]
-    if not found and content.token_status is not None:
-        return [_token_entry(content.token_status)]
+    if content.token_status is not None and all(entry["purpose"] == "suspension" for entry in found):
+        found.append(_token_entry(content.token_status))
     return found
 
 

@@ -199,6 +199,15 @@ def test_both_lists_may_lie_at_one_address_and_the_bitstring_counts_where_both_a
     assert check(issuer.sign({**payload, "status": claim})).reason == "SUSPENDED"
 
 
+def test_the_token_counts_beside_entries_that_tell_no_revocation(issuer: Issuer) -> None:
+    issuer.publish_list(purpose="suspension")
+    issuer.documents["/status/token"] = token_list(issuer, {7: 1}, sub=f"{issuer.url}/status/token")
+    claim = {"status_list": {"idx": 7, "uri": f"{issuer.url}/status/token"}}
+    payload = issuer.payload(OWNERSHIP, METER, credentialStatus=issuer.status(7, "suspension"))
+    assert check(issuer.sign(payload)).ok
+    assert check(issuer.sign({**payload, "status": claim})).reason == "REVOKED"
+
+
 def test_a_token_that_is_not_quite_the_issuers_fails_closed(issuer: Issuer) -> None:
     bodies = [
         token_list(issuer, {}, header={"typ": "JWT"}),
