@@ -42,6 +42,7 @@ _ANSWERS = (
 )
 _SIGNED = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*(?:~[\w~.=-]*)?")  # a JWT, or an SD-JWT with its disclosures
 _ORDER = re.compile(r"(?:enr-\d{4}-\d+|enrol\S*|order\S*)", re.IGNORECASE)
+_LISTS = ("meters", "ders", "roles", "purposes")
 _LONGEST_SHOWN = 20_000
 
 
@@ -147,7 +148,7 @@ def _held(request: HttpRequest, row: IssuedCredential, report: Mapping[str, Any]
     says = {**row.claims, **(row.personal_claims or {})}
     if row.kind == Kind.GENERAL:
         subject = (row.document or {}).get("credentialSubject")
-        says = subject if isinstance(subject, dict) else {}
+        says = _as_ours_say(subject) if isinstance(subject, dict) else {}
     return {
         **_about(report, found, addresses.verification(row.pk)),
         "row": row,
@@ -155,6 +156,12 @@ def _held(request: HttpRequest, row: IssuedCredential, report: Mapping[str, Any]
         "token": request.POST.get("t") or request.GET.get("t", ""),
         "host": _host(),
     }
+
+
+def _as_ours_say(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operator's document says, with lists where ours have them: elsewhere one thing may stand alone."""
+    lists = {name: [] if subject[name] is None else subject[name] for name in _LISTS if name in subject}
+    return {**subject, **{name: each if isinstance(each, list) else [each] for name, each in lists.items()}}
 
 
 def _host() -> str:

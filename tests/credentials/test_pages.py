@@ -181,3 +181,20 @@ def test_what_the_vc_api_issued_has_its_page_too(db: None, client: Client, setti
     assert "This credential is valid." in page and "AlumniCredential" in page and "did:example:alumna" not in page
     shown = post(client, credential=made.text).content.decode()
     assert "This credential is valid." in shown and "did:example:alumna" in shown
+
+
+@pytest.mark.parametrize("subject", [{"purposes": 5}, {"ders": 3}, {"roles": True}, {"meters": 7}])
+def test_a_document_with_one_where_ours_has_a_list_has_its_page(
+    db: None, client: Client, subject: dict[str, object]
+) -> None:
+    bootstrap.ensure()
+    document = {
+        "@context": ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/ns/credentials/examples/v2"],
+        "type": ["VerifiableCredential"],
+        "issuer": "did:example:whoever",
+        "credentialSubject": {"id": "did:example:alumna", **subject},
+    }
+    made = general.issue_document(document, form=Form.JSON_2_0, now=clock.now(), actor=SYSTEM)
+    holder = {**BROWSER, "Authorization": f"Bearer {made.text}"}
+    assert client.get(path_of(made.url), headers=holder).status_code == 200
+    assert client.get(f"{path_of(made.url)}/receipt", headers=holder).status_code == 200
