@@ -290,7 +290,11 @@ class _Handler(BaseHTTPRequestHandler):
     bap: Bap
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        expected = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(expected)
+        if len(raw) < expected:  # its sender was killed between the headers and the body: no message
+            self.close_connection = True
+            return
         action = self.path.rstrip("/").rpartition("/")[2]
         status, body = self.bap._take(Callback(action, _lower(self.headers), raw, time.monotonic()))
         answer = json.dumps(body).encode()
