@@ -72,12 +72,33 @@ class Assistance:
 
 
 @dataclass(frozen=True)
+class ProvenIdentity:
+    """One sign-in or one-time code that this message proved: who, at which utility, how strongly.
+
+    `subject` is what the network calls the person (a DID, else `issuer#sub`); `method` is OIDC, OTP or LINK; `role` is
+    PRIMARY or SECONDARY (personas P5). Meter and account ids are those the provider named; they stay out of repr.
+    """
+
+    utility_id: str
+    subject: str = field(repr=False)
+    method: str
+    role: str = "PRIMARY"
+    issuer: str = ""
+    sub: str = field(default="", repr=False)
+    acr: str = ""
+    auth_time: datetime | None = None
+    meter_ids: tuple[str, ...] = field(default=(), repr=False)
+    utility_customer_ids: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
 class Authority:
     """What the sender has shown about the subject (decision 56).
 
     `asserts_utilities`: utilities for which this participant may name a subject without that subject's own proof
     (`*` for all). `proven_subject`: the subject's identifier where its own token, code or presentation was proven;
-    `refusal_*`: what was wrong with it, and `refusal_field` where it stood.
+    `identities`: every sign-in proven in the message, the primary one first, all of one person; `refusal_*`: what was
+    wrong with it, and `refusal_field` where it stood.
     """
 
     participant_id: str
@@ -85,6 +106,7 @@ class Authority:
     proven_subject: str = ""
     proven_utility: str = ""
     acr: str = ""
+    identities: tuple[ProvenIdentity, ...] = ()
     refusal_field: str = "user_auth"
     refusal_code: str = ""
     refusal_sentence: str = ""

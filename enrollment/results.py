@@ -140,6 +140,17 @@ class Requirements:
 
 
 @dataclass(frozen=True)
+class AvailableMeter:
+    """A meter of the proven customer that an order without meters may name. `connection_type` as in ports."""
+
+    umid: str
+    utility_id: str
+    meter_number: str = ""
+    connection_type: str = ""
+    sanctioned_load_kw: float | None = None
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The application is READY, or NEEDS_INPUT with what is `missing`.
 
@@ -155,6 +166,19 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     requirements: Requirements = field(default_factory=Requirements)
     are_conflicts_checked: bool = True
+    available_meters: tuple[AvailableMeter, ...] = ()
+
+
+@dataclass(frozen=True)
+class CodeSent:
+    """An `init` that asked for a one-time code: the order is open and PENDING, nothing of it was checked yet.
+
+    The same for known and unknown numbers; what the code's session is called travels beside it (`identity.proofs`).
+    """
+
+    order: Order
+    checked_at: datetime
+    requirements: Requirements = field(default_factory=Requirements)
 
 
 @dataclass(frozen=True)
@@ -270,6 +294,7 @@ class Selected:
 
 Result = (
     Prepared
+    | CodeSent
     | Waiting
     | Refused
     | Confirmed
