@@ -347,6 +347,7 @@ def meters(count: int) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.multi_meter
 def test_five_hundred_meters_are_taken_and_one_more_is_not() -> None:
     assert onboarding.validate("init", meters(500)) is None
     assert problem("init", meters(501)) == (

@@ -147,6 +147,7 @@ def test_devices_are_claimed_and_named_in_the_credential_with_their_owner_s_role
     assert [r for _, r in live_claims()] == ["der-battery-001", "der-solar-001", "umid-001"]
 
 
+@pytest.mark.multi_meter
 def test_of_two_meters_the_one_that_was_taken_since_is_refused_and_the_other_enrolled(world: World) -> None:
     a_program(OTHER_FLEX)
     world.utility.knows(meter("umid-002"))
@@ -179,6 +180,7 @@ def test_a_program_of_all_or_nothing_enrols_none_when_one_was_taken(bare_world: 
     assert the_case(1).state == "REJECTED" and live_claims() == [("CLAIMED", "umid-002")]
 
 
+@pytest.mark.multi_meter
 def test_a_confirm_may_choose_some_of_the_application_s_meters(world: World) -> None:
     world.utility.knows(meter("umid-002"))
     world.prepare(world.application(1, "umid-001", "umid-002"))
@@ -297,6 +299,7 @@ def test_a_confirm_need_not_name_the_customer(world: World) -> None:
 # --- caps ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.multi_meter
 def test_a_cap_counts_meters_and_is_never_passed(bare_world: World) -> None:
     a_program(max_meters=2)
     bare_world.utility.knows(*(meter(f"umid-{n}") for n in range(3)))

@@ -326,6 +326,7 @@ def test_a_refused_application_holds_nothing_of_what_it_held_before(two: World) 
     assert journal() == ["case.ready", "case.refused"]
 
 
+@pytest.mark.multi_meter
 def test_of_two_meters_the_taken_one_is_told_and_the_free_one_is_held(two: World) -> None:
     two.utility.knows(meter("umid-002"))
     two.enrolled(1, "umid-002")

@@ -99,6 +99,7 @@ def test_the_language_that_was_shown_is_the_one_recorded(world: World) -> None:
     assert (Consent.objects.get().locale, Consent.objects.get().text_digest) == ("hi", hindi.digest)
 
 
+@pytest.mark.multi_meter
 def test_a_required_consent_for_some_meters_only_does_not_cover_the_others(world: World) -> None:
     world.utility.knows(meter("umid-002"))
     world.prepare(world.application(1, "umid-001", "umid-002"))
@@ -108,6 +109,7 @@ def test_a_required_consent_for_some_meters_only_does_not_cover_the_others(world
     assert isinstance(world.confirm(consents=for_one, meters=("umid-001",)), Confirmed)
 
 
+@pytest.mark.multi_meter
 def test_a_consent_for_somebody_else_s_meters_covers_none(bare_world: World) -> None:
     explicit()
     bare_world.prepare()

@@ -355,6 +355,7 @@ def test_an_organisation_s_program_takes_the_organisation_we_know(bare_world: Wo
     assert isinstance(bare_world.prepare(), Prepared)
 
 
+@pytest.mark.multi_meter
 def test_of_two_meters_one_may_be_refused_and_the_other_held(world: World) -> None:
     world.utility.knows(meter("umid-003", holders=(holder(BINA),)))
 
@@ -386,6 +387,7 @@ def test_a_device_no_register_knows_is_taken_as_declared_where_no_certificate_is
     assert isinstance(result, Prepared) and result.order.ders[0].type == "HEAT_PUMP"
 
 
+@pytest.mark.multi_meter
 def test_five_hundred_meters_are_five_requests_and_few_queries(
     bare_world: World, django_assert_max_num_queries: object
 ) -> None:

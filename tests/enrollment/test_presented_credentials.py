@@ -221,6 +221,7 @@ NORTH_ONLY = (criterion("REGION", anyOf=["north-1"]),)
 TWO = (at_home("umid-001"), at_home("umid-002"))
 
 
+@pytest.mark.multi_meter
 def test_of_two_meters_the_one_that_fails_is_named_and_the_other_goes_on() -> None:
     decision = decide(
         ownership(), ownership("umid-002"), eligibility(), meters=TWO, known=(meter(), SOUTH), criteria=NORTH_ONLY

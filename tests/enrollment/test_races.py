@@ -89,6 +89,7 @@ def test_the_same_first_init_eight_times_at_once_is_one_case_with_one_hold(world
     assert EnrollmentCase.objects.count() == 1 and live_claims() == [("HELD", "umid-001")]
 
 
+@pytest.mark.multi_meter
 def test_inits_over_the_same_meters_in_different_orders_do_not_deadlock(world: World) -> None:
     umids = [f"umid-{n}" for n in range(6)]
     world.utility.knows(*(meter(u) for u in umids))

@@ -155,6 +155,7 @@ def questions(act: Callable[[], Any]) -> tuple[int, Any]:
     return len([q for q in asked.captured_queries if "SAVEPOINT" not in q["sql"]]), result
 
 
+@pytest.mark.multi_meter
 @pytest.mark.parametrize("is_confirm", [False, True])
 def test_twenty_meters_take_hardly_more_questions_than_one(world: World, is_confirm: bool) -> None:
     many = [f"umid-{n}" for n in range(20)]
