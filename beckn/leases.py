@@ -1,7 +1,8 @@
 """Who works on which row: a lease taken in one short statement, never held by a lock (decisions 23, 29).
 
 A worker that dies leaves a lease that runs out; the next one takes the row. Claiming is fair in a simple way: of one
-participant at most a few rows are in work at once, so that a peer that hangs cannot hold up the others.
+participant at most a few rows are in work at once, so that a peer that hangs cannot hold up the others. The few are no
+exact number: two claims that count at the same instant may take one more.
 """
 
 from datetime import datetime, timedelta
