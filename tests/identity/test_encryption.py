@@ -104,6 +104,7 @@ def test_the_newest_key_seals_and_all_open(settings):
         ([OLD], "index:" + OLD.partition(":")[2], "INDEX_KEY must be another key"),
         ([NEW, OLD], OLD.partition(":")[2], "INDEX_KEY must be another key"),
     ],
+    ids=range(8),  # the keys are new in each run
 )
 def test_the_start_is_refused_with_keys_that_cannot_be_right(settings, field_keys, index_key, says):
     settings.FIELD_KEYS, settings.INDEX_KEY = field_keys, index_key
