@@ -20,11 +20,12 @@ from audit.log import Action, Actor, ActorKind, Channel
 from beckn import identities, profiles
 from beckn.door import Door
 from beckn.messages import Received
+from beckn.profiles import filters
 from credentials import presentations
 from enrollment import services
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority
-from enrollment.results import Order, Refused, Result, Stage
+from enrollment.results import Catalog, Order, Refused, Result, Stage
 from identity import tokens
 
 Handler = Callable[["_Call"], None]
@@ -186,6 +187,9 @@ def _refuse(call: _Call, refusal: Refusal) -> None:
 
 def _search(call: _Call) -> None:
     found = services.search(call.profile.read_search(call.body), now=call.now)
+    if expression := call.profile.filter_of(call.body):
+        items = [call.profile.item(entry) for entry in found.entries]
+        found = Catalog(tuple(found.entries[place] for place in filters.selected(expression, items)))
     with transaction.atomic():
         call.answer(found)
 
@@ -265,6 +269,7 @@ def _support(call: _Call) -> None:
 
 _HANDLERS: Mapping[str, Handler] = {
     "search": _search,
+    "discover": _search,
     "select": _select,
     "init": _init,
     "confirm": _confirm,

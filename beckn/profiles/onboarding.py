@@ -7,23 +7,24 @@ that have a sample (decision 41). Source: onboarding guide 18, spec wire 4 and 7
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-import jsonschema_rs
-
-from beckn.profiles import ProfileProblem
+from beckn.profiles import reading, schemas
 from beckn.profiles.onboarding_answers import write
+from beckn.profiles.onboarding_catalog import item
 from beckn.profiles.onboarding_extensions import A_EXTENSIONS
 from beckn.profiles.onboarding_parts import error
 from beckn.profiles.onboarding_schema import SCHEMAS
+from beckn.profiles.reading import filter_of, when
+from beckn.profiles.reading import search as read_search
+from beckn.profiles.reading import support as read_support
+from beckn.profiles.words import SECRET_KEYS_IN as _SECRET_KEYS_IN
+from beckn.profiles.words import SECRET_KEYS_OUT
 from enrollment.commands import (
     AskStatus,
     Assistance,
     ConfirmEnrollment,
-    ConsentGrant,
     DerRef,
     EndEnrollment,
     GrantConsents,
@@ -31,157 +32,53 @@ from enrollment.commands import (
     OrderRef,
     PrepareEnrollment,
     PresentedCredential,
-    SearchPrograms,
     SelectProgram,
     WithdrawConsent,
 )
 
-__all__ = ["A_EXTENSIONS", "error", "write"]
+__all__ = [
+    "A_EXTENSIONS",
+    "SECRET_KEYS_OUT",
+    "error",
+    "filter_of",
+    "item",
+    "read_search",
+    "read_support",
+    "validate",
+    "write",
+]
 
 NAME = "A"
 DOMAINS = frozenset({"energy.enrollment"})
 VERSIONS = frozenset({"2.0.0"})
 ACTIONS = frozenset(SCHEMAS)
 
-#: Keys whose values are kept apart, encrypted, wherever they stand in a message (decision 27).
-SECRET_KEYS_IN = frozenset(
-    {
-        "userAuth",
-        "accessToken",
-        "idToken",
-        "refreshToken",
-        "otp",
-        "nguid",
-        "mobile",
-        "beckn:person",
-        "person",
-        "beckn:utilityCustomerId",
-        "utilityCustomerId",
-        "credentialData",
-        "presentationData",
-        "schema:email",
-        "email",
-        "schema:telephone",
-        "phone",
-    }
-)
-#: The same for what we send: links that open something. Our credentials' bytes are put in when a message leaves.
-SECRET_KEYS_OUT = frozenset({"credentialUrl", "offerUrl", "uploadUrl", "nguid"})
-
-#: Beyond these years an instant is a slip of the pen, and sums of dates leave what the calendar can say.
-_YEARS = range(1970, 3000)
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def instant(text: str) -> datetime:
-    """The instant of an RFC 3339 text, in UTC. Raises ValueError or OverflowError."""
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _is_instant(text: str) -> bool:
-    """RFC 3339 with a zone, written with T and Z, and one we can compute with: no leap second, no year 0."""
-    try:
-        return _RFC_3339.fullmatch(text) is not None and instant(text).year in _YEARS
-    except (ValueError, OverflowError):
-        return False
-
-
-_VALIDATORS = {
-    action: jsonschema_rs.validator_for(
-        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema},
-        validate_formats=True,
-        formats={"instant": _is_instant},
-    )
-    for action, schema in SCHEMAS.items()
+SECRET_KEYS_IN = _SECRET_KEYS_IN | {
+    "beckn:person",
+    "person",
+    "beckn:utilityCustomerId",
+    "schema:email",
+    "schema:telephone",
 }
 
-
-def validate(action: str, body: Mapping[str, Any]) -> ProfileProblem | None:
-    """The first thing that is wrong with a message of this action, or None. Never raises on any JSON value."""
-    error = next(iter(_VALIDATORS[action].iter_errors(body)), None)
-    if error is None:
-        return None
-    # The library's sentence quotes the value it stumbled on, which may be somebody's token: say only what is wrong.
-    return ProfileProblem(path_text(error.instance_path), _what(error))
-
-
-def path_text(parts: list[str | int]) -> str:
-    """`message.order.fulfillments[0].customer`: as error paths are written, without prefixes (decision 42)."""
-    text = ""
-    for part in parts:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += ("." if text else "") + part.removeprefix("beckn:")
-    return text or "message"
-
-
-def _what(error: jsonschema_rs.ValidationError) -> str:
-    keyword = str(error.schema_path[-1]) if error.schema_path else ""
-    kind = error.kind
-    if keyword == "required":
-        return f"{getattr(kind, 'property', 'a field')} is missing"
-    expected = error.schema_path and {
-        "type": "has the wrong type",
-        "minLength": "is empty",
-        "maxLength": "is too long",
-        "pattern": "is empty",
-        "maxItems": "has too many entries",
-        "minItems": "has too few entries",
-        "maxProperties": "has too many fields",
-        "format": "is not a date and time with zone, for example 2026-11-01T00:00:00Z",
-        "enum": "is not one of the values that are accepted here",
-        "minimum": "is too small",
-        "maximum": "is too large",
-    }.get(keyword)
-    return expected or "is not what this field accepts"
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
+validate = schemas.Checker(SCHEMAS).check
 
 
 def order_ref(context: Mapping[str, Any], body: Mapping[str, Any]) -> OrderRef:
-    order = body["message"].get("order", {})
-    return OrderRef(
-        bap_id=context["bap_id"],
-        order_id=order.get("beckn:id", ""),
-        bap_uri=context.get("bap_uri", ""),
-        transaction_id=context.get("transaction_id", ""),
-        domain=context.get("domain", ""),
-    )
+    return reading.ref(context, body["message"].get("order", {}).get("beckn:id", ""))
 
 
 def user_auth(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The customer's own sign-in, where the message carries one (our extension in A, wire 4)."""
-    found = _attributes(body).get("userAuth")
-    return found if isinstance(found, Mapping) else None
+    return reading.user_auth(_attributes(body))
 
 
 def presentation(body: Mapping[str, Any]) -> str | None:
-    """The JWT by which the customer's own key shows who they are, where the message carries one (our extension)."""
-    found = _attributes(body).get("presentation")
-    return str(found.get("presentationData", "")) if isinstance(found, Mapping) else None
+    return reading.presentation(_attributes(body))
 
 
 def assisted_by(body: Mapping[str, Any]) -> Assistance | None:
-    found = _attributes(body).get("assistedBy")
-    if not isinstance(found, Mapping):
-        return None
-    return Assistance(found["agencyId"], found.get("operatorId", ""), found.get("mandateId", ""))
-
-
-def read_search(body: Mapping[str, Any]) -> SearchPrograms:
-    message = body["message"]
-    intent = message.get("intent", {})
-    descriptor, location = intent.get("descriptor", {}), intent.get("location", {})
-    category = intent.get("category", {})
-    return SearchPrograms(
-        text=descriptor.get("name") or descriptor.get("schema:name") or message.get("text_search") or "",
-        kind=category.get("id") or category.get("descriptor", {}).get("name") or "",
-        provider_id=intent.get("provider", {}).get("id", ""),
-        utility_id=location.get("utilityId", ""),
-        region=location.get("region") or location.get("id") or "",
-    )
+    return reading.assisted_by(_attributes(body))
 
 
 def read_select(context: Mapping[str, Any], body: Mapping[str, Any]) -> SelectProgram:
@@ -225,8 +122,8 @@ def read_init(
             )
             for c in slots.get("existingEnrollments", [])
         ),
-        starts_at=_when(attributes.get("startDate")),
-        ends_at=_when(attributes.get("endDate")),
+        starts_at=when(attributes.get("startDate")),
+        ends_at=when(attributes.get("endDate")),
         end_as_given=attributes.get("endDate", ""),
         person=_person(customer),
         locale=attributes.get("customer", {}).get("locale", ""),
@@ -246,10 +143,10 @@ def read_confirm(
         order=order_ref(context, body),
         subject_did=fulfillment.get("beckn:customer", {}).get("beckn:id", ""),
         meters=tuple(m["beckn:id"] for m in _unique(meters)) if meters is not None else None,
-        starts_at=_when(attributes.get("startDate")),
-        ends_at=_when(attributes.get("endDate")),
+        starts_at=when(attributes.get("startDate")),
+        ends_at=when(attributes.get("endDate")),
         end_as_given=attributes.get("endDate", ""),
-        consents=_consents(attributes),
+        consents=reading.consents(attributes),
         assisted_by=assistance,
     )
 
@@ -257,32 +154,7 @@ def read_confirm(
 def read_update(
     context: Mapping[str, Any], body: Mapping[str, Any]
 ) -> WithdrawConsent | EndEnrollment | GrantConsents | None:
-    """The command of an update, or None for an `updateType` that is not supported."""
-    attributes, ref = _attributes(body), order_ref(context, body)
-    kind = attributes.get("updateType")
-    if kind == "CONSENT_REVOCATION":
-        asked = attributes.get("consentRevocation", {})
-        return WithdrawConsent(
-            ref,
-            consent_reference=asked.get("consentCredentialId", ""),
-            consent_type=asked.get("consentType", ""),
-            reason=asked.get("reason", ""),
-            claimed_at=asked.get("revokedAt", ""),
-            effective_at=_when(asked.get("effectiveDate")),
-        )
-    if kind == "UNENROLLMENT":
-        asked = attributes.get("unenrollment", {})
-        return EndEnrollment(
-            ref,
-            enrollment_id=asked.get("enrollmentId", ""),
-            reason=asked.get("reason", ""),
-            effective_at=_when(asked.get("effectiveDate")),
-            revoke_all_consents=asked.get("revokeAllConsents", True),
-            is_withdrawn=asked.get("withdraw", False),
-        )
-    if kind == "CONSENT_GRANT":
-        return GrantConsents(ref, _consents(attributes))
-    return None
+    return reading.update(order_ref(context, body), _attributes(body))
 
 
 def read_cancel(context: Mapping[str, Any], body: Mapping[str, Any]) -> EndEnrollment:
@@ -291,16 +163,6 @@ def read_cancel(context: Mapping[str, Any], body: Mapping[str, Any]) -> EndEnrol
 
 def read_status(context: Mapping[str, Any], body: Mapping[str, Any]) -> AskStatus:
     return AskStatus(order_ref(context, body))
-
-
-def read_support(body: Mapping[str, Any]) -> tuple[str, str]:
-    """(what is asked about, ORDER or ENROLLMENT)."""
-    support = body["message"]["support"]
-    return support["refId"], support.get("refType", "ORDER")
-
-
-def _when(value: str | None) -> datetime | None:
-    return instant(value) if value else None
 
 
 def _attributes(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -333,19 +195,3 @@ def _person(customer: Mapping[str, Any]) -> dict[str, str]:
         "phone": person.get("schema:telephone"),
     }
     return {key: value for key, value in named.items() if value}
-
-
-def _consents(attributes: Mapping[str, Any]) -> tuple[ConsentGrant, ...]:
-    return tuple(
-        ConsentGrant(
-            type=c["type"],
-            granted=c["granted"],
-            granted_at=c.get("grantedAt", ""),
-            text_version=c.get("textVersion", ""),
-            text_digest=c.get("textDigest", ""),
-            locale=c.get("locale", ""),
-            meters=tuple(c.get("meters", ())),
-            limits=c.get("limits", {}),
-        )
-        for c in attributes.get("consents", [])
-    )

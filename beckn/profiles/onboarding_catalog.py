@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from beckn.profiles.onboarding_parts import (
-    CONTEXT_URL,
-    Json,
-    attributes,
-    instant_text,
-    requirements,
-)
+from beckn.profiles import contents
+from beckn.profiles.onboarding_parts import spell
+from beckn.profiles.words import ENROLLMENT_CONTEXT, Json, attributes, instant_text, requirements
 from enrollment.results import (
     Catalog,
     CatalogEntry,
@@ -19,20 +15,12 @@ from enrollment.results import (
 def selected(result: Selected) -> Json:
     entry = result.entry
     return {
-        "@context": CONTEXT_URL,
+        "@context": ENROLLMENT_CONTEXT,
         "@type": "beckn:Order",
         "beckn:id": result.order_id,
         "beckn:provider": {"beckn:id": entry.provider_id},
         "beckn:items": [{"beckn:id": entry.program_id, "beckn:descriptor": {"schema:name": entry.name}}],
-        "beckn:orderAttributes": attributes(
-            {
-                **requirements(entry.requirements),
-                "documents": [dict(d) for d in entry.requirements.documents],
-                "nextSteps": [
-                    {"action": "INIT", "message": "Send init with the customer, the meters and these credentials."}
-                ],
-            }
-        ),
+        "beckn:orderAttributes": attributes(contents.of(result, spell)),
     }
 
 
@@ -42,17 +30,17 @@ def catalogs(catalog: Catalog) -> list[Json]:
         by_provider.setdefault(entry.provider_id, []).append(entry)
     return [
         {
-            "@context": CONTEXT_URL,
+            "@context": ENROLLMENT_CONTEXT,
             "@type": "beckn:Catalog",
             "beckn:id": f"catalog-{provider}",
             "beckn:descriptor": {"schema:name": "Energy programs"},
-            "beckn:items": [_item(entry) for entry in entries],
+            "beckn:items": [item(entry) for entry in entries],
         }
         for provider, entries in by_provider.items()
     ]
 
 
-def _item(entry: CatalogEntry) -> Json:
+def item(entry: CatalogEntry) -> Json:
     validity = {
         **({"schema:startDate": instant_text(entry.opens_at)} if entry.opens_at else {}),
         **({"schema:endDate": instant_text(entry.closes_at)} if entry.closes_at else {}),
@@ -69,7 +57,7 @@ def _item(entry: CatalogEntry) -> Json:
         "beckn:provider": {"beckn:id": entry.provider_id},
         "beckn:validity": validity,
         "beckn:itemAttributes": {
-            "@context": CONTEXT_URL,
+            "@context": ENROLLMENT_CONTEXT,
             "@type": "EnergyProgram",
             "kind": entry.kind,
             "personas": list(entry.personas),

@@ -9,6 +9,8 @@ A_EXTENSIONS = frozenset(
     {
         "error.details.reasonCode",
         "error.details.retryAfter",
+        "beckn:orderAttributes.userAuth",
+        "beckn:orderAttributes.meters",
         "beckn:orderAttributes.requiredCredentials",
         "beckn:orderAttributes.requiredConsents",
         "beckn:orderAttributes.enrollmentCriteria",

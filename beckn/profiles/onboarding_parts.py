@@ -1,41 +1,16 @@
-"""Profile A, outward: the parts that several answers share, and the error object (onboarding guide 18)."""
+"""Profile A, outward: the guide's order around what is said, and its error object (onboarding guide 18)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
-
+from beckn.profiles.words import AUTH_CODES, ENROLLMENT_CONTEXT, OUTAGE_CODES, Json, camel, is_over
 from enrollment.codes import Code, Refusal
-from enrollment.conflicts import Conflict
-from enrollment.results import (
-    ConsentLine,
-    CredentialLine,
-    EnrollmentLine,
-    IssuedLine,
-    MeterLine,
-    MeterState,
-    Order,
-    Requirements,
-)
-from enrollment.states import CaseState, EnrollmentState
-
-Json = dict[str, Any]
-
-CONTEXT_URL = (
-    "https://raw.githubusercontent.com/beckn/protocol-specifications-new/refs/heads/p2p-trading/"
-    "schema/EnergyEnrollment/v0.2/context.jsonld"
-)
+from enrollment.results import EnrollmentLine, Order
+from enrollment.states import CaseState
 
 _TYPES = {
     Code.CREDENTIAL_VERIFICATION_FAILED: "CREDENTIAL_ERROR",
-    Code.AUTH_REQUIRED: "AUTH_ERROR",
-    Code.TOKEN_INVALID: "AUTH_ERROR",
-    Code.TOKEN_EXPIRED: "AUTH_ERROR",
-    Code.OTP_INVALID: "AUTH_ERROR",
-    Code.OTP_EXPIRED: "AUTH_ERROR",
-    Code.IDP_UNAVAILABLE: "SYSTEM_ERROR",
-    Code.UTILITY_UNAVAILABLE: "SYSTEM_ERROR",
+    **dict.fromkeys(AUTH_CODES, "AUTH_ERROR"),
+    **dict.fromkeys(OUTAGE_CODES, "SYSTEM_ERROR"),
     Code.INTERNAL: "SYSTEM_ERROR",
 }
 _SPELLINGS = {
@@ -69,19 +44,10 @@ FULFILLMENT_STATES = {
     CaseState.WITHDRAWN: "CANCELLED",
     CaseState.EXPIRED: "CANCELLED",
 }
-ORDER_STATES = {
-    CaseState.REJECTED: "REJECTED",
-    CaseState.WITHDRAWN: "CANCELLED",
-    CaseState.EXPIRED: "CANCELLED",
-}
-
-
-def instant_text(instant: datetime | None) -> str | None:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant is not None else None
 
 
 def head(order: Order, status: str | None) -> Json:
-    head: Json = {"@context": CONTEXT_URL, "@type": "beckn:Order", "beckn:id": order.order_id}
+    head: Json = {"@context": ENROLLMENT_CONTEXT, "@type": "beckn:Order", "beckn:id": order.order_id}
     if status:
         head["beckn:status"] = status
     return head
@@ -111,8 +77,9 @@ def fulfillment(order: Order, state: str, *, with_customer: bool, meters: list[J
     return fulfillment
 
 
-def attributes(content: Mapping[str, Any]) -> Json:
-    return {"@context": CONTEXT_URL, "@type": "EnergyEnrollment", **content}
+def spell(code: Code) -> str:
+    """The code as the guide writes it."""
+    return _SPELLINGS.get(code, code.value)
 
 
 def error(refusal: Refusal) -> Json:
@@ -121,140 +88,13 @@ def error(refusal: Refusal) -> Json:
     path = _PATHS.get(name, "message.order") + bracket + rest
     body: Json = {
         "type": _TYPES.get(refusal.code, "ENROLLMENT_ERROR"),
-        "code": _SPELLINGS.get(refusal.code, refusal.code.value),
+        "code": spell(refusal.code),
         "message": refusal.sentence,
         "path": path,
     }
     if refusal.details:
-        body["details"] = _camel(refusal.details)
+        body["details"] = camel(refusal.details)
     return body
-
-
-def _camel(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {_camel_key(key): _camel(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_camel(item) for item in value]
-    return instant_text(value) if isinstance(value, datetime) else value
-
-
-def _camel_key(key: str) -> str:
-    first, *others = key.split("_")
-    return first + "".join(other.capitalize() for other in others)
-
-
-def verification(credentials: Sequence[CredentialLine], *, in_full: bool) -> Json:
-    status = "VERIFIED" if all(c.is_verified for c in credentials) else "FAILED"
-    if not in_full:
-        return {"status": status}
-    return {
-        "status": status,
-        "verifiedCredentials": [
-            {
-                "credentialId": c.credential_id,
-                "status": "VERIFIED" if c.is_verified else "FAILED",
-                "verifiedAt": instant_text(c.checked_at),
-            }
-            for c in credentials
-        ],
-    }
-
-
-def _conflict_json(conflict: Conflict) -> Json:
-    told: Json = {"conflictReason": conflict.reason, "conflictType": conflict.conflict_type}
-    if conflict.enrollment_id:
-        told["enrollmentId"] = conflict.enrollment_id
-    if conflict.program_id:
-        told["programId"] = conflict.program_id
-    return told
-
-
-def conflict_check(conflicts: Sequence[Conflict], checked_at: datetime) -> Json:
-    if not conflicts:
-        return {
-            "hasConflict": False,
-            "checkedAt": instant_text(checked_at),
-            "message": "No conflicts found with existing enrollments",
-        }
-    return {
-        "hasConflict": True,
-        "conflictingEnrollments": [_conflict_json(c) for c in conflicts],
-        "checkedAt": instant_text(checked_at),
-    }
-
-
-def rejected_meters(meters: Iterable[MeterLine]) -> Json:
-    rejected = [
-        {"meterId": m.umid, "code": _SPELLINGS.get(m.refusal.code, m.refusal.code.value), "message": m.refusal.sentence}
-        for m in meters
-        if m.state is MeterState.REJECTED and m.refusal is not None
-    ]
-    return {"rejectedMeters": rejected} if rejected else {}
-
-
-def requirements(requirements: Requirements) -> Json:
-    return {
-        "requiredCredentials": [dict(c) for c in requirements.credentials],
-        "requiredConsents": [_consent_asked(c) for c in requirements.consents],
-        "enrollmentCriteria": [dict(c) for c in requirements.criteria],
-        **({"documents": [dict(d) for d in requirements.documents]} if requirements.documents else {}),
-    }
-
-
-def _consent_asked(consent: Mapping[str, Any]) -> Json:
-    return {"required": True, **{k: v for k, v in consent.items() if k != "outlivesEnrollment"}}
-
-
-def issued(credential: IssuedLine) -> Json:
-    return {
-        "credentialId": credential.url,
-        "type": "ProgramEnrollmentCredential",
-        "format": "VC-JWT",
-        "credentialUrl": credential.access_url,
-        **({"offerUrl": credential.offer_url} if credential.offer_url else {}),
-        "verificationUrl": credential.verification_url,
-        "issuedAt": instant_text(credential.issued_at),
-        "credentialData": f"sealed:credential:{credential.jwt_ref}",
-        "statusListUrl": credential.status_list_url,
-        "statusListIndex": credential.status_list_index,
-    }
-
-
-def credential_bytes(credential: IssuedLine) -> Json:
-    """The signed bytes where a message tells them a second time."""
-    return {"format": "VC-JWT", "credentialData": f"sealed:credential:{credential.jwt_ref}"}
-
-
-def consent(consent: ConsentLine, *, with_data: bool) -> Json:
-    told: Json = {
-        "type": consent.type,
-        "granted": consent.state == "GRANTED",
-        "grantedAt": instant_text(consent.granted_at),
-        "consentCredentialId": consent.credential.url,
-        "status": consent.state,
-    }
-    if with_data:
-        told["credentialData"] = f"sealed:credential:{consent.credential.jwt_ref}"
-    if consent.revoked_at is not None:
-        told["revokedAt"] = instant_text(consent.revoked_at)
-    return told
-
-
-def wire_status(enrollment: EnrollmentLine) -> str:
-    """ACTIVE also while scheduled; expired is told as cancelled (decisions 4 and 52)."""
-    return {
-        EnrollmentState.SCHEDULED: "ACTIVE",
-        EnrollmentState.EXPIRED: "CANCELLED",
-    }.get(enrollment.state, enrollment.state.value)
-
-
-def is_over(enrollment: EnrollmentLine) -> bool:
-    return enrollment.state in (EnrollmentState.CANCELLED, EnrollmentState.EXPIRED)
-
-
-def dates(enrollment: EnrollmentLine) -> Json:
-    end = enrollment.end_as_given or instant_text(enrollment.ends_at)
-    return {"startDate": instant_text(enrollment.starts_at), **({"endDate": end} if end else {})}
 
 
 def plain_meters(order: Order) -> list[Json]:

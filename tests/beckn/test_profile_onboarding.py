@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from beckn import profiles
 from beckn.profiles import onboarding
-from beckn.profiles.onboarding_schema import MAX_CREDENTIAL_CHARACTERS
+from beckn.profiles.schemas import MAX_CREDENTIAL_CHARACTERS
 from enrollment.commands import (
     Assistance,
     DerRef,

@@ -13,6 +13,7 @@ from beckn.profiles.onboarding import A_EXTENSIONS, error, write
 from enrollment.codes import Code, Refusal
 from enrollment.facts import MissingCredential
 from enrollment.results import (
+    AvailableMeter,
     Catalog,
     Confirmed,
     ConsentsGranted,
@@ -26,6 +27,7 @@ from enrollment.results import (
     Waiting,
 )
 from enrollment.states import CaseState
+from identity.proofs import Method, Shown
 from tests.beckn.results import (
     CONFLICT,
     ENTRY,
@@ -105,6 +107,9 @@ def test_every_extension_of_the_list_is_written_somewhere() -> None:
     retried = error(Refusal(Code.UTILITY_UNAVAILABLE, "", details={"retry_after": 1}))
     rejected = replace(PREPARED, order=order(meters=(MeterLine("u", state=MeterState.REJECTED, refusal=Refusal(Code.NO_METER, "")),)))  # fmt: skip  # noqa: E501
     seen = {f"error.{p}" for p in paths(retried)} | set(paths(write("on_init", rejected)["order"]))
+    shown = Shown(Method.OIDC, is_verified=True)
+    proven = replace(PREPARED, available_meters=(AvailableMeter("umid-001", "utility-example-001"),))
+    seen |= set(paths(write("on_init", proven, shown=shown)["order"]))
     assert unseen - seen == set()
 
 

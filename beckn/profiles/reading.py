@@ -1,0 +1,126 @@
+"""What profiles read in the same way: the enrolment's attributes of a request, whichever order they come in.
+
+`attributes` is the request's `orderAttributes`. Source: onboarding guide 18, spec wire 4 and 7, decisions 34, 35, 48.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from beckn.profiles.schemas import instant
+from enrollment.commands import (
+    Assistance,
+    ConsentGrant,
+    EndEnrollment,
+    GrantConsents,
+    OrderRef,
+    SearchPrograms,
+    WithdrawConsent,
+)
+
+Attributes = Mapping[str, Any]
+
+
+def when(value: str | None) -> datetime | None:
+    return instant(value) if value else None
+
+
+def ref(context: Mapping[str, Any], order_id: str) -> OrderRef:
+    return OrderRef(
+        bap_id=context["bap_id"],
+        order_id=order_id,
+        bap_uri=context.get("bap_uri", ""),
+        transaction_id=context.get("transaction_id", ""),
+        domain=context.get("domain", ""),
+    )
+
+
+def user_auth(attributes: Attributes) -> Mapping[str, Any] | None:
+    """The customer's own sign-in or one-time code, where the message carries one (wire 4)."""
+    found = attributes.get("userAuth")
+    return found if isinstance(found, Mapping) else None
+
+
+def presentation(attributes: Attributes) -> str | None:
+    """The JWT by which the customer's own key shows who they are, where the message carries one (our extension)."""
+    found = attributes.get("presentation")
+    return str(found.get("presentationData", "")) if isinstance(found, Mapping) else None
+
+
+def assisted_by(attributes: Attributes) -> Assistance | None:
+    found = attributes.get("assistedBy")
+    if not isinstance(found, Mapping):
+        return None
+    return Assistance(found["agencyId"], found.get("operatorId", ""), found.get("mandateId", ""))
+
+
+def search(body: Mapping[str, Any]) -> SearchPrograms:
+    """A `search` by intent, or a `discover` by text; its filter works on the answer (`filter_of`)."""
+    message = body["message"]
+    intent = message.get("intent", {})
+    descriptor, location = intent.get("descriptor", {}), intent.get("location", {})
+    category = intent.get("category", {})
+    return SearchPrograms(
+        text=descriptor.get("name") or descriptor.get("schema:name") or message.get("text_search") or "",
+        kind=category.get("id") or category.get("descriptor", {}).get("name") or "",
+        provider_id=intent.get("provider", {}).get("id", ""),
+        utility_id=location.get("utilityId", ""),
+        region=location.get("region") or location.get("id") or "",
+    )
+
+
+def filter_of(body: Mapping[str, Any]) -> str:
+    """The JSONPath of a `discover`, or ""."""
+    return str(body["message"].get("filters", {}).get("expression", ""))
+
+
+def support(body: Mapping[str, Any]) -> tuple[str, str]:
+    """(what is asked about, ORDER or ENROLLMENT)."""
+    asked = body["message"]["support"]
+    return asked["refId"], asked.get("refType", "ORDER")
+
+
+def consents(attributes: Attributes) -> tuple[ConsentGrant, ...]:
+    return tuple(
+        ConsentGrant(
+            type=c["type"],
+            granted=c["granted"],
+            granted_at=c.get("grantedAt", ""),
+            text_version=c.get("textVersion", ""),
+            text_digest=c.get("textDigest", ""),
+            locale=c.get("locale", ""),
+            meters=tuple(c.get("meters", ())),
+            limits=c.get("limits", {}),
+        )
+        for c in attributes.get("consents", [])
+    )
+
+
+def update(order: OrderRef, attributes: Attributes) -> WithdrawConsent | EndEnrollment | GrantConsents | None:
+    """The command of an update, or None for an `updateType` that is not supported."""
+    kind = attributes.get("updateType")
+    if kind == "CONSENT_REVOCATION":
+        asked = attributes.get("consentRevocation", {})
+        return WithdrawConsent(
+            order,
+            consent_reference=asked.get("consentCredentialId", ""),
+            consent_type=asked.get("consentType", ""),
+            reason=asked.get("reason", ""),
+            claimed_at=asked.get("revokedAt", ""),
+            effective_at=when(asked.get("effectiveDate")),
+        )
+    if kind == "UNENROLLMENT":
+        asked = attributes.get("unenrollment", {})
+        return EndEnrollment(
+            order,
+            enrollment_id=asked.get("enrollmentId", ""),
+            reason=asked.get("reason", ""),
+            effective_at=when(asked.get("effectiveDate")),
+            revoke_all_consents=asked.get("revokeAllConsents", True),
+            is_withdrawn=asked.get("withdraw", False),
+        )
+    if kind == "CONSENT_GRANT":
+        return GrantConsents(order, consents(attributes))
+    return None
