@@ -97,6 +97,7 @@ def terms(version: ProgramVersion) -> Terms:
         criteria=tuple(version.criteria) + _implied_criteria(version),
         required_credentials=tuple(version.required_credentials),
         is_all_or_nothing=version.partial == Partial.ALL_OR_NOTHING,
+        documents=tuple(version.documents),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, DerRef, MeterRef
 from enrollment.criteria import check, is_asked_of_meters
-from enrollment.devices import check_devices
+from enrollment.devices import check_devices, listed_devices
 from enrollment.facts import (
     DER_CERTIFICATION,
     METER_OWNERSHIP,
@@ -45,6 +45,7 @@ def evaluate(
     subject_did: str,
     authority: Authority,
     now: datetime,
+    ends_at: datetime | None = None,
 ) -> Decision:
     """Decide which of `meters` may join the program, or why none may.
 
@@ -78,24 +79,33 @@ def evaluate(
             # What the utility knows of a meter is told to whoever has shown that it is theirs.
             refused[ref.umid] = not_eligible(not_met if is_proven else [replace(f, actual="") for f in not_met])
 
-    of_ders, der_refusal = check_devices(terms, facts, ders, evidence, subject_did, authority, now)
-    findings += of_ders
-    if der_refusal is not None:
-        return Decision(refusal=der_refusal, findings=tuple(findings))
+    devices = check_devices(terms, facts, ders, evidence, subject_did, authority, now, ends_at)
+    findings += devices.findings
+    if devices.refusal is not None:
+        # A file instead of a certificate is asked of those who have shown that every meter is theirs.
+        is_theirs = not refused and all(
+            _ownership_source(ref.umid, facts, evidence, subject_did, authority, now) for ref in meters
+        )
+        documents_for = devices.documents_for if is_theirs else ()
+        return Decision(refusal=devices.refusal, findings=tuple(findings), documents_for=documents_for)
 
     enrolled = tuple(ref.umid for ref in meters if ref.umid not in refused)
     as_refused = tuple(RefusedMeter(umid, refusal) for umid, refusal in refused.items())
     if not enrolled or (terms.is_all_or_nothing and refused):
         return Decision(refused=as_refused, refusal=as_refused[0].refusal, findings=tuple(findings))
 
-    missing, sources = _required_credentials(terms, facts, enrolled, ders, evidence, subject_did, authority, now)
+    missing, sources = _required_credentials(terms, facts, enrolled, evidence, subject_did, authority, now)
+    if devices.sources:
+        sources[DER_CERTIFICATION] = next(s for s in ("CREDENTIAL", "DOCUMENT", "UTILITY") if s in devices.sources)
     return Decision(
         enrolled=enrolled,
         refused=as_refused,
         findings=tuple(findings),
         missing=missing,
         sources=sources,
-        warnings=tuple(_warnings(evidence)),
+        warnings=(*_warnings(evidence), *devices.warnings),
+        reviews=devices.reviews,
+        questions=devices.questions,
     )
 
 
@@ -121,10 +131,10 @@ def _with_content_checked(
         if claims.get("programId") != terms.program_id:
             reason = "WRONG_PROGRAM"
     elif evidence.type == DER_CERTIFICATION:
-        der_id = str(claims.get("derId"))
+        listed = set(listed_devices(claims))
         if (
-            der_id not in {d.der_id for d in ders}
-            or (evidence.der_id and evidence.der_id != der_id)
+            not listed & {d.der_id for d in ders}
+            or (evidence.der_id and evidence.der_id not in listed)
             or (facts.meters and not any(_is_of_utility(evidence, m.utility_id) for m in facts.meters.values()))
         ):
             reason = "WRONG_DER"
@@ -196,7 +206,6 @@ def _required_credentials(
     terms: Terms,
     facts: Facts,
     umids: Sequence[str],
-    ders: Sequence[DerRef],
     evidence: Sequence[Evidence],
     subject_did: str,
     authority: Authority,
@@ -221,9 +230,6 @@ def _required_credentials(
             sources[PROGRAM_ELIGIBILITY] = "UTILITY"  # our own evaluation, all of whose facts came from the utility
         else:
             missing.append(MissingCredential(PROGRAM_ELIGIBILITY))
-    if DER_CERTIFICATION in required and ders:
-        presented = any(e.type == DER_CERTIFICATION for e in evidence)
-        sources[DER_CERTIFICATION] = "CREDENTIAL" if presented else "UTILITY"  # its absence was refused before
     return tuple(missing), sources
 
 

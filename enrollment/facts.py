@@ -60,6 +60,7 @@ class Evidence:
     der_id: str = ""
     position: int = 0
     trusted_utilities: tuple[str, ...] = ()
+    valid_until: datetime | None = None
 
     @property
     def is_verified(self) -> bool:
@@ -83,7 +84,21 @@ KEPT_CLAIMS = (
     "capacityKW",
     "energyKwh",
     "energyKWh",
+    "generationType",
+    "commissioningDate",
+    "meterNumber",
+    "ders",
 )
+
+#: How the reasons of a credential's check are told of a device's certificate (personas 6). What is not here is a bad
+#: proof, and is answered as one.
+DER_REASONS: Mapping[str, str] = {
+    "EXPIRED": "EXPIRED",
+    "REVOKED": "REVOKED",
+    "WRONG_DER": "WRONG_DER",
+    "UNTRUSTED_ISSUER": "UNTRUSTED_ISSUER",
+    "TYPE_NOT_ALLOWED_FOR_ISSUER": "UNTRUSTED_ISSUER",
+}
 
 
 @dataclass(frozen=True)
@@ -94,16 +109,33 @@ class Terms:
     criteria: tuple[Mapping[str, Any], ...] = ()
     required_credentials: tuple[Mapping[str, Any], ...] = ()
     is_all_or_nothing: bool = False
+    documents: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class DocumentFact:
+    """A file that stands in for a device's certificate, as far as its review got (enrollment.models.Document).
+
+    `state` is UPLOADED (two persons have yet to look), APPROVED or REFUSED; `capacity_kw` what the reviewers read.
+    """
+
+    document_id: str
+    der_id: str
+    state: str
+    capacity_kw: float | None = None
+    valid_until: datetime | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the utilities said, by UMID and DER id, and what the presented credentials proved."""
+    """What utilities said, by UMID and DER id, what presented credentials proved, and files in their place."""
 
     meters: Mapping[str, MeterFacts]
     ders: Mapping[str, DerFacts]
     evidence: tuple[Evidence, ...]
     subject_kind: str = "PERSON"
+    documents: tuple[DocumentFact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +163,22 @@ class MissingCredential:
 
 
 @dataclass(frozen=True)
+class PendingReview:
+    """A file that two persons are still looking at: the application waits for them (IN_REVIEW)."""
+
+    document_id: str
+    der_id: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something the applicant has to say before the rules can go on; `kind` is DER_CAPACITY_KW (decision 61)."""
+
+    kind: str
+    target: str
+
+
+@dataclass(frozen=True)
 class RefusedMeter:
     umid: str
     refusal: Refusal
@@ -148,10 +196,22 @@ class Decision:
     missing: tuple[MissingCredential, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    reviews: tuple[PendingReview, ...] = ()
+    questions: tuple[Question, ...] = ()
+    documents_for: tuple[str, ...] = ()  # DERs whose missing certificate a reviewed file may stand in for
 
 
 def credential_refusal(evidence: Evidence) -> Refusal:
-    """The guide's 18.5 error for one credential that did not hold."""
+    """The guide's 18.5 error for one credential that did not hold; a device's certificate has its own (personas 6)."""
+    if evidence.type == DER_CERTIFICATION and evidence.reason in DER_REASONS:
+        return der_not_certified(
+            evidence.der_id or str(evidence.claims.get("derId", "")),
+            DER_REASONS[evidence.reason],
+            REASON_SENTENCES[evidence.reason],
+            field=f"credentials[{evidence.position}]",
+            credential_id=evidence.credential_id,
+            reason_code=evidence.reason,
+        )
     name = _CREDENTIAL_NAMES.get(evidence.type, "A presented credential")
     return Refusal(
         Code.CREDENTIAL_VERIFICATION_FAILED,
@@ -162,6 +222,16 @@ def credential_refusal(evidence: Evidence) -> Refusal:
             "reason": REASON_SENTENCES.get(evidence.reason, "The credential could not be verified"),
             "reason_code": evidence.reason,
         },
+    )
+
+
+def der_not_certified(der_id: str, reason: str, sentence: str, *, field: str = "ders", **details: Any) -> Refusal:
+    """DER_NOT_CERTIFIED. `reason` is MISSING, EXPIRED, REVOKED, CAPACITY_MISMATCH, WRONG_DER or UNTRUSTED_ISSUER."""
+    return Refusal(
+        Code.DER_NOT_CERTIFIED,
+        f"The device {der_id} has no certificate that the program accepts: {sentence[:1].lower()}{sentence[1:]}.",
+        field=field,
+        details={"der_id": der_id, "reason": reason, "required": {"kind": "INTERCONNECTION"}, **details},
     )
 
 

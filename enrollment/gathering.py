@@ -11,8 +11,8 @@ from typing import Any
 
 from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
-from enrollment.devices import certified_capacity
-from enrollment.facts import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts
+from enrollment.devices import certificate_claims, certified_capacity
+from enrollment.facts import KEPT_CLAIMS, Evidence, Facts
 from identity.models import Subject
 from utility_systems import records, registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
@@ -143,9 +143,7 @@ def _with_declared(
     # Another utility may have told us of it: whoever declares a neighbour's device does not make it theirs.
     owners = records.owners_of(declared, at=now) if declared else {}
     for ref in ders:
-        claims = next(
-            (e.claims for e in evidence if e.type == DER_CERTIFICATION and e.claims.get("derId") == ref.der_id), {}
-        )
+        claims = next(iter(certificate_claims(evidence, ref.der_id)), {})
         kw, kwh = certified_capacity(claims)
         der = known.get(ref.der_id) or DerFacts(
             der_id=ref.der_id,
@@ -162,6 +160,7 @@ def _with_declared(
             certificates=tuple[Certificate](),
             as_of=now,
             is_registered=False,
+            source="DECLARED",
         )
         result[ref.der_id] = replace(
             der,
@@ -181,4 +180,5 @@ def as_evidence(verdict: verification.Verdict, asked: PresentedCredential) -> Ev
         der_id=asked.der_id,
         position=asked.position,
         trusted_utilities=verdict.trusted_utilities,
+        valid_until=verdict.valid_until,
     )

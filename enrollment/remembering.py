@@ -22,6 +22,7 @@ from enrollment.commands import (
     OrderRef,
     PrepareEnrollment,
     PresentedCredential,
+    ProvenIdentity,
 )
 from enrollment.facts import Evidence
 
@@ -95,7 +96,13 @@ def confirm_authority(kept: Mapping[str, Any]) -> Authority:
 
 def authority(kept: Mapping[str, Any]) -> Authority:
     raw = dict(kept["authority"])
-    return Authority(**{**raw, "asserts_utilities": tuple(raw["asserts_utilities"])})
+    identities = tuple(_identity(each) for each in raw.get("identities", ()))
+    return Authority(**{**raw, "asserts_utilities": tuple(raw["asserts_utilities"]), "identities": identities})
+
+
+def _identity(raw: Mapping[str, Any]) -> ProvenIdentity:
+    lists = {name: tuple(raw[name]) for name in ("meter_ids", "utility_customer_ids")}
+    return ProvenIdentity(**{**raw, **lists, "auth_time": _instant(raw["auth_time"])})
 
 
 def evidence(kept: Mapping[str, Any]) -> tuple[Evidence, ...]:
@@ -104,7 +111,11 @@ def evidence(kept: Mapping[str, Any]) -> tuple[Evidence, ...]:
 
 
 def _evidence(raw: Mapping[str, Any]) -> Evidence:
-    return Evidence(**{**raw, "trusted_utilities": tuple(raw.get("trusted_utilities", ()))})
+    known = {
+        "trusted_utilities": tuple(raw.get("trusted_utilities", ())),
+        "valid_until": _instant(raw.get("valid_until")),
+    }
+    return Evidence(**{**raw, **known})
 
 
 def _instant(value: str | None) -> datetime | None:

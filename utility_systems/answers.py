@@ -14,6 +14,7 @@ from utility_systems.ports import (
     CertificateKind,
     ConnectionType,
     DerFacts,
+    EarlierNumber,
     Holder,
     MeterFacts,
     Phase,
@@ -43,6 +44,9 @@ class Part:
             raise UnusableAnswer(path or "answer", "is not an object")
         self._value: Mapping[str, Any] = value
         self._path = path
+
+    def has(self, name: str) -> bool:
+        return self._value.get(name) is not None
 
     def text(self, name: str) -> str:
         value = self.text_or_none(name)
@@ -148,6 +152,8 @@ def read_meters(answer: Any, *, utility_id: str, asked: Sequence[str], now: date
             holders=part.each("holders", _holder),
             account_standing=part.word("accountStanding", Standing),
             as_of=part.instant_or_none("asOf") or now,
+            sanctioned_export_kw=part.number_or_none("sanctionedExportKw"),
+            earlier_numbers=part.each("earlierNumbers", _earlier_number) if part.has("earlierNumbers") else (),
         )
 
     return tuple(found for found in Part(answer, "").each("meters", meter) if found.umid in wanted)
@@ -200,6 +206,13 @@ def _holder(part: Part) -> Holder:
         since=since,
         until=until,
     )
+
+
+def _earlier_number(part: Part) -> EarlierNumber:
+    since, until = part.instant("since"), part.instant("until")
+    if until <= since:
+        raise part.wrong("until", "is not after since")
+    return EarlierNumber(part.text("number"), since, until)
 
 
 def _certificate(part: Part) -> Certificate:

@@ -87,6 +87,15 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierNumber:
+    """A number that hung at this metering point before: `until` is exclusive."""
+
+    number: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MeterFacts:
     umid: str
     utility_id: str
@@ -101,6 +110,8 @@ class MeterFacts:
     holders: tuple[Holder, ...]
     account_standing: Standing
     as_of: datetime
+    sanctioned_export_kw: float | None = None
+    earlier_numbers: tuple[EarlierNumber, ...] = ()
 
     def holders_at(self, instant: datetime) -> tuple[Holder, ...]:
         return tuple(holder for holder in self.holders if holder.holds_at(instant))
@@ -140,6 +151,7 @@ class DerFacts:
     certificates: tuple[Certificate, ...]
     as_of: datetime
     is_registered: bool = True  # False: no register knows it, the applicant declares it
+    source: str = "UTILITY_API"  # who told it: UTILITY_API, MAKER or, where it is not registered, DECLARED
 
     @property
     def is_known_type(self) -> bool:

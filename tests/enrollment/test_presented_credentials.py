@@ -65,7 +65,7 @@ def decide(
 
 def reason(decision: Decision) -> str:
     assert decision.refusal is not None
-    assert decision.refusal.code is Code.CREDENTIAL_VERIFICATION_FAILED
+    assert decision.refusal.code in (Code.CREDENTIAL_VERIFICATION_FAILED, Code.DER_NOT_CERTIFIED)
     assert decision.is_refused_by_proofs and not decision.enrolled
     return str(decision.refusal.details["reason_code"])
 
