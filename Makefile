@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
+# A module stays in one process, so that what its tests share is made once.
+IN_PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
 
 .PHONY: help demo demo-reset test check bench audit lock format
@@ -26,7 +28,7 @@ demo-reset: $(STAMP)  ## wipe what the demo on PORT keeps
 	@$(BIN)/python -m sandbox.up --port $(PORT) --reset
 
 test: $(STAMP)  ## every test, on real PostgreSQL
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff format .
@@ -37,7 +39,7 @@ check: $(STAMP)  ## what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 bench: $(STAMP)  ## the benchmark table; writes var/bench.json
 	$(BIN)/python -m tests.bench

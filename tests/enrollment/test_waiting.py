@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from enrollment import lifecycle, remembering
+from enrollment.commands import ProvenIdentity
 from enrollment.models import CaseCheck, Enrollment
 from enrollment.results import Confirmed, Prepared, Refused, Snapshot, Waiting
 from tests.enrollment.world import World, code, journal, live_claims, the_case
@@ -16,6 +18,7 @@ from tests.factories import (
     MAY_ASSERT_ALL,
     NOON,
     OTHER_FLEX,
+    RAJESH,
     SIGNED_IN,
     UTILITY_A,
     a_program,
@@ -308,9 +311,12 @@ def test_the_sign_in_of_a_confirm_that_waits_is_remembered_with_it(world: World)
     world.prepare()
     world.utility.is_down = True
 
-    world.confirm(authority=SIGNED_IN)
+    proven = ProvenIdentity(UTILITY_A, RAJESH, "OIDC", acr="1", auth_time=NOON, meter_ids=("umid-001",))
+    signed_in = replace(SIGNED_IN, identities=(proven,))
 
-    assert remembering.confirm_authority(the_case().payload) == SIGNED_IN
+    world.confirm(authority=signed_in)
+
+    assert remembering.confirm_authority(the_case().payload) == signed_in
     assert remembering.authority(the_case().payload) == MAY_ASSERT_ALL
 
 
