@@ -15,6 +15,7 @@ class VersionState(StrEnum):
 class CaseState(StrEnum):
     SUBMITTED = "SUBMITTED"
     NEEDS_INPUT = "NEEDS_INPUT"
+    IN_REVIEW = "IN_REVIEW"
     READY = "READY"
     CONFIRMED = "CONFIRMED"
     REJECTED = "REJECTED"
@@ -23,7 +24,14 @@ class CaseState(StrEnum):
 
 
 #: What a case may still become something else from by the clock or by the applicant.
-OPEN_CASE_STATES = (CaseState.SUBMITTED, CaseState.NEEDS_INPUT, CaseState.READY)
+OPEN_CASE_STATES = (CaseState.SUBMITTED, CaseState.NEEDS_INPUT, CaseState.IN_REVIEW, CaseState.READY)
+
+
+class DocumentState(StrEnum):
+    ASKED = "ASKED"
+    UPLOADED = "UPLOADED"
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
 
 
 class EnrollmentState(StrEnum):

@@ -22,6 +22,8 @@ class Source(models.TextChoices):
     UTILITY_API = "UTILITY_API"
     VC = "VC"
     DOCUMENT = "DOCUMENT"
+    MAKER = "MAKER"
+    DECLARED = "DECLARED"
 
 
 def _choices(words: type[StrEnum]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 from enrollment.models.cases import CaseCheck, EnrollmentCase
 from enrollment.models.claims import Claim, ConflictPair
 from enrollment.models.consents import Consent, ConsentEvent
+from enrollment.models.documents import Document, ReliedCertificate
 from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
 from enrollment.models.programs import CapCounter, ConsentText, Program, ProgramVersion
 
@@ -12,10 +13,12 @@ __all__ = [
     "Consent",
     "ConsentEvent",
     "ConsentText",
+    "Document",
     "Enrollment",
     "EnrollmentCase",
     "EnrollmentDer",
     "EnrollmentMeter",
     "Program",
     "ProgramVersion",
+    "ReliedCertificate",
 ]

@@ -60,7 +60,7 @@ class EnrollmentCase(models.Model):
             ),
             models.CheckConstraint(
                 name="ready_case_has_subject_and_program",
-                condition=~Q(state__in=["READY", "CONFIRMED", "NEEDS_INPUT"])
+                condition=~Q(state__in=["READY", "CONFIRMED", "NEEDS_INPUT", "IN_REVIEW"])
                 | Q(subject__isnull=False, program_version__isnull=False),
             ),
         ]
@@ -68,7 +68,7 @@ class EnrollmentCase(models.Model):
             models.Index(fields=["retry_at"], condition=Q(retry_at__isnull=False), name="case_retries_due"),
             models.Index(
                 fields=["deadline"],
-                condition=Q(state__in=["SUBMITTED", "NEEDS_INPUT", "READY"]),
+                condition=Q(state__in=["SUBMITTED", "NEEDS_INPUT", "IN_REVIEW", "READY"]),
                 name="open_case_deadlines",
             ),
         ]
