@@ -58,7 +58,7 @@ def read(body: Mapping[str, Any], expected: Expected, *, now: datetime) -> Conte
     action = _text(context, "action")
     if action != expected.action:
         raise _wrong("context.action", f"should be {expected.action}, as the address says")
-    profile = profiles.profile_for(context) if isinstance(context.get("domain"), str) else None
+    profile = profiles.profile_for(context, body["message"]) if isinstance(context.get("domain"), str) else None
     if profile is None:
         raise _wrong("context.domain", "is not a domain that is served here")
     if _text(context, "version") not in profile.VERSIONS:

@@ -12,6 +12,7 @@ from beckn import contexts, identities, profiles, sealing
 from beckn.messages import Received, wire_instant
 from beckn.models import Inbox, Outbox, Participant, State
 from beckn.outgoing import TTL, write
+from beckn.profiles import apologies
 
 
 class LeaseLost(Exception):
@@ -52,7 +53,7 @@ class Door:
             uri=str(message.context.get("bap_uri", "")),
             context=context,
             body=body,
-            secret_paths=secret_paths_out(message.context.get("domain")),
+            secret_paths=secret_paths_out(),
             after_lists=after_lists,
             now=at,
             in_answer_to=message.inbox_id,
@@ -105,7 +106,7 @@ class Door:
             uri=uri,
             context=context,
             body=message,
-            secret_paths=secret_paths_out(domain),
+            secret_paths=secret_paths_out(),
             after_lists=after_lists,
             now=now,
         )
@@ -113,21 +114,12 @@ class Door:
     def apologise(self, message: Received, incident_id: str, *, now: datetime) -> Outbox:
         """Write the callback for a message we could not handle: our fault, with a reference to quote."""
         _needs_transaction()
-        error = {
-            "type": "SYSTEM_ERROR",
-            "code": "INTERNAL",
-            "message": "Something went wrong on our side. Please quote the incident id.",
-            "details": {"incidentId": incident_id},
-        }
-        order = message.message.get("order")
-        order_id = order.get("beckn:id") if isinstance(order, dict) else None
-        named = {"beckn:id": order_id} if isinstance(order_id, str) else {}
         return write(
             kind=Outbox.Kind.ANSWER,
             participant=message.participant,
             uri=str(message.context.get("bap_uri", "")),
             context=answer_context(message, now, {}),
-            body={"order": {**named, "error": error}},
+            body=apologies.apology(message, incident_id, now),
             secret_paths=(),
             now=now,
             in_answer_to=message.inbox_id,
@@ -150,11 +142,9 @@ def answer_context(message: Received, now: datetime, wins: Mapping[str, Any]) ->
     }
 
 
-def secret_paths_out(domain: object) -> Iterable[str]:
-    """Return the places of a callback that are kept apart: the profile's own, and credentials' bytes always."""
-    profile = profiles.profile_for({"domain": domain})
-    keys = getattr(profile, "SECRET_KEYS_OUT", ()) if profile else ()
-    return ["**.credentialData", *(f"**.{key}" for key in keys)]
+def secret_paths_out() -> Iterable[str]:
+    """Return the places of a callback that are kept apart: every profile's own, and credentials' bytes always."""
+    return ["**.credentialData", *(f"**.{key}" for key in sorted(profiles.secret_keys_out()))]
 
 
 def _needs_transaction() -> None:

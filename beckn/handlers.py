@@ -119,8 +119,17 @@ class _Call:
     def answer(self, result: Result) -> None:
         """The `also_write` of every service: the callback's row and "done", in the service's transaction."""
         action = f"on_{self.message.action}"
+        result = self._with_what_was_asked(result)
         body = self.profile.write(action, result, is_strict=self.is_strict)
         self.door.answer(self.message, body, after_lists=lists_to_publish(result))
+
+    def _with_what_was_asked(self, result: Result) -> Result:
+        """An order we do not know is told with the provider and the program that the message named."""
+        if not isinstance(result, Refused) or result.order.program_id:
+            return result
+        provider_id, program_id = self.profile.asked_for(self.body)
+        order = replace(result.order, provider_id=result.order.provider_id or provider_id, program_id=program_id)
+        return replace(result, order=order)
 
 
 _CODES_OF_PRESENTATIONS = {
@@ -207,7 +216,8 @@ def _init(call: _Call) -> None:
 
 def _confirm(call: _Call) -> None:
     command = call.profile.read_confirm(call.context, call.body, assistance=call.assistance)
-    services.confirm(command, authority=call.authority(), actor=call.actor, now=call.now, also_write=call.answer)
+    also_write = services.telling_trade(call.answer)
+    services.confirm(command, authority=call.authority(), actor=call.actor, now=call.now, also_write=also_write)
 
 
 def _status(call: _Call) -> None:
@@ -217,7 +227,8 @@ def _status(call: _Call) -> None:
 
 def _update(call: _Call) -> None:
     command = call.profile.read_update(call.context, call.body)
-    if command is None:
+    known = getattr(call.profile, "STRICT_UPDATES", ()) if call.is_strict else ()
+    if command is None or (known and not isinstance(command, known)):
         refusal = Refusal(
             Code.UPDATE_NOT_SUPPORTED,
             "This updateType is not supported; CONSENT_REVOCATION, UNENROLLMENT and CONSENT_GRANT are.",
@@ -263,8 +274,13 @@ def _support(call: _Call) -> None:
     contact = services.support_contact(
         call.message.participant.subscriber_id, reference, is_enrollment=kind == "ENROLLMENT"
     )
+    written = getattr(call.profile, "support", _plain_support)(reference, contact)
     with transaction.atomic():
-        call.door.answer(call.message, {"support": {"refId": reference, **contact}})
+        call.door.answer(call.message, written)
+
+
+def _plain_support(reference: str, contact: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"support": {"refId": reference, **contact}}
 
 
 _HANDLERS: Mapping[str, Handler] = {

@@ -22,7 +22,7 @@ from enrollment.signals import enrollment_changed
 @receiver(enrollment_changed, dispatch_uid="tell_the_bap")
 def tell_the_bap(sender: object, *, result: Result, case: EnrollmentCase, action: str, **_: Any) -> None:
     """Write the unsolicited `on_status` or `on_update` for a case's BAP, in the profile its order came in."""
-    profile = profiles.profile_for({"domain": case.domain})
+    profile = profiles.profile_named(case.profile) if case.profile else profiles.profile_for({"domain": case.domain})
     participant = Participant.objects.filter(subscriber_id=case.bap_id).first()
     if profile is None or participant is None:
         return  # enrolled by another door, or the participant is gone: there is nobody to tell

@@ -15,8 +15,8 @@ from typing import Any
 class OrderRef:
     """Which order of which BAP, and where its answers go (decision 9: found by order id, never by transaction).
 
-    `proven_subject`: who the customer proved to be in this very message; their orders may then be changed through a
-    BAP that did not place them (decision 10).
+    `profile`: in whose words the order came, and news of it goes out. `proven_subject`: who the customer proved to be
+    in this very message; their orders may then be changed through a BAP that did not place them (decision 10).
     """
 
     bap_id: str
@@ -24,6 +24,7 @@ class OrderRef:
     bap_uri: str = ""
     transaction_id: str = ""
     domain: str = ""
+    profile: str = ""
     proven_subject: str = ""
 
 

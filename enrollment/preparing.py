@@ -186,7 +186,7 @@ def _open_case(command: PrepareEnrollment, version: ProgramVersion, now: datetim
     _refuse_to_be_late(case, command, is_retry=is_retry)
     if _is_closed(case, now):
         return case
-    case.bap_uri, case.domain = order.bap_uri, order.domain
+    case.bap_uri, case.domain, case.profile = order.bap_uri, order.domain, order.profile
     if order.transaction_id and order.transaction_id not in case.transaction_ids:
         case.transaction_ids = [*case.transaction_ids, order.transaction_id][-20:]
     case.channel = command.channel

@@ -204,13 +204,29 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class TradingLine:
+    """What a trading platform is told of a P2P member, of the order's first meter. Loads in kW.
+
+    `user_type` CONSUMER or PROSUMER; `is_active`: may trade now; `limit_kw`: the most it may commit to at a time.
+    """
+
+    user_type: str
+    is_active: bool
+    is_account_active: bool
+    meter_number: str
+    sanctioned_load_kw: float | None = None
+    limit_kw: float | None = None
+
+
+@dataclass(frozen=True)
 class Confirmed:
-    """`refused` names the meters of the order that could not be enrolled (decision 44)."""
+    """`refused` names the meters of the order that could not be enrolled (decision 44); `trading`: P2P programs."""
 
     order: Order
     checked_at: datetime
     refused: tuple[MeterLine, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    trading: TradingLine | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from enrollment.consenting import grant_consents, withdraw_consent
 from enrollment.ending import cancel, end, resume, status, suspend
 from enrollment.preparing import prepare
 from enrollment.support import support_contact
+from enrollment.trading import telling_trade
 
 __all__ = [
     "authority_refusal",
@@ -26,5 +27,6 @@ __all__ = [
     "status",
     "support_contact",
     "suspend",
+    "telling_trade",
     "withdraw_consent",
 ]

@@ -52,6 +52,8 @@ NAME = "A"
 DOMAINS = frozenset({"energy.enrollment"})
 VERSIONS = frozenset({"2.0.0"})
 ACTIONS = frozenset(SCHEMAS)
+#: Keys of an order that only this profile has: they tell it whatever the domain says.
+MARKS = frozenset({"beckn:status", "beckn:provider", "beckn:items", "beckn:fulfillments"})
 
 SECRET_KEYS_IN = _SECRET_KEYS_IN | {
     "beckn:person",
@@ -65,7 +67,13 @@ validate = schemas.Checker(SCHEMAS).check
 
 
 def order_ref(context: Mapping[str, Any], body: Mapping[str, Any]) -> OrderRef:
-    return reading.ref(context, body["message"].get("order", {}).get("beckn:id", ""))
+    return reading.ref(context, body["message"].get("order", {}).get("beckn:id", ""), profile=NAME)
+
+
+def asked_for(body: Mapping[str, Any]) -> tuple[str, str]:
+    """(provider, program) as the message names them."""
+    order = body.get("message", {}).get("order", {})
+    return _provider_id(order), next((str(i["beckn:id"]) for i in order.get("beckn:items", [])), "")
 
 
 def user_auth(body: Mapping[str, Any]) -> Mapping[str, Any] | None:

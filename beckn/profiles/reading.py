@@ -27,13 +27,14 @@ def when(value: str | None) -> datetime | None:
     return instant(value) if value else None
 
 
-def ref(context: Mapping[str, Any], order_id: str) -> OrderRef:
+def ref(context: Mapping[str, Any], order_id: str, *, profile: str) -> OrderRef:
     return OrderRef(
         bap_id=context["bap_id"],
         order_id=order_id,
         bap_uri=context.get("bap_uri", ""),
         transaction_id=context.get("transaction_id", ""),
         domain=context.get("domain", ""),
+        profile=profile,
     )
 
 

@@ -25,6 +25,7 @@ class EnrollmentCase(models.Model):
     bap_id = models.CharField(max_length=255)
     bap_uri = models.CharField(max_length=2048)
     domain = models.CharField(max_length=100)
+    profile = models.CharField(max_length=20, blank=True, help_text=_("In whose words news of it goes out."))
     transaction_ids = ArrayField(models.CharField(max_length=255), default=list)
     channel = models.CharField(max_length=20)
     agency_id = models.CharField(max_length=200, blank=True)
