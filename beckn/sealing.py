@@ -15,6 +15,7 @@ Place = list[str | int]
 _SEALED = re.compile(r"sealed:\d+")
 _CREDENTIAL = re.compile(r"sealed:credential:([0-9a-f-]{36})")
 _ANYWHERE = "**."
+UPLOAD = "uploadUrl"
 
 
 class CredentialBytes(str):
@@ -72,6 +73,8 @@ def dig_holes(
             holes.append([place, "credential", match[1]])
             continue
         is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
+        if key == UPLOAD:  # its token stands in the path: without it nothing of the address is left
+            is_url = False
         if is_url and "?" not in value:
             continue
         holes.append([place, "url", value.partition("?")[0]] if is_url else [place, "secret", ""])

@@ -318,6 +318,12 @@ class Env(BaseModel):
         description="free places of a kind below which the next status list is made, 1000 to 10000000",
     )
 
+    DOCUMENTS_DIR: str = Field(default="", description="folder of uploaded files (default: documents in VAR_DIR)")
+    DOCUMENT_SCANNER: str = Field(
+        default="",
+        description="command that reads a file from its input, ends with 0 for clean, 1 for infected; empty: none",
+    )
+    RETENTION_DOCUMENTS_DAYS: int = Field(default=400, ge=30, description="whole days, at least 30")
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")

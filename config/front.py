@@ -19,6 +19,8 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 from config.wsgi import application as django
 
 log = logging.getLogger(__name__)
+UPLOADS = "/documents/"
+ENVELOPE_BYTES = 64 << 10  # what a form adds to the file in it
 MOST_DROPPED = 32 << 20  # bytes of one request; whoever sends more is cut off
 _threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="web")
 
@@ -60,6 +62,8 @@ async def _body(scope: Scope, protocol: HTTPProtocol) -> bytes:
     Its rest is read and dropped: most clients listen only when they have sent everything.
     """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if scope.path.startswith(UPLOADS):
+        most = settings.DOCUMENT_MAX_BYTES + ENVELOPE_BYTES
     parts, size = list[bytes](), 0
     async for part in protocol:
         if size < most:

@@ -171,6 +171,7 @@ class PrepareEnrollment:
     locale: str = ""
     assisted_by: Assistance | None = None
     channel: str = "PORTAL"
+    documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from django.db.models import Q
 from audit import log
 from audit.log import Action, Actor
 from credentials import verification
-from enrollment import catalog, claims, conflicts, orders, places, remembering
+from enrollment import catalog, claims, conflicts, documents, orders, places, remembering
 from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -161,6 +161,7 @@ def _is_the_subject(case: EnrollmentCase, did: str) -> bool:
 def not_possible_now(case: EnrollmentCase) -> Refusal:
     remedy = {
         CaseState.NEEDS_INPUT: "Send what on_init asked for with a new init first",
+        CaseState.IN_REVIEW: "A document is being checked; wait for on_status",
         CaseState.SUBMITTED: "Its checks are still running; wait for on_status",
     }.get(CaseState(case.state), "Send a new init")
     return Refusal(
@@ -195,12 +196,17 @@ def _gathered(
     assert case.payload is not None and case.subject is not None
     meters = remembering.meters(case.payload, ready.umids)
     facts = ask_utilities(meters, ready.init.ders, evidence, utilities=ready.version.utilities, now=now)
+    facts = replace(facts, documents=documents.facts_of(ready.init.order, ready.init.documents))
     # What was proven at init stays proven: the subject's own sign-in need not be repeated (spec domain 3).
     proof = authority if authority.is_proven else remembering.authority(case.payload)
     decision = _evaluate_chosen(case, ready, facts, proof, now)
     if decision.refusal is None and decision.missing:
         return not_possible_now(case)
-    return Checked(command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now)
+    if decision.refusal is None and decision.reviews:
+        return not_possible_now(case)
+    return Checked(
+        command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now, ready.status_entries
+    )
 
 
 def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: Authority, now: datetime) -> Decision:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
@@ -17,7 +18,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from audit import log
 from audit.log import Action, Actor, Line
 from credentials import services as credentials
-from enrollment import claims, conflicts, deg, orders
+from enrollment import claims, conflicts, deg, orders, relying
 from enrollment.claiming import wanted_of
 from enrollment.commands import ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, consent_claims
@@ -51,6 +52,7 @@ class Checked:
     facts: Facts
     decision: Decision
     now: datetime
+    status_entries: tuple[Mapping[str, Any] | None, ...] = ()  # of facts.evidence, in the same order
 
 
 #: The meters' and DERs' rows by their wire ids.
@@ -128,6 +130,11 @@ def enrol(
         period.starts_at,
         period.ends_at,
     )
+    if checked.init.ders:
+        found_certificates = relying.certificates_of(
+            checked.init.ders, checked.facts, checked.decision, checked.status_entries
+        )
+        relying.rely(enrollment, found_certificates, now)
     consent_lines = write_consents(enrollment, checked.consents, issued[1:], actor, now)
     case.state, case.updated_at, case.payload = CaseState.CONFIRMED, now, None
     stop_waiting(case)

@@ -6,6 +6,7 @@ spec domain 3, decisions 1, 31, 36, 38, 40, 56.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor
 from credentials import presented
-from enrollment import catalog, claims, conflicts, orders, places, remembering
+from enrollment import catalog, claims, conflicts, documents, orders, places, remembering
 from enrollment.admission import refused_at_the_door
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -21,7 +22,7 @@ from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import agree
 from enrollment.eligibility import evaluate
 from enrollment.facts import Decision
-from enrollment.gathering import gather, unverifiable_hints, with_subject_kind
+from enrollment.gathering import Gathered, gather, unverifiable_hints, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     AlsoWrite,
@@ -88,6 +89,7 @@ def prepare(
         )
     except UtilityUnavailable as outage:
         return _wait(command, authority, version, outage, actor, now, also_write, is_retry=is_retry)
+    gathered = _with_documents(gathered, command)
     decision = evaluate(
         catalog.terms(version),
         with_subject_kind(gathered.facts, version.criteria, subject_did),
@@ -96,12 +98,21 @@ def prepare(
         subject_did=subject_did,
         authority=authority,
         now=now,
+        ends_at=period.ends_at,
     )
     hints: tuple[str, ...] = ()
     if command.existing and decision.refusal is None:
         hints = unverifiable_hints(command.existing, subject_did=subject_did, now=now)
     checked = Checked(command, authority, version, period, gathered, decision, now, hints)
     return _commit(checked, actor, also_write, is_retry=is_retry)
+
+
+def _with_documents(gathered: Gathered, command: PrepareEnrollment) -> Gathered:
+    """The facts with what the uploaded files that the command names are worth."""
+    if not command.documents:
+        return gathered
+    named = documents.facts_of(command.order, command.documents)
+    return replace(gathered, facts=replace(gathered.facts, documents=named))
 
 
 # --- before anything is asked of anybody -----------------------------------------------------------------------------
@@ -158,13 +169,14 @@ def _commit(checked: Checked, actor: Actor, also_write: AlsoWrite, *, is_retry: 
         stop_waiting(case)
         subject = _subject(checked)
         case.subject = subject
-        result = _decided(checked, case)
+        result = _decided(checked, case, actor)
         case.payload = remembering.payload(
             command,
             checked.authority,
             checked.facts.evidence,
             [v.status_entry for v in checked.gathered.verdicts],
-            keep_credentials=False,
+            # After the review the whole check is made again.
+            keep_credentials=case.state == CaseState.IN_REVIEW,
         )
         if isinstance(result, Refused):
             case.refusal_code = result.refusal.code.value
@@ -312,14 +324,16 @@ def _subject(checked: Checked) -> Subject:
     return subject
 
 
-def _decided(checked: Checked, case: EnrollmentCase) -> Prepared | Refused:
+def _decided(checked: Checked, case: EnrollmentCase, actor: Actor) -> Prepared | Refused:
     """The rules' decision and, where they let it pass, conflicts and places: sets the case's state, places the hold."""
     decision, now = checked.decision, checked.now
     credentials = credential_lines(checked)
     if decision.refusal is not None:
         case.state = CaseState.REJECTED
         stage = Stage.PROOFS if decision.is_refused_by_proofs else Stage.RULES
-        return Refused(decision.refusal, order_of(checked, case), now, stage, credentials, decision.findings)
+        asked = documents.ask(case, checked.version, decision.documents_for, actor, now)
+        order = order_of(checked, case)
+        return Refused(decision.refusal, order, now, stage, credentials, decision.findings, documents=asked)
     subject = case.subject
     assert subject is not None
     records.remember(
@@ -341,7 +355,7 @@ def _decided(checked: Checked, case: EnrollmentCase) -> Prepared | Refused:
             decision.findings,
             seen.found,
         )
-    case.state = CaseState.NEEDS_INPUT if decision.missing else CaseState.READY
+    case.state = _state(decision)
     if case.state == CaseState.READY:
         period, until = checked.period, now + timedelta(minutes=checked.version.hold_minutes)
         claims.hold(seen.to_be_held, case, period.starts_at, period.ends_at, until)
@@ -355,7 +369,17 @@ def _decided(checked: Checked, case: EnrollmentCase) -> Prepared | Refused:
         warnings=(*decision.warnings, *checked.hints),
         requirements=with_status(catalog.requirements(checked.version), checked, seen.free),
         are_conflicts_checked=checked.shows_ownership,
+        documents=documents.lines_of(case, checked.command.documents) if checked.command.documents else (),
+        reviews=decision.reviews,
+        questions=decision.questions,
     )
+
+
+def _state(decision: Decision) -> CaseState:
+    """What the case waits for: the applicant, two reviewers, or the confirm."""
+    if decision.missing or decision.questions:
+        return CaseState.NEEDS_INPUT
+    return CaseState.IN_REVIEW if decision.reviews else CaseState.READY
 
 
 def _contest(checked: Checked, case: EnrollmentCase) -> Contest:

@@ -63,6 +63,7 @@ def init_command(kept: Mapping[str, Any]) -> PrepareEnrollment:
             "ders": tuple(DerRef(**d) for d in raw["ders"]),
             "credentials": tuple(PresentedCredential(**c) for c in raw["credentials"]),
             "existing": (),
+            "documents": tuple(raw.get("documents", ())),
             "starts_at": _instant(raw["starts_at"]),
             "ends_at": _instant(raw["ends_at"]),
             "assisted_by": Assistance(**raw["assisted_by"]) if raw["assisted_by"] else None,

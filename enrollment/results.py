@@ -10,7 +10,7 @@ from typing import Any
 
 from enrollment.codes import Refusal
 from enrollment.conflicts import Conflict
-from enrollment.facts import Finding, MissingCredential
+from enrollment.facts import Finding, MissingCredential, PendingReview, Question
 from enrollment.states import CaseState, EnrollmentState
 
 
@@ -140,6 +140,25 @@ class Requirements:
 
 
 @dataclass(frozen=True)
+class DocumentLine:
+    """A file that is asked for or was uploaded. `upload_url` only where it may still be sent; it is a secret.
+
+    `status` is ASKED, UNDER_REVIEW, APPROVED or REFUSED; `scan` CLEAN or NONE_CONFIGURED once there is a file.
+    """
+
+    document_id: str
+    kind: str
+    der_id: str
+    formats: tuple[str, ...]
+    max_bytes: int
+    status: str
+    upload_url: str = field(default="", repr=False)
+    expires_at: datetime | None = None
+    scan: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class AvailableMeter:
     """A meter of the proven customer that an order without meters may name. `connection_type` as in ports."""
 
@@ -152,7 +171,7 @@ class AvailableMeter:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The application is READY, or NEEDS_INPUT with what is `missing`.
+    """The application is READY, NEEDS_INPUT with what is `missing` or asked, or IN_REVIEW with its `reviews`.
 
     Conflicts are looked for, and told, only where the application showed whose the meters are.
     """
@@ -167,6 +186,9 @@ class Prepared:
     requirements: Requirements = field(default_factory=Requirements)
     are_conflicts_checked: bool = True
     available_meters: tuple[AvailableMeter, ...] = ()
+    documents: tuple[DocumentLine, ...] = ()
+    reviews: tuple[PendingReview, ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,6 +223,7 @@ class Refused:
     credentials: tuple[CredentialLine, ...] = ()
     findings: tuple[Finding, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    documents: tuple[DocumentLine, ...] = ()
 
 
 @dataclass(frozen=True)

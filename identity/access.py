@@ -35,6 +35,7 @@ TABLE: dict[str, Who] = {
     "beckn-receive": Who.PARTICIPANT,
     "bap-receive": Who.PARTICIPANT,
     "consent-text": Who.PUBLIC,
+    "document-upload": Who.BEARER,
     "credential": Who.BEARER,
     "credential-receipt": Who.BEARER,
     "wallet-offer": Who.BEARER,

@@ -17,6 +17,7 @@ from beckn.profiles.words import (
     consent,
     credential_bytes,
     dates,
+    documents,
     instant_text,
     rejected_meters,
     requirements,
@@ -71,6 +72,7 @@ def _prepared(result: Prepared, spell: Spell) -> Json:
         ),
         **({"meters": [available_meter(m) for m in result.available_meters]} if result.available_meters else {}),
         **requirements(result.requirements),
+        **documents(result.documents),
         **rejected_meters(result.order.meters, spell),
         **({"warnings": list(result.warnings)} if result.warnings else {}),
         "nextSteps": _next_steps(result),
@@ -89,6 +91,26 @@ def _next_steps(result: Prepared) -> list[Json]:
                 "message": f"Send a new init with a {m.type}.",
             }
             for m in result.missing
+        ]
+    if result.questions:
+        return [
+            {
+                "action": "PROVIDE_CAPACITY",
+                "derId": question.target,
+                "unit": "kW",
+                "message": f"Say the power of {question.target} in kW with a new init: nobody else has told it.",
+            }
+            for question in result.questions
+        ]
+    if result.reviews:
+        return [
+            {
+                "action": "WAIT",
+                "documentId": review.document_id,
+                "derId": review.der_id,
+                "message": "The certificate is being checked; typical time 2 working days. We will send on_status.",
+            }
+            for review in result.reviews
         ]
     return [{"action": "CONFIRM", "message": "Show the consents, then send confirm."}]
 
@@ -129,6 +151,17 @@ def _refused(result: Refused, spell: Spell) -> Json:
         content["credentialVerification"] = verification(result.credentials, in_full=False)
     if "conflicts" in blocks:
         content["conflictCheck"] = conflict_check(result.conflicts, result.checked_at)
+    if result.documents:
+        content |= documents(result.documents)
+        content["nextSteps"] = [
+            {
+                "action": "UPLOAD_DOCUMENT",
+                "documentId": asked.document_id,
+                "derId": asked.der_id,
+                "message": "Upload the certificate and name the documentId in a new init, or present it as a credential.",
+            }
+            for asked in result.documents
+        ]
     return content
 
 

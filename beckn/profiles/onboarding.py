@@ -137,6 +137,7 @@ def read_init(
         locale=attributes.get("customer", {}).get("locale", ""),
         assisted_by=assistance,
         channel="EA" if assistance else "PORTAL",
+        documents=reading.documents(attributes),
     )
 
 

@@ -127,6 +127,7 @@ def read_init(
         locale=customer.get("locale", ""),
         assisted_by=assistance,
         channel="EA" if assistance else "PORTAL",
+        documents=reading.documents(attributes),
     )
 
 

@@ -10,6 +10,7 @@ from beckn.profiles.schemas import (
     ASSISTED_BY,
     CONSENTS,
     CREDENTIAL_DATA,
+    DOCUMENTS,
     ID,
     INSTANT,
     MAX_CREDENTIAL_CHARACTERS,
@@ -125,6 +126,7 @@ _ATTRIBUTES: Schema = {
     "userAuth": _USER_AUTH,
     "presentation": PRESENTATION,
     "assistedBy": ASSISTED_BY,
+    "documents": DOCUMENTS,
     "consents": CONSENTS,
 }
 _BUYER = an_object(

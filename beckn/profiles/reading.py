@@ -83,6 +83,11 @@ def support(body: Mapping[str, Any]) -> tuple[str, str]:
     return asked["refId"], asked.get("refType", "ORDER")
 
 
+def documents(attributes: Attributes) -> tuple[str, ...]:
+    """The files that an init names, by their ids: each was uploaded to the address that on_init gave (decision 26)."""
+    return tuple(dict.fromkeys(str(d["documentId"]) for d in attributes.get("documents", ())))
+
+
 def consents(attributes: Attributes) -> tuple[ConsentGrant, ...]:
     return tuple(
         ConsentGrant(

@@ -54,6 +54,8 @@ PRESENTATION = an_object(
     },
     required=["format", "presentationData"],
 )
+#: What a new init names of the files that on_init asked for (decision 26).
+DOCUMENTS = a_list(an_object({"documentId": ID}, required=["documentId"]), most=50)
 ASSISTED_BY = an_object({"agencyId": ID, "operatorId": ID, "mandateId": ID}, required=["agencyId"])
 
 _LIMIT: Schema = {"type": ["number", "boolean", "string", "null"], "maxLength": 100}

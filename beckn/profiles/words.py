@@ -16,6 +16,7 @@ from enrollment.results import (
     AvailableMeter,
     ConsentLine,
     CredentialLine,
+    DocumentLine,
     EnrollmentLine,
     IssuedLine,
     MeterLine,
@@ -46,6 +47,7 @@ SECRET_KEYS_IN = frozenset(
         "utilityCustomerId",
         "credentialData",
         "presentationData",
+        "uploadUrl",
         "email",
         "phone",
     }
@@ -184,6 +186,26 @@ def requirements(requirements: Requirements) -> Json:
         "requiredConsents": [_consent_asked(c) for c in requirements.consents],
         "enrollmentCriteria": [dict(c) for c in requirements.criteria],
         **({"documents": [dict(d) for d in requirements.documents]} if requirements.documents else {}),
+    }
+
+
+def documents(lines: Sequence[DocumentLine]) -> Json:
+    """`documents[]` of decision 26; an address to upload to is there as long as the file is wanted."""
+    return {"documents": [_document(line) for line in lines]} if lines else {}
+
+
+def _document(line: DocumentLine) -> Json:
+    upload = {"uploadUrl": line.upload_url, "expiresAt": instant_text(line.expires_at)} if line.upload_url else {}
+    return {
+        "documentId": line.document_id,
+        "kind": line.kind,
+        **({"derId": line.der_id} if line.der_id else {}),
+        "formats": list(line.formats),
+        "maxBytes": line.max_bytes,
+        **upload,
+        "status": line.status,
+        **({"scan": line.scan} if line.scan else {}),
+        **({"reason": line.reason} if line.reason else {}),
     }
 
 
