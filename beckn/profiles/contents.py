@@ -158,7 +158,7 @@ def _refused(result: Refused, spell: Spell) -> Json:
                 "action": "UPLOAD_DOCUMENT",
                 "documentId": asked.document_id,
                 "derId": asked.der_id,
-                "message": "Upload the certificate and name the documentId in a new init, or present it as a credential.",
+                "message": "Upload the certificate and name its documentId in a new init, or present a credential.",
             }
             for asked in result.documents
         ]
