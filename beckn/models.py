@@ -43,6 +43,7 @@ class Participant(models.Model):
         BAP = "BAP", _("platform that sends requests")
         BPP = "BPP", _("platform that answers")
         BG = "BG", _("gateway")
+        DS = "DS", _("discovery service")
 
     class MessageIds(models.TextChoices):
         ECHO = "echo", _("callbacks echo the request's message id")
@@ -218,7 +219,7 @@ class Inbox(models.Model):
 
 
 class Outbox(models.Model):
-    """A message we owe somebody: a callback, or a request of one of our portals. Posted by a worker, never by a view.
+    """A message we owe somebody: a callback, a request of one of our portals, our catalogue. Posted by a worker.
 
     `body` is complete except for what `holes` lists: places whose value is put in when it is sent, from `sealed`
     (wiped once it was taken), from the kept bytes of a credential, or a URL without its token (decision 27).
@@ -231,6 +232,7 @@ class Outbox(models.Model):
         ANSWER = "ANSWER", _("answer to a request")
         UNSOLICITED = "UNSOLICITED", _("told without being asked")
         REQUEST = "REQUEST", _("request of one of our portals")
+        PUBLICATION = "PUBLICATION", _("our catalogue for a discovery service")
 
     kind = models.CharField(max_length=11, choices=Kind)
     action = models.CharField(max_length=32)

@@ -3,11 +3,12 @@ from enrollment.models.claims import Claim, ConflictPair
 from enrollment.models.consents import Consent, ConsentEvent
 from enrollment.models.documents import Document, ReliedCertificate
 from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
-from enrollment.models.programs import CapCounter, ConsentText, Program, ProgramVersion
+from enrollment.models.programs import CapCounter, CatalogChange, ConsentText, Program, ProgramVersion
 
 __all__ = [
     "CapCounter",
     "CaseCheck",
+    "CatalogChange",
     "Claim",
     "ConflictPair",
     "Consent",

@@ -134,6 +134,29 @@ class ProgramVersion(models.Model):
             raise ValidationError({"criteria": _("Each criterion has a kind of the closed list.")})
 
 
+class CatalogChange(models.Model):
+    """That a version was published or retired, and whether a discovery service was told (`beckn.announcing`).
+
+    Written by a trigger on `program_versions`, so that nobody who publishes can forget it. `noted_at` is the database's
+    own clock: it orders the rows and decides nothing. pii: none
+    """
+
+    version = models.ForeignKey(ProgramVersion, on_delete=models.RESTRICT, related_name="catalog_changes")
+    state = models.CharField(max_length=10, choices=[(s, s) for s in ("PUBLISHED", "RETIRED")])
+    noted_at = models.DateTimeField()
+    announced_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "catalog_changes"
+        constraints = [
+            models.UniqueConstraint(fields=["version", "state"], name="a_version_is_published_and_retired_once")
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(announced_at=None), name="catalog_changes_to_announce")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} {self.state}"
+
+
 class ConsentText(models.Model):
     """The exact words a person is shown before consenting; a grant echoes the digest of these bytes (decision 34).
 
