@@ -41,6 +41,7 @@ class Bap:
     identity: Identity
     clock: Clock
     log: Log
+    domain: str = DOMAIN
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     _keys: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -122,7 +123,7 @@ class Bap:
         return {
             "version": "2.0.0",
             "action": action,
-            "domain": DOMAIN,
+            "domain": self.domain,
             "timestamp": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "message_id": message_id,
             "transaction_id": transaction_id,

@@ -108,14 +108,14 @@ def _said_by_the_examples(base: str, order: dict[str, Any]) -> list[int]:
 
 
 @pytest.mark.processes
-def test_the_whole_journey_is_as_expected_twice_and_after_a_reset(make_stack) -> None:
+def test_the_whole_journey_is_as_expected_twice_in_both_profiles_and_after_a_reset(make_stack) -> None:
     stack = make_stack()
-    for _ in range(2):
-        messages = json.loads(stack.manage("demo", "journey", "--json").stdout)
+    for profile, first in (("A", "search"), ("A", "search"), ("B", "discover")):
+        messages = json.loads(stack.manage("demo", "journey", "--profile", profile, "--json").stdout)
         actions = [message["action"] for message in messages]
         assert actions == [
             name
-            for action in ("search", "select", "init", "confirm", "status", "update", "update", "status")
+            for action in (first, "select", "init", "confirm", "status", "update", "update", "status")
             for name in (action, f"on_{action}")
         ]
         assert all("signedBy" in message for message in messages if message["direction"] == "received")

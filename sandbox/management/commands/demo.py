@@ -10,7 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from sandbox import loading
-from sandbox.journey.bap import Bap, Identity
+from sandbox.journey.bap import DOMAIN, Bap, Identity
+from sandbox.journey.pilot import DOMAIN as PILOT_DOMAIN
+from sandbox.journey.pilot import PilotStory
 from sandbox.journey.story import UTILITY, Story
 from sandbox.journey.wire import Clock
 
@@ -23,6 +25,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("act", choices=["journey"])
         parser.add_argument("--base", default=settings.PUBLIC_URL, help="address of the service (default PUBLIC_URL)")
+        parser.add_argument(
+            "--profile", choices=["A", "B"], default="A", help="A: the guide's messages; B: the public pilot's"
+        )
         parser.add_argument("--json", action="store_true", help="print one array of all messages, in order")
         parser.add_argument(
             "--stay",
@@ -42,8 +47,9 @@ class Command(BaseCommand):
 
         said: list[str] = []
         say = said.append if quiet else self.stdout.write
-        bap = Bap(self._identity(base), Clock(settings.CLOCK_OFFSET), log)
-        story = Story(
+        told_as, domain = {"A": (Story, DOMAIN), "B": (PilotStory, PILOT_DOMAIN)}[options["profile"]]
+        bap = Bap(self._identity(base), Clock(settings.CLOCK_OFFSET), log, domain)
+        story = told_as(
             bap=bap,
             base=base,
             utility_url=self._utility(),
