@@ -28,6 +28,7 @@ IN_A_ROW = 50  # messages to one participant that one worker sends before it loo
 FIRST_WAIT, LONGEST_WAIT = 10, 3600
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 5.0
 MAX_ANSWER_BYTES = 64 * 1024
+PATHS = {"catalog_publish": "publish"}  # where an address has another name than its action
 
 
 def deliver(row: Outbox) -> None:
@@ -99,11 +100,12 @@ def body_of(row: Outbox) -> bytes:
 
 def address_of(row: Outbox) -> str | None:
     """Return where the message goes, or None when that is not at or under the participant's registered URL."""
+    path = PATHS.get(row.action, row.action)
     if settings.BECKN_MODE == "adapter":
-        return f"{settings.BECKN_ADAPTER_URL.rstrip('/')}/{row.action}"
+        return f"{settings.BECKN_ADAPTER_URL.rstrip('/')}/{path}"
     if not contexts.is_under(row.uri, row.participant.url):
         return None
-    return f"{row.uri.rstrip('/')}/{row.action}"
+    return f"{row.uri.rstrip('/')}/{path}"
 
 
 def wait_seconds(attempts: int) -> float:

@@ -281,6 +281,12 @@ class Env(BaseModel):
     BECKN_REQUIRE_SIGNATURE: bool = Field(default=True, description="true; false only in the sandbox")
     BECKN_TTL_POLICY: Literal["off", "log", "nack"] = Field(default="nack", description="`off`, `log` or `nack`")
     BECKN_REGISTRY: str = Field(default="", description="address of the registry, empty for none")
+    DISCOVERY_URL: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="address of the discovery service that is told of our programs ({it}/publish), empty for none",
+    )
+    DISCOVERY_ID: str = Field(default="discovery", max_length=255, description="its subscriber id")
     BECKN_PARTICIPANTS_FILE: str = Field(default="", description="path of a JSON file with participants")
 
     OIDC_PROVIDERS: Annotated[tuple[OidcProvider, ...], BeforeValidator(_json)] = Field(

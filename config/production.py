@@ -52,7 +52,7 @@ def _addresses(env: Env) -> list[str]:
     found += [("OIDC_PROVIDERS", provider.issuer) for provider in env.OIDC_PROVIDERS]
     found += [("UTILITIES", utility.url) for utility in env.UTILITIES]
     found += [("BECKN_IDENTITIES", identity.uri) for identity in env.BECKN_IDENTITIES]
-    found += [("BECKN_REGISTRY", env.BECKN_REGISTRY)]
+    found += [("BECKN_REGISTRY", env.BECKN_REGISTRY), ("DISCOVERY_URL", env.DISCOVERY_URL)]
     problems = [f"{name}: {url} is not https" for name, url in found if url.startswith("http://")]
     if "%3A" in env.ISSUER_DID or env.ISSUER_DID.startswith("did:web:127."):
         problems.append("ISSUER_DID: names a port or a loopback address; wants did:web:host")

@@ -183,6 +183,8 @@ VERIFY_RATES = dict(ENV.VERIFY_RATES)
 BECKN_REQUIRE_SIGNATURE = ENV.BECKN_REQUIRE_SIGNATURE
 BECKN_TTL_POLICY = ENV.BECKN_TTL_POLICY
 BECKN_REGISTRY = ENV.BECKN_REGISTRY
+DISCOVERY_URL = ENV.DISCOVERY_URL.rstrip("/")
+DISCOVERY_ID = ENV.DISCOVERY_ID
 BECKN_PARTICIPANTS_FILE = ENV.BECKN_PARTICIPANTS_FILE
 OIDC_PROVIDERS = list(ENV.OIDC_PROVIDERS)
 UTILITIES = list(ENV.UTILITIES)
@@ -218,6 +220,7 @@ SWEEP_SECONDS = ENV.SWEEP_SECONDS
 SWEEPS = [
     "beckn.tasks.sweep_inbox",
     "beckn.tasks.sweep_outbox",
+    "beckn.announcing.sweep",
     "audit.tasks.sweep",
     "credentials.tasks.sweep",
     "enrollment.tasks.sweep",

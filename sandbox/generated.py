@@ -50,6 +50,8 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "BECKN_IDENTITIES": json.dumps(identities, separators=(",", ":")),
         "UTILITIES": json.dumps(utilities, separators=(",", ":")),
         "BECKN_TTL_POLICY": "off",
+        "DISCOVERY_URL": f"http://127.0.0.1:{utility_ports[UTILITY_A]}/discovery",
+        "DISCOVERY_ID": "discovery.sandbox.example",
         "CELERY_BROKER_URL": "memory://",
         "VAR_DIR": str(folder),
         "LOG_FORMAT": "console",

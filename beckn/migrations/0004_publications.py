@@ -4,20 +4,36 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('beckn', '0003_buckets_move_out'),
+        ("beckn", "0003_buckets_move_out"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='outbox',
-            name='kind',
-            field=models.CharField(choices=[('ANSWER', 'answer to a request'), ('UNSOLICITED', 'told without being asked'), ('REQUEST', 'request of one of our portals'), ('PUBLICATION', 'our catalogue for a discovery service')], max_length=11),
+            model_name="outbox",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("ANSWER", "answer to a request"),
+                    ("UNSOLICITED", "told without being asked"),
+                    ("REQUEST", "request of one of our portals"),
+                    ("PUBLICATION", "our catalogue for a discovery service"),
+                ],
+                max_length=11,
+            ),
         ),
         migrations.AlterField(
-            model_name='participant',
-            name='type',
-            field=models.CharField(choices=[('BAP', 'platform that sends requests'), ('BPP', 'platform that answers'), ('BG', 'gateway'), ('DS', 'discovery service')], default='BAP', max_length=3),
+            model_name="participant",
+            name="type",
+            field=models.CharField(
+                choices=[
+                    ("BAP", "platform that sends requests"),
+                    ("BPP", "platform that answers"),
+                    ("BG", "gateway"),
+                    ("DS", "discovery service"),
+                ],
+                default="BAP",
+                max_length=3,
+            ),
         ),
     ]

@@ -12,14 +12,16 @@ from enrollment.results import Catalog, CatalogEntry
 CATALOG_CONTEXT = (
     "https://raw.githubusercontent.com/beckn/protocol-specifications-new/refs/heads/main/schema/core/v2/context.jsonld"
 )
+_NONE = Catalog(())
 
 
-def catalogs(catalog: Catalog) -> list[Json]:
-    """One catalogue for each provider; no match is an empty list."""
+def catalogs(catalog: Catalog, *, retired: Catalog = _NONE) -> list[Json]:
+    """One catalogue for each provider, `retired` programs in it as inactive items; no match is an empty list."""
     us = identities.owner()
-    by_provider: dict[str, list[CatalogEntry]] = {}
-    for entry in catalog.entries:
-        by_provider.setdefault(entry.provider_id, []).append(entry)
+    by_provider: dict[str, list[Json]] = {}
+    for entries, is_active in ((catalog.entries, True), (retired.entries, False)):
+        for entry in entries:
+            by_provider.setdefault(entry.provider_id, []).append(item(entry, is_active=is_active))
     return [
         {
             "@context": CATALOG_CONTEXT,
@@ -29,14 +31,14 @@ def catalogs(catalog: Catalog) -> list[Json]:
             "beckn:providerId": provider,
             "beckn:bppId": us.subscriber_id,
             "beckn:bppUri": us.uri,
-            "beckn:isActive": True,
-            "beckn:items": [item(entry) for entry in entries],
+            "beckn:isActive": any(each["beckn:isActive"] for each in items),
+            "beckn:items": items,
         }
-        for provider, entries in by_provider.items()
+        for provider, items in by_provider.items()
     ]
 
 
-def item(entry: CatalogEntry) -> Json:
+def item(entry: CatalogEntry, *, is_active: bool = True) -> Json:
     """A program as an item; where the core has no place for something of ours, `itemAttributes` is open."""
     return {
         "@context": CATALOG_CONTEXT,
@@ -45,7 +47,7 @@ def item(entry: CatalogEntry) -> Json:
         "beckn:descriptor": _descriptor(entry.name, entry.short_description, entry.long_description),
         "beckn:category": {"@type": "schema:CategoryCode", "schema:codeValue": entry.kind},
         **_window(entry.opens_at, entry.closes_at),
-        "beckn:isActive": True,
+        "beckn:isActive": is_active,
         "beckn:provider": {"beckn:id": entry.provider_id, "beckn:descriptor": _descriptor(entry.provider_id)},
         "beckn:itemAttributes": {
             "@context": ENROLLMENT_CONTEXT,

@@ -23,25 +23,40 @@ BACKWARD = "DROP TRIGGER IF EXISTS note_catalog_change ON program_versions; DROP
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('enrollment', '0005_profile_of_a_case'),
+        ("enrollment", "0005_profile_of_a_case"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='CatalogChange',
+            name="CatalogChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('PUBLISHED', 'PUBLISHED'), ('RETIRED', 'RETIRED')], max_length=10)),
-                ('noted_at', models.DateTimeField()),
-                ('announced_at', models.DateTimeField(blank=True, null=True)),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='catalog_changes', to='enrollment.programversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(choices=[("PUBLISHED", "PUBLISHED"), ("RETIRED", "RETIRED")], max_length=10),
+                ),
+                ("noted_at", models.DateTimeField()),
+                ("announced_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="catalog_changes",
+                        to="enrollment.programversion",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'catalog_changes',
-                'indexes': [models.Index(condition=models.Q(('announced_at', None)), fields=['id'], name='catalog_changes_to_announce')],
-                'constraints': [models.UniqueConstraint(fields=('version', 'state'), name='a_version_is_published_and_retired_once')],
+                "db_table": "catalog_changes",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("announced_at", None)), fields=["id"], name="catalog_changes_to_announce"
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("version", "state"), name="a_version_is_published_and_retired_once")
+                ],
             },
         ),
         migrations.RunSQL(FORWARD, BACKWARD),

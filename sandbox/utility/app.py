@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.utility import pages
+from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
 from sandbox.utility.issuers import PURPOSES, Issuer, UnknownCredential, write_secret
 from sandbox.utility.people import People, roles
@@ -92,6 +93,7 @@ class Utility:
             self.program_issuer = Issuer(base, own / "program-issuer", clock=self.now)
         self.faults = Faults(when_rotated=self._rotate)
         self.registry = Registry(folder / "registry.json")
+        self.discovery = Discovery(self.registry.look_up, self.now)
         self._routes = self._table()
 
     def now(self) -> datetime:
@@ -139,6 +141,8 @@ class Utility:
             ("POST", "/faults"): self._set_fault,
             ("GET", "/faults"): lambda _: as_json({"mode": self.faults.mode(), "holding": self.faults.holding()}),
             ("POST", "/registry/lookup"): self._look_up,
+            ("POST", "/discovery/publish"): self._publish_catalog,
+            ("GET", "/discovery/catalogs"): lambda _: as_json({"catalogs": self.discovery.catalogs()}),
             ("GET", "/api/v1/meters"): self._meters,
             ("GET", "/api/v1/ders"): self._ders,
             ("POST", "/api/v1/consumer/validate"): self._validate,
@@ -242,6 +246,14 @@ class Utility:
     def _look_up(self, request: Request) -> Answer:
         body = request.json()
         return as_json(self.registry.look_up(body.get("subscriber_id"), body.get("key_id") or body.get("ukId")))
+
+    def _publish_catalog(self, request: Request) -> Answer:
+        try:
+            self.discovery.publish(request.headers.get("HTTP_AUTHORIZATION", ""), request.body)
+        except Refused as problem:
+            error = {"code": "401", "message": str(problem)}
+            return as_json({"message": {"ack": {"status": "NACK"}}, "error": error}, 401)
+        return as_json({"message": {"ack": {"status": "ACK"}}})
 
     # -- credentials
 
