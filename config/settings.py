@@ -229,7 +229,13 @@ SWEEPS = [
 BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
 NEWS_HAS_ROOM = "beckn.outgoing.has_room"
 BEAT_SECONDS = ENV.BEAT_SECONDS
-BEAT = ["enrollment.tasks.turn_the_clock", "beckn.tasks.purge", "audit.tasks.seal_days", "credentials.tasks.upkeep"]
+BEAT = [
+    "enrollment.tasks.turn_the_clock",
+    "enrollment.tasks.watch_certificates",
+    "beckn.tasks.purge",
+    "audit.tasks.seal_days",
+    "credentials.tasks.upkeep",
+]
 
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = {"level": ENV.LOG_LEVEL, "format": ENV.LOG_FORMAT}

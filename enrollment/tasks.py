@@ -7,12 +7,22 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from enrollment import lifecycle
+from enrollment import certificates, documents, lifecycle
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
 def turn_the_clock() -> None:
     lifecycle.turn_the_clock(clock.now())
+
+
+@shared_task(name="enrollment.tasks.watch_certificates", ignore_result=True)
+def watch_certificates() -> None:
+    """Look again at the certificates that are due, and do what follows; forget files whose time is over."""
+    now = clock.now()
+    certificates.poll(now)
+    certificates.remind(now)
+    certificates.end_unrepaired(now)
+    documents.forget_files(now)
 
 
 def sweep(now: datetime) -> int:

@@ -1,0 +1,173 @@
+"""A certificate that stops holding after the confirm: suspended within one poll, repaired or ended (R-P6.6, R-P6.9)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from audit import clock
+from audit.models import Event
+from credentials import services
+from enrollment import certificates
+from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
+from enrollment.models import ReliedCertificate
+from enrollment.results import Ended, Snapshot
+from tests.enrollment.world import World, live_claims, the_enrollment
+from tests.factories import NOON, SIGNED_IN, a_program, certificate, criterion, solar, ten_kw_solar
+
+DAY = timedelta(days=1)
+INDEX = 7
+
+
+@pytest.fixture
+def certified(bare_world: World) -> World:
+    """Rajesh is enrolled with a solar plant whose presented certificate has a place in its issuer's list."""
+    world = bare_world
+    world.version = a_program(
+        criteria=[criterion("DER_CERTIFIED")],
+        required_credentials=[
+            {"type": METER_OWNERSHIP, "description": ""},
+            {"type": DER_CERTIFICATION, "description": ""},
+        ],
+    )
+    world.enrolled(ders=(ten_kw_solar(),), credentials=[world.ownership(), der_vc(world, status=INDEX)])
+    return world
+
+
+def der_vc(world: World, **how: Any) -> Any:
+    return world.vc(DER_CERTIFICATION, {"derId": "der-solar-001", "derType": "SOLAR_PV", "capacityKW": 10.0}, **how)
+
+
+def relied() -> ReliedCertificate:
+    return ReliedCertificate.objects.get(replaced_at=None)
+
+
+def is_suspended_in_its_list() -> bool:
+    return services.entries([the_enrollment().credential_id])[0].suspended
+
+
+def test_p6_5_a_certificate_revoked_after_the_confirm_suspends_within_one_poll(
+    certified: World, told: list[Any]
+) -> None:
+    certified.utility.revoked.add(INDEX)
+
+    report = certificates.poll(NOON + DAY)
+
+    assert (report.checked, report.failed) == (1, 1)
+    enrollment = the_enrollment()
+    assert (enrollment.state, enrollment.suspension_reason) == ("SUSPENDED", "CERTIFICATE_REVOKED")
+    assert is_suspended_in_its_list() and live_claims()[0][0] == "CLAIMED"
+    (action, result, _) = told[-1]
+    assert action == "on_status" and isinstance(result, Snapshot)
+    assert result.reason == (
+        "The certificate of der-solar-001 was revoked: present a new one by 2026-11-15, or the enrollment ends."
+    )
+    assert Event.objects.filter(action="certificate.failed").count() == 1
+
+
+def test_a_certificate_is_looked_at_once_a_day_and_whenever_an_operator_asks(
+    certified: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert certificates.poll(NOON + DAY - timedelta(seconds=1)).checked == 0
+    assert certificates.poll(NOON + DAY).checked == 1
+    assert certificates.poll(NOON + DAY + timedelta(hours=1)).checked == 0
+
+    certified.utility.revoked.add(INDEX)
+    monkeypatch.setattr(clock, "now", lambda: NOON + DAY + timedelta(hours=1))
+    out = StringIO()
+    call_command("certificates", "poll", "--json", stdout=out)
+    assert json.loads(out.getvalue()) == {"checked": 1, "failed": 1, "repaired": 0, "unanswered": 0}
+    out = StringIO()
+    call_command("certificates", "list", "--json", stdout=out)
+    (failed,) = json.loads(out.getvalue())
+    assert (failed["derId"], failed["reason"], failed["repairUntil"][:10]) == ("der-solar-001", "REVOKED", "2026-11-15")
+
+
+def test_an_issuer_who_does_not_answer_suspends_nothing_and_is_asked_again_in_an_hour(certified: World) -> None:
+    certified.utility.revoked.add(INDEX)
+    certified.utility.lists_are_down = True
+
+    assert certificates.poll(NOON + DAY).unanswered == 1
+    assert the_enrollment().state == "ACTIVE"
+
+    certified.utility.lists_are_down = False
+    assert certificates.poll(NOON + DAY + timedelta(minutes=59)).checked == 0
+    assert certificates.poll(NOON + DAY + timedelta(hours=1)).failed == 1
+
+
+def test_thirty_days_without_repair_end_the_enrolment(certified: World, told: list[Any]) -> None:
+    certified.utility.revoked.add(INDEX)
+    certificates.poll(NOON + DAY)
+
+    assert certificates.end_unrepaired(NOON + 31 * DAY - timedelta(seconds=1)) == 0
+    assert certificates.end_unrepaired(NOON + 31 * DAY) == 1
+    assert certificates.end_unrepaired(NOON + 31 * DAY) == 0
+
+    enrollment = the_enrollment()
+    assert (enrollment.state, enrollment.end_reason) == ("CANCELLED", "CERTIFICATE_NOT_REPAIRED")
+    assert told[-1][0] == "on_update" and isinstance(told[-1][1], Ended)
+
+
+def test_a_newer_approval_in_the_register_repairs_and_an_older_one_does_not(certified: World, told: list[Any]) -> None:
+    certified.utility.revoked.add(INDEX)
+    certified.utility.knows(solar())  # approved long ago: the same approval that the certificate spoke of
+    certificates.poll(NOON + DAY)
+    assert certificates.poll(NOON + 2 * DAY).repaired == 0 and the_enrollment().state == "SUSPENDED"
+
+    certified.utility.knows(solar(certificates=(certificate(valid_from=NOON + 2 * DAY),)))
+    assert certificates.poll(NOON + 3 * DAY).repaired == 1
+
+    assert the_enrollment().state == "ACTIVE" and not is_suspended_in_its_list()
+    assert (relied().source, relied().failed_reason) == ("UTILITY", "")
+    assert told[-1][1].reason == "The certificate holds again: the enrollment goes on."
+    assert certificates.end_unrepaired(NOON + 90 * DAY) == 0
+
+
+def test_what_stopped_for_another_reason_is_not_resumed_by_a_certificate(certified: World) -> None:
+    certified.version = None
+    enrollment = the_enrollment()
+    type(enrollment).objects.update(state="SUSPENDED", suspended_at=NOON, suspension_reason="CONSENT_REVOKED")
+    certified.utility.revoked.add(INDEX)
+    certificates.poll(NOON + DAY)
+    certified.utility.knows(solar(certificates=(certificate(valid_from=NOON + 2 * DAY),)))
+
+    assert certificates.poll(NOON + 3 * DAY).repaired == 1
+    assert the_enrollment().state == "SUSPENDED" and the_enrollment().suspension_reason == "CONSENT_REVOKED"
+
+
+def test_a_registered_certificate_that_the_register_takes_back_suspends_too(bare_world: World) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED")], required_credentials=[])
+    world.utility.knows(solar())
+    world.prepare(world.application(ders=(ten_kw_solar(),), credentials=[world.ownership()]), authority=SIGNED_IN)
+    world.confirm(authority=SIGNED_IN)
+    assert relied().source == "UTILITY"
+
+    world.utility.is_down = True
+    assert certificates.poll(NOON + DAY).unanswered == 1
+    world.utility.is_down = False
+    world.utility.knows(solar(certificates=(certificate(valid_until=NOON + DAY),)))
+    assert certificates.poll(NOON + 2 * DAY).failed == 1
+    assert the_enrollment().suspension_reason == "CERTIFICATE_REVOKED"
+
+
+def test_a_certificate_that_ends_first_is_reminded_of_once_and_then_suspends(
+    bare_world: World, told: list[Any]
+) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED")], required_credentials=[])
+    ending = der_vc(world, expires_at=NOON + 60 * DAY)
+    prepared = world.prepare(world.application(ders=(ten_kw_solar(),), credentials=[world.ownership(), ending]))
+    assert "2026-12-14" in prepared.warnings[0]
+    world.confirm()
+
+    assert certificates.remind(NOON + 29 * DAY) == 0
+    assert certificates.remind(NOON + 31 * DAY) == 1 and certificates.remind(NOON + 32 * DAY) == 0
+    assert told[-1][1].reason == "The certificate of der-solar-001 ends on 2026-12-14: have it renewed."
+    certificates.poll(NOON + 60 * DAY)
+    assert the_enrollment().suspension_reason == "CERTIFICATE_EXPIRED"
