@@ -28,6 +28,9 @@ from enrollment.commands import Assistance, Authority
 from enrollment.results import Catalog, Order, Refused, Result, Stage
 from identity import tokens
 
+#: Programs in one answer to a search with a filter; one without is limited by the service.
+MOST_PROGRAMS = 100
+
 Handler = Callable[["_Call"], None]
 
 
@@ -198,7 +201,7 @@ def _search(call: _Call) -> None:
     found = services.search(call.profile.read_search(call.body), now=call.now)
     if expression := call.profile.filter_of(call.body):
         items = [call.profile.item(entry) for entry in found.entries]
-        found = Catalog(tuple(found.entries[place] for place in filters.selected(expression, items)))
+        found = Catalog(tuple(found.entries[place] for place in filters.selected(expression, items)[:MOST_PROGRAMS]))
     with transaction.atomic():
         call.answer(found)
 

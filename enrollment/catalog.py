@@ -18,6 +18,7 @@ from enrollment.results import Catalog, CatalogEntry, Order, Refused, Requiremen
 from enrollment.states import Partial
 
 MAX_RESULTS = 100
+MAX_TO_NARROW = 1000
 
 
 def search(command: SearchPrograms, *, now: datetime) -> Catalog:
@@ -39,7 +40,8 @@ def search(command: SearchPrograms, *, now: datetime) -> Catalog:
             | Q(program__kind__icontains=word)
             | Q(program__program_id__icontains=word)
         )
-    return Catalog(tuple(entry(v) for v in versions.order_by("program__program_id")[:MAX_RESULTS]))
+    most = MAX_TO_NARROW if command.is_narrowed_later else MAX_RESULTS
+    return Catalog(tuple(entry(v) for v in versions.order_by("program__program_id")[:most]))
 
 
 def select(command: SelectProgram, *, now: datetime) -> Selected | Refused:

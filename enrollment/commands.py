@@ -137,11 +137,14 @@ class ConsentGrant:
 
 @dataclass(frozen=True)
 class SearchPrograms:
+    """`is_narrowed_later`: the asker filters what is found, so that the answer's limit must not come first."""
+
     text: str = ""
     kind: str = ""
     provider_id: str = ""
     utility_id: str = ""
     region: str = ""
+    is_narrowed_later: bool = False
 
 
 @dataclass(frozen=True)

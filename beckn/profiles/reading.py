@@ -69,6 +69,7 @@ def search(body: Mapping[str, Any]) -> SearchPrograms:
         provider_id=intent.get("provider", {}).get("id", ""),
         utility_id=location.get("utilityId", ""),
         region=location.get("region") or location.get("id") or "",
+        is_narrowed_later=filter_of(body) != "",
     )
 
 

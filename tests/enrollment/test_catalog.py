@@ -10,6 +10,7 @@ from django.test import Client
 
 from audit.log import SYSTEM
 from enrollment import services
+from enrollment.catalog import MAX_RESULTS
 from enrollment.commands import Assistance, SearchPrograms, SelectProgram
 from enrollment.results import Refused, Selected
 from identity import agencies
@@ -176,3 +177,10 @@ def test_support_names_the_agency_that_acted_with_its_public_contact(bare_world:
 
     told = services.support_contact(PORTAL, "order-1", is_enrollment=False)
     assert told == {**CONTACT, "agency": {"agencyId": "ea-1", "name": "An agency", **reached}}
+
+
+def test_who_filters_what_is_found_gets_more_than_one_answer_holds() -> None:
+    for number in range(MAX_RESULTS + 1):
+        a_program(f"program-{number:03}", texts=False)
+    assert len(found()) == MAX_RESULTS
+    assert len(found(is_narrowed_later=True)) == MAX_RESULTS + 1
