@@ -60,6 +60,8 @@ class Action(StrEnum):
     MESSAGE_RETRIED = "message.retried"
     CALLBACK_REFUSED = "callback.refused"
 
+    RATING_RECEIVED = "rating.received"
+
     CASE_SUBMITTED = "case.submitted"
     CASE_READY = "case.ready"
     CASE_REFUSED = "case.refused"

@@ -282,6 +282,17 @@ def _support(call: _Call) -> None:
         call.door.answer(call.message, written)
 
 
+def _rating(call: _Call) -> None:
+    """Thanks are the contact of whom it was meant for: of the first rated order's program (spec domain 3)."""
+    ratings = call.profile.read_ratings(call.body)
+    sender, reference = call.message.participant.subscriber_id, ratings[0].reference
+    contact = services.support_contact(sender, reference, is_enrollment=False)
+    written = getattr(call.profile, "support", _plain_support)(reference, contact)
+    with transaction.atomic():
+        services.note_ratings(sender, ratings, actor=call.actor, now=call.now)
+        call.door.answer(call.message, written)
+
+
 def _plain_support(reference: str, contact: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"support": {"refId": reference, **contact}}
 
@@ -296,6 +307,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "update": _update,
     "cancel": _cancel,
     "support": _support,
+    "rating": _rating,
 }
 
 

@@ -224,5 +224,15 @@ class EndEnrollment:
 
 
 @dataclass(frozen=True)
+class Rating:
+    """What somebody thinks of an order (or enrolment) by its id, on a scale. Words of theirs are not taken over."""
+
+    reference: str
+    value: float
+    best: float = 5.0
+    category: str = "ORDER"
+
+
+@dataclass(frozen=True)
 class AskStatus:
     order: OrderRef

@@ -10,7 +10,7 @@ from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
 from enrollment.ending import cancel, end, resume, status, suspend
 from enrollment.preparing import prepare
-from enrollment.support import support_contact
+from enrollment.support import note_ratings, support_contact
 from enrollment.trading import telling_trade
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "confirm",
     "end",
     "grant_consents",
+    "note_ratings",
     "prepare",
     "refused_agency",
     "resume",

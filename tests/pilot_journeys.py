@@ -104,6 +104,16 @@ class PilotJourney(Journey):
         about = {"refId": self.order_id, "refType": "ORDER"}
         return {"context": self.context("support"), "message": {"support": about}}
 
+    def rating(self, value: float, comment: str = "said in confidence") -> Json:
+        rated = {
+            "@context": CORE,
+            "@type": "beckn:RatingInput",
+            "id": self.order_id,
+            "ratingValue": value,
+            "feedback": {"comments": comment},
+        }
+        return {"context": self.context("rating"), "message": {"ratings": [rated]}}
+
     def _with(self, content: Json, *, action: str, delivery: Json | None = None) -> Json:
         fulfillment: Json = {
             "@context": CORE,

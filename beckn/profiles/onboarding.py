@@ -17,6 +17,7 @@ from beckn.profiles.onboarding_extensions import A_EXTENSIONS
 from beckn.profiles.onboarding_parts import error
 from beckn.profiles.onboarding_schema import SCHEMAS
 from beckn.profiles.reading import filter_of, when
+from beckn.profiles.reading import ratings as read_ratings
 from beckn.profiles.reading import search as read_search
 from beckn.profiles.reading import support as read_support
 from beckn.profiles.words import SECRET_KEYS_IN as _SECRET_KEYS_IN
@@ -42,6 +43,7 @@ __all__ = [
     "error",
     "filter_of",
     "item",
+    "read_ratings",
     "read_search",
     "read_support",
     "validate",

@@ -19,6 +19,7 @@ from beckn.profiles.schemas import (
     MAX_METERS,
     MAX_TOKEN_CHARACTERS,
     PRESENTATION,
+    RATING,
     REVOCATION,
     SEARCH,
     SUPPORT,
@@ -130,4 +131,5 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "cancel": _order({"beckn:orderAttributes": _attributes({"reason": TEXT})}, required=[]),
     "support": SUPPORT,
+    "rating": RATING,
 }

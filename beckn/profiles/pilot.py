@@ -16,6 +16,7 @@ from beckn.profiles.pilot_catalog import item
 from beckn.profiles.pilot_parts import IN_DELIVERY, OWNERSHIP, UNKNOWN_BUYER
 from beckn.profiles.pilot_schema import SCHEMAS
 from beckn.profiles.reading import filter_of, when
+from beckn.profiles.reading import ratings as read_ratings
 from beckn.profiles.reading import search as read_search
 from beckn.profiles.reading import support as read_support
 from beckn.profiles.words import SECRET_KEYS_IN as _SECRET_KEYS_IN
@@ -40,6 +41,7 @@ __all__ = [
     "error",
     "filter_of",
     "item",
+    "read_ratings",
     "read_search",
     "read_support",
     "support",

@@ -86,7 +86,7 @@ def write(action: str, result: Result, *, is_strict: bool = False, shown: Shown 
     """
     if isinstance(result, Catalog):
         return {"catalogs": catalogs(result)}
-    order = _order_json(result, shown)
+    order = _order_json(action, result, shown)
     if is_strict and "beckn:orderAttributes" in order:
         known = {key: value for key, value in order["beckn:orderAttributes"].items() if key in _KNOWN}
         order["beckn:orderAttributes"] = known
@@ -114,7 +114,7 @@ def support(reference: str, contact: Mapping[str, Any]) -> Json:
 # --- the order -------------------------------------------------------------------------------------------------------
 
 
-def _order_json(result: Result, shown: Shown | None) -> Json:
+def _order_json(action: str, result: Result, shown: Shown | None) -> Json:
     if isinstance(result, Selected):
         entry = result.entry
         order = envelope(
@@ -126,7 +126,7 @@ def _order_json(result: Result, shown: Shown | None) -> Json:
         )
     else:
         assert not isinstance(result, Catalog)
-        order = _envelope(result, result.order)
+        order = _envelope(action, result, result.order)
     content = _content(result)
     if shown is not None:
         content = {"userAuth": user_auth(shown), **content}
@@ -135,10 +135,10 @@ def _order_json(result: Result, shown: Shown | None) -> Json:
     return order
 
 
-def _envelope(result: Result, order: Order) -> Json:
+def _envelope(action: str, result: Result, order: Order) -> Json:
     body = envelope(
         order_id=order.order_id,
-        status=_order_status(result, order),
+        status=_order_status(action, result, order),
         provider_id=order.provider_id,
         program_id=order.program_id,
         subject_did=order.subject_did,
@@ -149,14 +149,17 @@ def _envelope(result: Result, order: Order) -> Json:
     return body
 
 
-def _order_status(result: Result, order: Order) -> str:
-    """ACTIVE and SUSPENDED live in `orderAttributes.status`; a refusal that leaves the case open is FAILED (38)."""
+def _order_status(action: str, result: Result, order: Order) -> str:
+    """ACTIVE and SUSPENDED live in `orderAttributes.status`.
+
+    At init any refusal is REJECTED and a new init opens it again; later one that leaves the case open is FAILED (38).
+    """
     if order.enrollment is not None:
         return "CANCELLED" if is_over(order.enrollment) else "CONFIRMED"
     if order.case_state in ENDED_CASES:
         return ENDED_CASES[order.case_state]
     if isinstance(result, Refused):
-        return "FAILED"
+        return "REJECTED" if action == "on_init" else "FAILED"
     return "ONHOLD" if order.case_state == "WAITLISTED" else "PENDING"
 
 

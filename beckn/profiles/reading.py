@@ -16,6 +16,7 @@ from enrollment.commands import (
     EndEnrollment,
     GrantConsents,
     OrderRef,
+    Rating,
     SearchPrograms,
     WithdrawConsent,
 )
@@ -82,6 +83,13 @@ def support(body: Mapping[str, Any]) -> tuple[str, str]:
     """(what is asked about, ORDER or ENROLLMENT)."""
     asked = body["message"]["support"]
     return asked["refId"], asked.get("refType", "ORDER")
+
+
+def ratings(body: Mapping[str, Any]) -> tuple[Rating, ...]:
+    return tuple(
+        Rating(r["id"], r["ratingValue"], r.get("bestRating", 5.0), r.get("category", "ORDER"))
+        for r in body["message"]["ratings"]
+    )
 
 
 def documents(attributes: Attributes) -> tuple[str, ...]:

@@ -144,6 +144,32 @@ SUPPORT = an_object(
 )
 
 
+#: The core's RatingInput, of which the comment is not read.
+RATING = an_object(
+    {
+        "message": an_object(
+            {
+                "ratings": a_list(
+                    an_object(
+                        {
+                            "id": URL_ID,
+                            "ratingValue": {"type": "number", "minimum": 0, "maximum": 100},
+                            "bestRating": {"type": "number", "minimum": 1, "maximum": 100},
+                            "category": {"enum": ["ORDER", "FULFILLMENT", "ITEM", "PROVIDER", "AGENT", "OTHER"]},
+                        },
+                        required=["id", "ratingValue"],
+                    ),
+                    most=20,
+                    least=1,
+                )
+            },
+            required=["ratings"],
+        )
+    },
+    required=["message"],
+)
+
+
 def an_order(properties: Schema, *, required: list[str], is_closed: bool = False) -> Schema:
     """The schema of a message whose content is one order."""
     order = an_object({"beckn:id": ID, **properties}, required=["beckn:id", *required], is_closed=is_closed)

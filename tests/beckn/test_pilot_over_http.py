@@ -73,6 +73,11 @@ def test_p1_12_the_whole_journey_in_the_pilots_words(stack: Stack) -> None:
     assert attributes(ended)["unenrollment"]["enrollmentCredentialStatus"]["revoked"] is True
     contact = journey.call(journey.support()).message["support"]
     assert contact["@type"] == "beckn:SupportInfo" and contact["name"]
+    rated = journey.call(journey.rating(4)).message["support"]
+    assert rated == contact
+    noted = stack.sql("SELECT details FROM audit_logs WHERE action = 'rating.received' AND subject <> ''")
+    assert [each["value"] for (each,) in noted] == [4]
+    assert "said in confidence" not in str(noted)
 
 
 def test_p1_12_what_is_refused_stands_beside_a_complete_order(stack: Stack) -> None:

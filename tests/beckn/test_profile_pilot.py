@@ -232,6 +232,7 @@ READERS = {
     "update": lambda body: pilot.read_update(CONTEXT, body),
     "cancel": lambda body: pilot.read_cancel(CONTEXT, body),
     "support": lambda body: pilot.read_support(body),
+    "rating": lambda body: pilot.read_ratings(body),
 }
 _NAMES = (
     *("userAuth", "meters", "ders", "credentials", "meterOwnershipCredential", "customer", "consents", "assistedBy"),

@@ -100,6 +100,13 @@ ANSWERS: dict[str, tuple[str, Result, Shown | None]] = {
     ),
     "waiting": ("on_init", Waiting(order(CaseState.SUBMITTED), NOON, UTILITY_A), None),
     "in conflict": ("on_init", refused(stage=Stage.CONFLICTS, conflicts=(CONFLICT,), credentials=CREDENTIALS), None),
+    "refused at the door": (
+        "on_init",
+        Refused(
+            Refusal(Code.PROGRAM_NOT_AVAILABLE, "No.", "program"), Order("b", "o", "t", "p", "x"), NOON, Stage.DOOR
+        ),
+        None,
+    ),
     "no such order": (
         "on_status",
         Refused(Refusal(Code.ORDER_NOT_FOUND, "No.", "order"), Order("b", "order-1", "t", "", ""), NOON, Stage.RULES),
@@ -206,6 +213,7 @@ def test_a_strict_participant_hears_nothing_of_our_extensions() -> None:
         ("ready", ("PENDING", "PENDING", None)),
         ("waiting", ("PENDING", "PENDING", None)),
         ("in conflict", ("REJECTED", "PENDING", None)),
+        ("refused at the door", ("REJECTED", None, None)),
         ("refused, open", ("FAILED", "PENDING", None)),
         ("no such order", ("FAILED", None, None)),
         ("confirmed", ("CONFIRMED", "CONFIRMED", "ACTIVE")),
