@@ -193,6 +193,16 @@ class Utility(Part):
     read_timeout: float = Field(default=5.0, gt=0, le=60)
 
 
+class DerMaker(Part):
+    """A maker of devices that tells whose account a device is in: where it is and how long we wait (seconds)."""
+
+    id: str = Field(min_length=1)
+    url: WebAddress
+    token: str = Field(default="", repr=False)
+    connect_timeout: float = Field(default=3.0, gt=0, le=30)
+    read_timeout: float = Field(default=5.0, gt=0, le=60)
+
+
 class Env(BaseModel):
     """The deployment's decisions. Each description is what the operator reads when the value is wrong."""
 
@@ -298,6 +308,11 @@ class Env(BaseModel):
         default=(),
         repr=False,
         description='JSON: [{"id", "time_zone", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
+    )
+    DER_MAKERS: Annotated[tuple[DerMaker, ...], BeforeValidator(_json)] = Field(
+        default=(),
+        repr=False,
+        description='JSON: [{"id", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
     )
     ALLOWED_OUTBOUND: Annotated[tuple[OutboundEntry, ...], BeforeValidator(_words)] = Field(
         default=(),

@@ -24,6 +24,7 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, OrderRef, PrepareEnrollment
 from enrollment.consents import RecordedConsent, agreed_consents
 from enrollment.dates import Period, agree
+from enrollment.devices import with_sources
 from enrollment.eligibility import evaluate
 from enrollment.enrolling import Checked, Rows, enrol
 from enrollment.facts import METER_OWNERSHIP, Decision, Evidence, Facts, credential_refusal, meter_not_found
@@ -195,7 +196,10 @@ def _gathered(
         return credential_refusal(failed)
     assert case.payload is not None and case.subject is not None
     meters = remembering.meters(case.payload, ready.umids)
-    facts = ask_utilities(meters, ready.init.ders, evidence, utilities=ready.version.utilities, now=now)
+    version = ready.version
+    facts = ask_utilities(
+        meters, ready.init.ders, evidence, utilities=version.utilities, now=now, criteria=version.criteria
+    )
     facts = replace(facts, documents=documents.facts_of(ready.init.order, ready.init.documents))
     # What was proven at init stays proven: the subject's own sign-in need not be repeated (spec domain 3).
     proof = authority if authority.is_proven else remembering.authority(case.payload)
@@ -269,7 +273,7 @@ def _remembered(case: EnrollmentCase, checked: Checked) -> Rows:
     assert case.subject is not None
     return records.remember(
         [checked.facts.meters[umid] for umid in checked.decision.enrolled],
-        list(checked.facts.ders.values()),
+        with_sources(checked.init.ders, checked.facts),
         subject=case.subject,
         source="UTILITY_API",
         now=checked.now,

@@ -7,7 +7,7 @@ reviewed; then refusal. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -183,6 +183,21 @@ def source_of(ref: DerRef, known: DerFacts | None, evidence: Sequence[Evidence],
     if any(d.der_id == ref.der_id and d.state == "APPROVED" for d in facts.documents):
         return "DOCUMENT"
     return "DECLARED"
+
+
+def with_sources(ders: Sequence[DerRef], facts: Facts) -> list[DerFacts]:
+    """The devices' facts, each with who says whose it is, as it is kept (der_subject_links.source)."""
+    by_id = {ref.der_id: ref for ref in ders}
+    return [
+        replace(known, source=source_of(by_id[der_id], known, facts.evidence, facts)) if der_id in by_id else known
+        for der_id, known in facts.ders.items()
+    ]
+
+
+def minimum_source(criteria: Sequence[Mapping[str, Any]]) -> str:
+    """How well a program wants a device to be known as somebody's: one of SOURCES, or "" for any."""
+    asked = (c.get("parameters") or {} for c in criteria if c["kind"] in DER_CRITERIA)
+    return next((str(p["minimumSource"]) for p in asked if p.get("minimumSource") in SOURCES), "")
 
 
 def _source_finding(

@@ -11,10 +11,10 @@ from typing import Any
 
 from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
-from enrollment.devices import certificate_claims, certified_capacity
+from enrollment.devices import certificate_claims, certified_capacity, minimum_source
 from enrollment.facts import KEPT_CLAIMS, Evidence, Facts
 from identity.models import Subject
-from utility_systems import records, registry
+from utility_systems import der_sources, records, registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
 
 logger = logging.getLogger(__name__)
@@ -37,10 +37,12 @@ def gather(
     utilities: Sequence[str],
     subject_did: str,
     now: datetime,
+    criteria: Sequence[Mapping[str, Any]] = (),
 ) -> Gathered:
     """Check the presented credentials, then ask the utilities for the meters and DERs.
 
-    `utilities` are those of the program: asked for meters whose utility the applicant did not name.
+    `utilities` are those of the program: asked for meters whose utility the applicant did not name; `criteria` its
+    own, which say whether a device's maker has to be heard.
     A credential that fails ends the matter, so the utilities are not asked then. Raises UtilityUnavailable, also
     where an issuer cannot be asked about its credential: that is not the applicant's fault (decision 40). An unknown
     utility simply knows no meter.
@@ -59,7 +61,8 @@ def gather(
         raise issuer_unavailable(failed[0].claims.get("utilityId") or failed[0].issuer)
     if failed:
         return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts), presented)
-    return Gathered(ask_utilities(meters, ders, evidence, utilities=utilities, now=now), tuple(verdicts), presented)
+    facts = ask_utilities(meters, ders, evidence, utilities=utilities, now=now, criteria=criteria)
+    return Gathered(facts, tuple(verdicts), presented)
 
 
 def unverifiable_hints(existing: Sequence[PresentedCredential], *, subject_did: str, now: datetime) -> tuple[str, ...]:
@@ -102,8 +105,9 @@ def ask_utilities(
     *,
     utilities: Sequence[str],
     now: datetime,
+    criteria: Sequence[Mapping[str, Any]] = (),
 ) -> Facts:
-    """Meters and DERs as their utilities know them. Raises UtilityUnavailable."""
+    """Meters and DERs as utilities know them, and devices that only makers know. Raises UtilityUnavailable."""
     known_meters: dict[str, MeterFacts] = {}
     for utility_id, umids in _by_utility(meters, utilities).items():
         for meter in registry.adapter_for(utility_id).meters(umids):
@@ -113,6 +117,8 @@ def ask_utilities(
         for utility_id in _der_utilities(meters, known_meters, utilities):
             for der in registry.adapter_for(utility_id).ders([d.der_id for d in ders]):
                 known_ders.setdefault(der.der_id, der)
+    unknown = [d.der_id for d in ders if d.der_id not in known_ders]
+    known_ders |= der_sources.known_to_makers(unknown, must_answer=minimum_source(criteria) != "")
     return Facts(meters=known_meters, ders=_with_declared(known_ders, ders, evidence, now), evidence=evidence)
 
 

@@ -20,6 +20,7 @@ from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import agree
+from enrollment.devices import with_sources
 from enrollment.eligibility import evaluate
 from enrollment.facts import Decision
 from enrollment.gathering import Gathered, gather, unverifiable_hints, with_subject_kind
@@ -86,6 +87,7 @@ def prepare(
             utilities=version.utilities,
             subject_did=subject_did,
             now=now,
+            criteria=version.criteria,
         )
     except UtilityUnavailable as outage:
         return _wait(command, authority, version, outage, actor, now, also_write, is_retry=is_retry)
@@ -338,7 +340,7 @@ def _decided(checked: Checked, case: EnrollmentCase, actor: Actor) -> Prepared |
     assert subject is not None
     records.remember(
         [checked.facts.meters[umid] for umid in decision.enrolled],
-        list(checked.facts.ders.values()),
+        with_sources(checked.command.ders, checked.facts),
         subject=subject,
         source=_source(decision),
         now=now,

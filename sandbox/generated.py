@@ -19,6 +19,7 @@ PORTAL = "portal.sandbox.example"
 AGENCY_PORTAL = "agency-portal.sandbox.example"
 UTILITY_A = "utility-example-001"
 UTILITY_B = "utility-example-002"
+MAKER = "vidyut-motors"
 
 
 def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -> dict[str, str]:
@@ -32,6 +33,11 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
             "token": MARK + secrets.token_urlsafe(24),
         }
         for name, utility_port in utility_ports.items()
+    ]
+    makers = [
+        {"id": MAKER, "url": f"{utility['url']}/maker", "token": utility["token"]}
+        for utility in utilities
+        if utility["id"] == UTILITY_A
     ]
     identities = [
         identity(OWNER, "owner", f"{base}/beckn"),
@@ -49,6 +55,7 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "INDEX_KEY": named_key("index-1"),
         "BECKN_IDENTITIES": json.dumps(identities, separators=(",", ":")),
         "UTILITIES": json.dumps(utilities, separators=(",", ":")),
+        "DER_MAKERS": json.dumps(makers, separators=(",", ":")),
         "BECKN_TTL_POLICY": "off",
         "DISCOVERY_URL": f"http://127.0.0.1:{utility_ports[UTILITY_A]}/discovery",
         "DISCOVERY_ID": "discovery.sandbox.example",

@@ -211,6 +211,7 @@ def _remember_ders(facts: dict[str, DerFacts], subject: Subject, source: str, no
     linked = Exists(DerSubjectLink.objects.filter(der=OuterRef("pk"), subject=subject))
     found: dict[str, Der] = {row.der_id: row for row in Der.objects.filter(der_id__in=facts).annotate(is_linked=linked)}
     digests = {der_id: _digest(fact) for der_id, fact in facts.items()}
+    _better_shown([found[d] for d in found if not facts[d].is_registered], facts, subject)
     # What is only declared adds a device nobody knows; it never changes what a register has said of one.
     stale = [
         der_id
@@ -246,7 +247,7 @@ def _remember_ders(facts: dict[str, DerFacts], subject: Subject, source: str, no
         ],
     )
     _place(rows, facts, source, now)
-    _relink_ders(rows, facts, subject, source, now)
+    _relink_ders(rows, facts, subject, now)
     _certify(rows, facts)
     return found | {row.der_id: row for row in rows}
 
@@ -281,7 +282,15 @@ def _place(rows: list[Der], facts: dict[str, DerFacts], source: str, now: dateti
     DerMeterLink.objects.bulk_create(new, ignore_conflicts=True)
 
 
-def _relink_ders(rows: list[Der], facts: dict[str, DerFacts], subject: Subject, source: str, now: datetime) -> None:
+def _better_shown(rows: list[Der], facts: dict[str, DerFacts], subject: Subject) -> None:
+    """A device that was only declared once and is now shown by a credential or a file is known as such."""
+    for row in rows:
+        if facts[row.der_id].source in (Source.VC, Source.DOCUMENT):
+            mine = DerSubjectLink.objects.filter(der=row, subject=subject, source=Source.DECLARED)
+            mine.update(source=facts[row.der_id].source)
+
+
+def _relink_ders(rows: list[Der], facts: dict[str, DerFacts], subject: Subject, now: datetime) -> None:
     """The owner the register names; where it names none, the subject holds the device by their own word."""
     known = _known_subjects((facts[row.der_id].owner_did for row in rows), subject)
     there: dict[int, list[DerSubjectLink]] = {}
@@ -300,7 +309,7 @@ def _relink_ders(rows: list[Der], facts: dict[str, DerFacts], subject: Subject, 
             since = now if links else _since(fact, now)
             new.append(
                 DerSubjectLink(
-                    der=row, subject_id=person, role=role.value, valid=DateTimeTZRange(since, None), source=source
+                    der=row, subject_id=person, role=role.value, valid=DateTimeTZRange(since, None), source=fact.source
                 )
             )
     DerSubjectLink.objects.bulk_create(new, ignore_conflicts=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.utility import pages
+from sandbox.utility import maker, pages
 from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
 from sandbox.utility.issuers import PURPOSES, Issuer, UnknownCredential, write_secret
-from sandbox.utility.people import People, roles
+from sandbox.utility.people import FILE, People, roles
 
 CONFIG = "SANDBOX_UTILITY"
 TOKEN = "SANDBOX_UTILITY_TOKEN"
@@ -154,6 +154,9 @@ class Utility:
             ("POST", "/api/v1/credentials/suspend"): lambda r: self._flag(r, "suspension", True),
             ("POST", "/api/v1/credentials/resume"): lambda r: self._flag(r, "suspension", False),
         }
+        if self.name == PROGRAM_ISSUER_AT:
+            made = maker.Maker(FILE)
+            table |= maker.routes(made, authorize=self._authorize, answer_json=as_json, answer_page=_page)
         for issuer in {id(self.issuer): self.issuer, id(self.program_issuer): self.program_issuer}.values():
             table |= self._issuer_table(issuer)
         return table
