@@ -212,8 +212,8 @@ def test_a_sold_der_changes_its_owner_from_then_on(rajesh: Subject) -> None:
 
 
 def test_a_declared_der_is_the_subjects_by_their_own_word(rajesh: Subject) -> None:
-    declared = der(owner_did="", type="OTHER:FLYWHEEL", certificates=(), commissioned_on=None)
-    remember([], [declared], subject=rajesh, source="DOCUMENT", now=NOW)
+    declared = der(owner_did="", type="OTHER:FLYWHEEL", certificates=(), commissioned_on=None, source="DOCUMENT")
+    remember([], [declared], subject=rajesh, now=NOW)
     assert Der.objects.get().type == "OTHER:FLYWHEEL"
     assert (DerSubjectLink.objects.get().role, DerSubjectLink.objects.get().source) == ("HOLDER", "DOCUMENT")
 
