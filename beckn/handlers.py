@@ -24,9 +24,10 @@ from beckn.profiles import filters
 from credentials import presentations
 from enrollment import services
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Assistance, Authority
+from enrollment.commands import Assistance, Authority, ProvenIdentity
 from enrollment.results import Catalog, Order, Refused, Result, Stage
 from identity import tokens
+from identity.proofs import Method, Shown
 
 #: Programs in one answer to a search with a filter; one without is limited by the service.
 MOST_PROGRAMS = 100
@@ -42,6 +43,7 @@ class _Call:
         self.profile: ModuleType = profiles.profile_named(message.profile)
         self.context: Mapping[str, Any] = message.context
         self.body: Mapping[str, Any] = message.body
+        self.shown: Shown | None = None  # what is told of the proof that the message carried
 
     @property
     def is_strict(self) -> bool:
@@ -83,14 +85,29 @@ class _Call:
     def _signed_in(self, standing: Authority, user_auth: Mapping[str, Any]) -> Authority:
         participant_id, order_id = standing.participant_id, self._order_id
         proof = tokens.prove(user_auth, participant_id=participant_id, order_id=order_id, now=self.now)
+        method = str(user_auth.get("authMethod", "")).upper()
+        self.shown = _shown(proof, method, self.now)
         if isinstance(proof, tokens.Unproven):
             return _unproven(standing, "user_auth", proof.code, proof.message, proof.retry_after_seconds)
+        # Without a DID the provider's own name for the person is what we know them by.
+        subject = proof.subject_did or f"{proof.issuer}#{proof.sub}"
+        identity = ProvenIdentity(
+            utility_id=proof.utility_id,
+            subject=subject,
+            method=method,
+            issuer=proof.issuer,
+            sub=proof.sub,
+            acr=proof.acr,
+            auth_time=proof.auth_time,
+            meter_ids=proof.meter_ids,
+            utility_customer_ids=proof.utility_customer_ids,
+        )
         return replace(
             standing,
-            # Without a DID the provider's own name for the person is what we know them by.
-            proven_subject=proof.subject_did or f"{proof.issuer}#{proof.sub}",
+            proven_subject=subject,
             proven_utility=proof.utility_id,
             acr=proof.acr,
+            identities=(identity,),
         )
 
     def _presented(self, standing: Authority, shown: Authority, presentation: str) -> Authority:
@@ -123,7 +140,7 @@ class _Call:
         """The `also_write` of every service: the callback's row and "done", in the service's transaction."""
         action = f"on_{self.message.action}"
         result = self._with_what_was_asked(result)
-        body = self.profile.write(action, result, is_strict=self.is_strict)
+        body = self.profile.write(action, result, is_strict=self.is_strict, shown=self.shown)
         self.door.answer(self.message, body, after_lists=lists_to_publish(result))
 
     def _with_what_was_asked(self, result: Result) -> Result:
@@ -140,6 +157,24 @@ _CODES_OF_PRESENTATIONS = {
     presentations.Why.DID_NOT_SUPPORTED: Code.AUTH_REQUIRED,
     presentations.Why.UNREACHABLE: Code.IDP_UNAVAILABLE,
 }
+
+
+def _shown(proof: tokens.Proven | tokens.Unproven, method: str, now: datetime) -> Shown | None:
+    """What an answer tells of a token; None for a method that nobody knows. A proof says nothing about who failed."""
+    if method not in Method.__members__:
+        return None
+    if isinstance(proof, tokens.Unproven):
+        return Shown(Method[method], is_verified=False, message=proof.message)
+    return Shown(
+        Method[method],
+        is_verified=True,
+        verified_at=now,
+        expires_at=proof.expires_at,
+        message="Token verified successfully",
+        subject=proof.sub,
+        issuer=proof.issuer,
+        scope=proof.scope,
+    )
 
 
 def _unproven(

@@ -43,6 +43,7 @@ class Proven:
     expires_at: datetime
     meter_ids: tuple[str, ...] = field(default=(), repr=False)
     utility_customer_ids: tuple[str, ...] = field(default=(), repr=False)
+    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,7 @@ def _proven(token: Token) -> Proven:
         expires_at=token.expires_at,
         meter_ids=reading.texts(said, "meter_ids"),
         utility_customer_ids=reading.texts(said, "utility_customer_ids"),
+        scope=reading.text(said, "scope"),
     )
 
 
