@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from html import escape
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sandbox.utility.app import Answer, Request
 
+_LOAD = re.compile(r"der-ev-(load-\d{6,9})")
 NAME = "Vidyut Motors"
 MAX_IDS = 50
 
@@ -34,8 +36,16 @@ class Maker:
     def devices(self, der_ids: list[str]) -> list[dict[str, Any]]:
         """Those of the devices whose owner shares them."""
         with self._lock:
-            wanted = dict.fromkeys(der_ids)
-            return [self._devices[each] for each in wanted if each in self._devices and self._shared[each]]
+            found = (self._device_of(each) for each in dict.fromkeys(der_ids))
+            return [device for device in found if device is not None and self._shared.get(device["derId"], True)]
+
+    def _device_of(self, der_id: str) -> dict[str, Any] | None:
+        """A device of the file, or the car `der-ev-load-000001` of `did:example:load-000001` and so on."""
+        made_up = _LOAD.fullmatch(der_id)
+        if made_up is None:
+            return self._devices.get(der_id)
+        row = {"derId": der_id, "type": "EV", "ratedKw": 7.4, "energyKwh": 40, "model": "V1", "serial": der_id}
+        return _device({**row, "commissionedOn": "2023-04-01", "owner": f"did:example:{made_up[1]}"})
 
     def share(self, der_id: str, shared: bool) -> bool:
         with self._lock:

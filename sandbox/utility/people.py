@@ -13,6 +13,7 @@ from typing import Any
 FILE = Path(__file__).resolve().parent.parent / "personas.json"
 LOAD_UTILITY = "utility-example-001"
 _LOAD = re.compile(r"load-(\d{6,9})")
+_LOAD_SOLAR = re.compile(r"der-solar-(load-\d{6,9})")
 _JOINT = re.compile(r"(joint-\d{6,9})-([ab])")
 _SINCE = "2021-04-01T00:00:00Z"
 
@@ -29,7 +30,8 @@ class People:
     """One utility's customers, meters and DERs, as JSON-ready dicts in the names of the API.
 
     `load-000001`, `load-000002`, … are customers derived from their number: meter `load-000001` belongs to
-    `did:example:load-000001`, account `CUST-load-000001`. `joint-000001` is a meter that two people hold together,
+    `did:example:load-000001`, account `CUST-load-000001`; behind it is the
+    solar plant `der-solar-load-000001`. `joint-000001` is a meter that two people hold together,
     `did:example:joint-000001-a` and `…-b`, each with an account.
     """
 
@@ -59,7 +61,10 @@ class People:
         return known
 
     def der(self, der_id: str) -> dict[str, Any] | None:
-        return self._ders.get(der_id)
+        known = self._ders.get(der_id)
+        if known is None and self.utility == LOAD_UTILITY and _LOAD_SOLAR.fullmatch(der_id):
+            return _load_solar(der_id)
+        return known
 
     def account(self, customer_id: str) -> Account | None:
         known = self._accounts.get(customer_id)
@@ -67,6 +72,9 @@ class People:
         if known is None and self.utility == LOAD_UTILITY and (_LOAD.fullmatch(name) or _JOINT.fullmatch(name)):
             return Account(customer_id, f"did:example:{name}", "GOOD", "RESIDENTIAL")
         return known
+
+    def accounts_of(self, subject: str) -> list[Account]:
+        return [account for account in self._accounts.values() if account.subject == subject]
 
     def meters(self) -> list[dict[str, Any]]:
         return list(self._meters.values())
@@ -79,6 +87,24 @@ class People:
         joint = _JOINT.fullmatch(name)
         made_up = self.meter(joint[1] if joint else name) if joint or _LOAD.fullmatch(name) else None
         return [meter for meter in self._meters.values() if roles(meter, subject)] + ([made_up] if made_up else [])
+
+    def meters_at(self, customer_id: str) -> list[dict[str, Any]]:
+        """The meters of an account today."""
+        account = self.account(customer_id)
+        return [
+            meter
+            for meter in (self.meters_of(account.subject) if account else [])
+            if any(h["utilityCustomerId"] == customer_id and not h["until"] for h in meter["holders"])
+        ]
+
+    def of_mobile(self, mobile: str, customer_id: str = "") -> tuple[str, str] | None:
+        """(subject, account) of whoever has this number here; of several accounts the one that is named."""
+        for did, person in self.people.items():
+            if person.get("phone") == mobile:
+                own = sorted(each.id for each in self._accounts.values() if each.subject == did)
+                chosen = customer_id if customer_id in own else "" if customer_id else next(iter(own), "")
+                return (did, chosen) if chosen else None
+        return None
 
 
 def roles(meter: Mapping[str, Any], subject: str) -> list[str]:
@@ -137,6 +163,25 @@ def _load_meter(utility: str, umid: str) -> dict[str, Any]:
         "since": _SINCE,
     }
     return _meter(utility, row, account)
+
+
+@lru_cache(maxsize=4096)
+def _load_solar(der_id: str) -> dict[str, Any]:
+    umid = der_id.removeprefix("der-solar-")
+    return _der(
+        {
+            "derId": der_id,
+            "type": "SOLAR_PV",
+            "ratedKw": 10,
+            "manufacturer": "Surya Panels",
+            "model": "SP-400",
+            "serial": der_id,
+            "commissionedOn": "2022-03-15",
+            "umid": umid,
+            "owner": f"did:example:{umid}",
+            "certificates": ["INTERCONNECTION", "EQUIPMENT"],
+        }
+    )
 
 
 def _der(row: Mapping[str, Any]) -> dict[str, Any]:

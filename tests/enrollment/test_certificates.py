@@ -12,12 +12,14 @@ from django.core.management import call_command
 
 from audit import clock
 from audit.models import Event
-from credentials import services
+from credentials import services, trust
 from enrollment import certificates
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import ReliedCertificate
 from enrollment.results import Ended, Snapshot
-from tests.enrollment.world import World, live_claims, the_enrollment
+from sandbox import issuing
+from tests.enrollment.utility import ISSUER
+from tests.enrollment.world import World, code, live_claims, the_enrollment
 from tests.factories import NOON, SIGNED_IN, a_program, certificate, criterion, solar, ten_kw_solar
 
 DAY = timedelta(days=1)
@@ -171,3 +173,29 @@ def test_a_certificate_that_ends_first_is_reminded_of_once_and_then_suspends(
     assert told[-1][1].reason == "The certificate of der-solar-001 ends on 2026-12-14: have it renewed."
     certificates.poll(NOON + 60 * DAY)
     assert the_enrollment().suspension_reason == "CERTIFICATE_EXPIRED"
+
+
+def test_p6_3_an_issuer_that_is_trusted_for_meters_only_certifies_no_device(bare_world: World) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED")], required_credentials=[])
+    trust.remove(ISSUER, now=NOON)
+    trust.add(ISSUER, types=[METER_OWNERSHIP], jwks=issuing.jwks([world.utility.key]), now=NOON)
+
+    refused = world.prepare(world.application(ders=(ten_kw_solar(),), credentials=[world.ownership(), der_vc(world)]))
+
+    assert code(refused) == "DER_NOT_CERTIFIED"
+    assert refused.refusal.details["reason"] == "UNTRUSTED_ISSUER"
+    assert refused.refusal.details["der_id"] == "der-solar-001" and refused.refusal.field == "credentials[1]"
+
+
+def test_an_issuer_trusted_for_another_kind_of_plant_certifies_this_one_not(bare_world: World) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED")], required_credentials=[])
+    trust.remove(ISSUER, now=NOON)
+    keys = issuing.jwks([world.utility.key])
+    trust.add(ISSUER, types=[METER_OWNERSHIP], jwks=keys, now=NOON)
+    trust.add(ISSUER, types=[DER_CERTIFICATION], der_types=["WIND"], jwks=keys, now=NOON)
+
+    refused = world.prepare(world.application(ders=(ten_kw_solar(),), credentials=[world.ownership(), der_vc(world)]))
+
+    assert refused.refusal.details["reason"] == "UNTRUSTED_ISSUER"
