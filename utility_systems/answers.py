@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from identity.codes import CodeSession, CodeVerdict
 from utility_systems.ports import (
     AccountFacts,
     Certificate,
@@ -133,9 +134,9 @@ class Part:
         return f"{self._path}.{name}" if self._path else name
 
 
-def read_meters(answer: Any, *, utility_id: str, asked: Sequence[str], now: datetime) -> tuple[MeterFacts, ...]:
-    """The meters of the answer that were asked for. Raises UnusableAnswer."""
-    wanted = set(asked)
+def read_meters(answer: Any, *, utility_id: str, asked: Sequence[str] | None, now: datetime) -> tuple[MeterFacts, ...]:
+    """The meters of the answer that were asked for, all of them for None. Raises UnusableAnswer."""
+    wanted = None if asked is None else set(asked)
 
     def meter(part: Part) -> MeterFacts:
         return MeterFacts(
@@ -156,7 +157,7 @@ def read_meters(answer: Any, *, utility_id: str, asked: Sequence[str], now: date
             earlier_numbers=part.each("earlierNumbers", _earlier_number) if part.has("earlierNumbers") else (),
         )
 
-    return tuple(found for found in Part(answer, "").each("meters", meter) if found.umid in wanted)
+    return tuple(found for found in Part(answer, "").each("meters", meter) if wanted is None or found.umid in wanted)
 
 
 def read_ders(answer: Any, *, asked: Sequence[str], now: datetime) -> tuple[DerFacts, ...]:
@@ -181,6 +182,36 @@ def read_ders(answer: Any, *, asked: Sequence[str], now: datetime) -> tuple[DerF
         )
 
     return tuple(found for found in Part(answer, "").each("ders", der) if found.der_id in wanted)
+
+
+def read_accounts(answer: Any) -> tuple[str, ...]:
+    """Ids of accounts. Raises UnusableAnswer."""
+    return Part(answer, "").each("accounts", lambda part: part.text("utilityCustomerId"))
+
+
+def read_code_session(answer: Any) -> CodeSession:
+    """Raises UnusableAnswer."""
+    part = Part(answer, "")
+    return CodeSession(
+        nguid=part.text("nguid"),
+        expires_at=part.instant("expiresAt"),
+        masked_to=part.optional_text("maskedTo"),
+        attempts=int(part.number_or_none("attempts") or 0),
+    )
+
+
+def read_code_verdict(answer: Any) -> CodeVerdict:
+    """A right code names the account it was sent to. Raises UnusableAnswer."""
+    part = Part(answer, "")
+    is_right = part.flag("verified")
+    return CodeVerdict(
+        is_right=is_right,
+        attempts_left=int(part.number_or_none("attemptsLeft") or 0),
+        is_locked=part.flag("locked") if part.has("locked") else False,
+        is_over=part.flag("over") if part.has("over") else False,
+        subject_did=part.text("subject") if is_right else "",
+        utility_customer_id=part.text("utilityCustomerId") if is_right else "",
+    )
 
 
 def read_account(answer: Any, utility_customer_id: str) -> AccountFacts | None:

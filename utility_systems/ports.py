@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from identity.codes import CodeRequest, CodeSession, CodeVerdict
+
 
 class Role(StrEnum):
     """How a person stands to a meter or a DER; one HOLDER of record per meter per instant, JOINT many."""
@@ -190,6 +192,18 @@ class UtilityAdapter(Protocol):
     def ders(self, der_ids: Sequence[str]) -> tuple[DerFacts, ...]: ...
 
     def account(self, utility_customer_id: str) -> AccountFacts | None: ...
+
+    def accounts_of(self, subject_did: str) -> tuple[str, ...]:
+        """The ids of the accounts this person has here."""
+
+    def meters_of(self, utility_customer_id: str) -> tuple[MeterFacts, ...]:
+        """The meters of an account, as they are held today."""
+
+    def request_code(self, asked: CodeRequest) -> CodeSession:
+        """Have a one-time code sent. The answer is the same for a number that nobody has."""
+
+    def verify_code(self, nguid: str, code: str) -> CodeVerdict:
+        """Ask whether the code of a session is right; each call is an attempt."""
 
     def notify(
         self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from audit import clock
+from identity.codes import CodeRequest, CodeSession, CodeVerdict
 from outbound import client
 from utility_systems import answers
 from utility_systems.circuit import Circuit
@@ -79,6 +80,37 @@ class RestAdapter:
             lambda: self._post("/api/v1/consumer/validate", {"utilityCustomerId": utility_customer_id}),
             lambda answer: answers.read_account(answer, utility_customer_id),
         )
+
+    def accounts_of(self, subject_did: str) -> tuple[str, ...]:
+        """Ids of this person's accounts here. Raises UtilityUnavailable."""
+        return self._ask(
+            "accounts", partial(self._get, "/api/v1/accounts", "subject", [subject_did]), answers.read_accounts
+        )
+
+    def meters_of(self, utility_customer_id: str) -> tuple[MeterFacts, ...]:
+        """The meters of an account. Raises UtilityUnavailable."""
+        return self._ask(
+            "meters",
+            partial(self._get, "/api/v1/meters", "customer", [utility_customer_id]),
+            partial(answers.read_meters, utility_id=self.utility_id, asked=None, now=clock.now()),
+        )
+
+    def request_code(self, asked: CodeRequest) -> CodeSession:
+        """Have a one-time code sent. Raises UtilityUnavailable; then none may have been sent."""
+        question = {
+            "mobile": asked.mobile,
+            "utilityCustomerId": asked.utility_customer_id,
+            "requestedBy": asked.requested_by,
+            "program": asked.program,
+            "meters": list(asked.meters),
+            "locale": asked.locale,
+        }
+        return self._ask("codes", lambda: self._post("/api/v1/otp/generate", question), answers.read_code_session)
+
+    def verify_code(self, nguid: str, code: str) -> CodeVerdict:
+        """Ask whether a code is right. Raises UtilityUnavailable; then it may have been counted all the same."""
+        question = {"nguid": nguid, "otp": code}
+        return self._ask("codes", lambda: self._post("/api/v1/otp/verify", question), answers.read_code_verdict)
 
     def notify(
         self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.utility import maker, pages
+from sandbox.utility.codes import Codes
 from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
 from sandbox.utility.issuers import PURPOSES, Issuer, UnknownCredential, write_secret
@@ -94,6 +95,7 @@ class Utility:
         self.faults = Faults(when_rotated=self._rotate)
         self.registry = Registry(folder / "registry.json")
         self.discovery = Discovery(self.registry.look_up, self.now)
+        self.codes = Codes(self.now, self.people.of_mobile, self._send_code)
         self._routes = self._table()
 
     def now(self) -> datetime:
@@ -147,6 +149,9 @@ class Utility:
             ("GET", "/api/v1/ders"): self._ders,
             ("POST", "/api/v1/consumer/validate"): self._validate,
             ("POST", "/api/v1/notices"): self._notice,
+            ("GET", "/api/v1/accounts"): self._accounts,
+            ("POST", "/api/v1/otp/generate"): self._generate_code,
+            ("POST", "/api/v1/otp/verify"): self._verify_code,
             ("POST", "/api/v1/credentials/meter-ownership"): self._meter_ownership,
             ("POST", "/api/v1/credentials/program-eligibility"): self._program_eligibility,
             ("POST", "/api/v1/credentials/der-certification"): self._der_certification,
@@ -199,8 +204,38 @@ class Utility:
 
     # -- systems
 
+    def _accounts(self, request: Request) -> Answer:
+        self._authorize(request)
+        subject = (request.query.get("subject") or [""])[0]
+        held = {
+            holder["utilityCustomerId"]
+            for meter in self.people.meters_of(subject)
+            for holder in meter["holders"]
+            if holder["subject"] == subject and not holder["until"]
+        }
+        return as_json({"accounts": [{"utilityCustomerId": each} for each in sorted(held)]})
+
+    def _generate_code(self, request: Request) -> Answer:
+        self._authorize(request)
+        body = request.json()
+        _text(body, "mobile")
+        return as_json(self.codes.generate(body))
+
+    def _verify_code(self, request: Request) -> Answer:
+        self._authorize(request)
+        body = request.json()
+        return as_json(self.codes.verify(_text(body, "nguid"), _text(body, "otp")))
+
+    def _send_code(self, message: Mapping[str, Any]) -> None:
+        self.outbox.appendleft({"at": _iso(self.now()), **message})
+
     def _meters(self, request: Request) -> Answer:
         self._authorize(request)
+        if "customer" in request.query:
+            as_of = _iso(self.now())
+            return as_json(
+                {"meters": [{**each, "asOf": as_of} for each in self.people.meters_at(request.query["customer"][0])]}
+            )
         return as_json({"meters": self._found(request, "umid", self.people.meter)})
 
     def _ders(self, request: Request) -> Answer:

@@ -14,6 +14,7 @@ FILE = Path(__file__).resolve().parent.parent / "personas.json"
 LOAD_UTILITY = "utility-example-001"
 _LOAD = re.compile(r"load-(\d{6,9})")
 _LOAD_SOLAR = re.compile(r"der-solar-(load-\d{6,9})")
+_LOAD_MOBILE = re.compile(r"\+9180000(\d{6})")
 _JOINT = re.compile(r"(joint-\d{6,9})-([ab])")
 _SINCE = "2021-04-01T00:00:00Z"
 
@@ -98,7 +99,14 @@ class People:
         ]
 
     def of_mobile(self, mobile: str, customer_id: str = "") -> tuple[str, str] | None:
-        """(subject, account) of whoever has this number here; of several accounts the one that is named."""
+        """(subject, account) of whoever has this number here; of several accounts the one that is named.
+
+        `+9180000` and six digits is the number of the customer derived from these.
+        """
+        made_up = _LOAD_MOBILE.fullmatch(mobile)
+        if made_up and self.utility == LOAD_UTILITY:
+            account = f"CUST-load-{made_up[1]}"
+            return (f"did:example:load-{made_up[1]}", account) if customer_id in ("", account) else None
         for did, person in self.people.items():
             if person.get("phone") == mobile:
                 own = sorted(each.id for each in self._accounts.values() if each.subject == did)
