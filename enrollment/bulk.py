@@ -173,6 +173,7 @@ def _revoke(consents: Sequence[Consent], reason: str, actor: Actor, now: datetim
 
 _CANCEL = """
 UPDATE program_enrollments e SET state = 'CANCELLED', cancelled_at = %s, end_reason = %s, end_scheduled_for = NULL,
+  repair_until = NULL,
   end_log_reference = line.reference
 FROM unnest(%s::bigint[], %s::text[]) AS line(id, reference) WHERE e.id = line.id
 """

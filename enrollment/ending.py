@@ -230,7 +230,7 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
     claims.end_claims(enrollment, now)
     places.give_back(enrollment)
     enrollment.state, enrollment.cancelled_at = EnrollmentState.CANCELLED, now
-    enrollment.end_reason, enrollment.end_scheduled_for = reason[:60], None
+    enrollment.end_reason, enrollment.end_scheduled_for, enrollment.repair_until = reason[:60], None, None
     consents = list(Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED))
     revoked = [c for c in consents if not (keep_outliving and c.outlives_enrollment)]
     credentials.revoke(
@@ -346,7 +346,7 @@ def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
         return
     is_to_come = enrollment.period.lower > now
     enrollment.state = EnrollmentState.SCHEDULED if is_to_come else EnrollmentState.ACTIVE
-    enrollment.suspended_at, enrollment.suspension_reason = None, ""
+    enrollment.suspended_at, enrollment.suspension_reason, enrollment.repair_until = None, "", None
     enrollment.save()
     credentials.resume([enrollment.credential_id], at=now, actor=actor)
     record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)

@@ -119,6 +119,7 @@ def expire(now: datetime) -> int:
             return False
         before = enrollment.state
         enrollment.state, enrollment.end_scheduled_for = EnrollmentState.EXPIRED, None
+        enrollment.repair_until = None
         enrollment.end_log_reference = _journal(Action.ENROLLMENT_EXPIRED, enrollment, before, now)
         enrollment.save()
         places.give_back(enrollment)

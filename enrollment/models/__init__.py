@@ -4,6 +4,7 @@ from enrollment.models.consents import Consent, ConsentEvent
 from enrollment.models.documents import Document, ReliedCertificate
 from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
 from enrollment.models.programs import CapCounter, CatalogChange, ConsentText, Program, ProgramVersion
+from enrollment.models.utilities import UtilityChange, UtilityFeed, UtilityNotice
 
 __all__ = [
     "CapCounter",
@@ -22,4 +23,7 @@ __all__ = [
     "Program",
     "ProgramVersion",
     "ReliedCertificate",
+    "UtilityChange",
+    "UtilityFeed",
+    "UtilityNotice",
 ]

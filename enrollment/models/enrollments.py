@@ -43,6 +43,7 @@ class Enrollment(models.Model):
     credential = models.OneToOneField(IssuedCredential, on_delete=models.RESTRICT, related_name="+")
     suspended_at = models.DateTimeField(null=True)
     suspension_reason = models.CharField(max_length=60, blank=True)
+    repair_until = models.DateTimeField(null=True, help_text=_("A suspended enrolment that nobody repairs ends then."))
     end_scheduled_for = models.DateTimeField(null=True)
     end_keeps_outliving_consents = models.BooleanField(default=False)
     cancelled_at = models.DateTimeField(null=True)
@@ -66,12 +67,19 @@ class Enrollment(models.Model):
                 violation_error_message=_("A cancelled enrolment needs the moment it was cancelled."),
             ),
             models.CheckConstraint(
+                name="only_a_suspended_enrollment_waits_for_repair",
+                condition=Q(repair_until=None) | Q(state="SUSPENDED"),
+            ),
+            models.CheckConstraint(
                 name="suspended_enrollment_has_its_moment",
                 condition=~Q(state="SUSPENDED") | Q(suspended_at__isnull=False),
             ),
         ]
         indexes = [
             models.Index(fields=["end_scheduled_for"], condition=Q(end_scheduled_for__isnull=False), name="ends_due"),
+            models.Index(
+                fields=["repair_until"], condition=Q(repair_until__isnull=False), name="enrollments_to_be_repaired"
+            ),
             models.Index(fields=["state", "program_version"], name="enrollments_by_state"),
             models.Index(
                 models.Func("period", function="lower"), condition=Q(state="SCHEDULED"), name="scheduled_starts"
