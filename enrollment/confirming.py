@@ -17,7 +17,7 @@ from django.db.models import Q
 from audit import log
 from audit.log import Action, Actor
 from credentials import verification
-from enrollment import catalog, claims, conflicts, documents, orders, places, remembering
+from enrollment import catalog, claims, conflicts, documents, late_choice, orders, places, remembering
 from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -55,6 +55,19 @@ def confirm(
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     if case.state == CaseState.CONFIRMED:
         return _confirmed_before(case, command, actor, now, also_write)
+    if late_choice.is_open(case, command, authority):
+        try:
+            settled = late_choice.settle(
+                case, command, authority, actor, now, also_write, is_the_subject=_is_the_subject
+            )
+        except UtilityUnavailable as outage:
+            return _refuse(case, outage_refusal(outage), actor, now, also_write)
+        if isinstance(settled, Refusal):
+            return _refuse(case, settled, actor, now, also_write)
+        if settled is not None:
+            return settled
+        case = find_case(command.order)
+        assert case is not None
     refusal, ready = _readied(case, command, authority, now)
     if refusal is not None or ready is None:
         assert refusal is not None
@@ -68,6 +81,16 @@ def confirm(
     if checked.decision.refusal is not None:
         return _refuse(case, checked.decision.refusal, actor, now, also_write)
     return _commit(case, checked, actor, also_write)
+
+
+def outage_refusal(outage: UtilityUnavailable) -> Refusal:
+    """Nothing was decided and nothing is lost: the same message may come again."""
+    return Refusal(
+        Code.UTILITY_UNAVAILABLE,
+        "The utility does not answer at the moment. Please try again.",
+        field="user_auth",
+        details={"retry_after": int(outage.retry_after_seconds)},
+    )
 
 
 def find_case(order: OrderRef) -> EnrollmentCase | None:

@@ -14,7 +14,7 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor
 from credentials import presented
-from enrollment import catalog, claims, conflicts, documents, orders, places, remembering
+from enrollment import catalog, claims, conflicts, documents, orders, own_meters, places, remembering
 from enrollment.admission import refused_at_the_door
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -27,6 +27,7 @@ from enrollment.gathering import Gathered, gather, unverifiable_hints, with_subj
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     AlsoWrite,
+    CodeSent,
     Order,
     Prepared,
     Refused,
@@ -39,7 +40,7 @@ from enrollment.waiting import start_waiting, stop_waiting
 from identity.inserting import insert_if_new
 from identity.models import Subject
 from utility_systems import records
-from utility_systems.ports import UtilityUnavailable
+from utility_systems.ports import MeterFacts, UtilityUnavailable
 
 #: Longer than any BCP 47 tag in use; what is longer is none.
 MAX_LOCALE = 35
@@ -79,7 +80,15 @@ def prepare(
     if isinstance(period, Refusal):
         return _refuse_at_the_door(command, period, actor, now, also_write, is_retry=is_retry)
     subject_did = command.subject_did or authority.proven_subject
+    own: tuple[MeterFacts, ...] = ()
     try:
+        if not command.meters and authority.is_proven:
+            own = own_meters.of(authority, version.utilities, now)
+            if not own:
+                return _refuse_at_the_door(command, _no_meter_known(), actor, now, also_write, is_retry=is_retry)
+            if len(own) > 1:
+                return _to_be_chosen(command, authority, version, own, actor, now, also_write, is_retry=is_retry)
+            command = replace(command, meters=own_meters.refs(own))
         gathered = gather(
             command.meters,
             command.ders,
@@ -105,8 +114,90 @@ def prepare(
     hints: tuple[str, ...] = ()
     if command.existing and decision.refusal is None:
         hints = unverifiable_hints(command.existing, subject_did=subject_did, now=now)
-    checked = Checked(command, authority, version, period, gathered, decision, now, hints)
+    checked = Checked(command, authority, version, period, gathered, decision, now, hints, own_meters.lines(own))
     return _commit(checked, actor, also_write, is_retry=is_retry)
+
+
+def _no_meter_known() -> Refusal:
+    return Refusal(
+        Code.NO_METER,
+        "Your utility knows no meter of yours that could join this program.",
+        field="meters",
+        details={"available_meters": []},
+    )
+
+
+def await_code(
+    command: PrepareEnrollment, *, authority: Authority, actor: Actor, now: datetime, also_write: AlsoWrite
+) -> Result:
+    """Keep an application whose customer was sent a one-time code; nothing of it is checked before the code comes.
+
+    The answer is the same whoever's number it was: neither meters nor people are looked at here.
+    """
+    version = catalog.open_version(command.program_id, now, provider_id=command.provider_id)
+    if version is None:
+        refusal = catalog.program_not_available(command.program_id)
+        return _refuse_at_the_door(command, refusal, actor, now, also_write, is_retry=False)
+    with transaction.atomic():
+        case = _open_case(command, version, now, is_retry=False)
+        if _is_closed(case, now):
+            return _answered_as_it_stands(case, command, actor, now, also_write)
+        case.subject = None
+        _keep_undecided(case, command, authority, actor, now)
+        order = orders.bare(case, transaction_id=command.order.transaction_id)
+        result = CodeSent(order, now, catalog.requirements(version))
+        also_write(result)
+    return result
+
+
+def _to_be_chosen(
+    command: PrepareEnrollment,
+    authority: Authority,
+    version: ProgramVersion,
+    own: tuple[MeterFacts, ...],
+    actor: Actor,
+    now: datetime,
+    also_write: AlsoWrite,
+    *,
+    is_retry: bool,
+) -> Result:
+    """The customer has several meters and named none: they are told, and one is to be chosen (persona P3-2)."""
+    with transaction.atomic():
+        case = _open_case(command, version, now, is_retry=is_retry)
+        if _is_closed(case, now):
+            return _answered_as_it_stands(case, command, actor, now, also_write)
+        case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
+        _keep_undecided(case, command, authority, actor, now)
+        result = Prepared(
+            order=orders.bare(case, transaction_id=command.order.transaction_id),
+            checked_at=now,
+            requirements=catalog.requirements(version),
+            are_conflicts_checked=False,
+            available_meters=own_meters.lines(own),
+        )
+        also_write(result)
+    return result
+
+
+def _keep_undecided(
+    case: EnrollmentCase, command: PrepareEnrollment, authority: Authority, actor: Actor, now: datetime
+) -> None:
+    """Save the locked case with all that came: the check is made when its customer, or the meter, is known."""
+    stop_waiting(case)
+    claims.drop_holds(case)
+    case.state = CaseState.NEEDS_INPUT
+    case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
+    case.save()
+    log.record(
+        Action.CASE_SUBMITTED,
+        actor=actor,
+        at=now,
+        subject=str(case.subject_id or ""),
+        object_type="case",
+        object_id=str(case.pk),
+        after={"state": case.state, "meters": sorted(case.meters), "ders": sorted(case.ders)},
+        details={"state": case.state, "program": case.program_id},
+    )
 
 
 def _with_documents(gathered: Gathered, command: PrepareEnrollment) -> Gathered:
@@ -244,7 +335,10 @@ def _refuse_to_be_late(case: EnrollmentCase | None, command: PrepareEnrollment, 
         return
     if case is None or case.waiting_act != "init" or case.payload is None:
         raise Overtaken
-    if remembering.init_command(case.payload) != command:
+    waiting = remembering.init_command(case.payload)
+    if not waiting.meters:  # the one meter it has was found on the way
+        waiting = replace(waiting, meters=command.meters)
+    if waiting != command:
         raise Overtaken
 
 
@@ -374,6 +468,7 @@ def _decided(checked: Checked, case: EnrollmentCase, actor: Actor) -> Prepared |
         documents=documents.lines_of(case, checked.command.documents) if checked.command.documents else (),
         reviews=decision.reviews,
         questions=decision.questions,
+        available_meters=checked.own_meters,
     )
 
 

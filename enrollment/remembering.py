@@ -53,6 +53,10 @@ def with_confirm(kept: Mapping[str, Any], command: ConfirmEnrollment, authority:
     return {**kept, "confirm": _plain(asdict(command)), "confirm_authority": _plain(asdict(authority))}
 
 
+def with_authority(kept: Mapping[str, Any], authority: Authority) -> dict[str, Any]:
+    return {**kept, "authority": _plain(asdict(authority))}
+
+
 def init_command(kept: Mapping[str, Any]) -> PrepareEnrollment:
     raw = dict(kept["init"])
     return PrepareEnrollment(

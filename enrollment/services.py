@@ -9,12 +9,13 @@ from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
 from enrollment.ending import cancel, end, resume, status, suspend
-from enrollment.preparing import prepare
+from enrollment.preparing import await_code, prepare
 from enrollment.support import note_ratings, support_contact
 from enrollment.trading import telling_trade
 
 __all__ = [
     "authority_refusal",
+    "await_code",
     "cancel",
     "confirm",
     "end",

@@ -17,6 +17,7 @@ from enrollment.facts import METER_OWNERSHIP, Decision, Facts
 from enrollment.gathering import Gathered
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
+    AvailableMeter,
     CredentialLine,
     DerLine,
     MeterLine,
@@ -43,6 +44,7 @@ class Checked:
     decision: Decision
     now: datetime
     hints: tuple[str, ...] = ()
+    own_meters: tuple[AvailableMeter, ...] = ()
 
     @property
     def facts(self) -> Facts:
