@@ -170,15 +170,24 @@ class OidcClient(Part):
 
 
 class OidcProvider(Part):
-    """An identity provider: the utilities it speaks for and what its tokens must say."""
+    """An identity provider: the utilities it speaks for, what its tokens must say, and how we are its client.
+
+    `slug` names it in our addresses, `name` on our pages. `kind` NATIONAL: it knows people and no accounts, so a
+    utility has to prove what is theirs. `acr_levels`, the weakest first, order names that are no numbers.
+    """
 
     issuer: WebAddress
+    slug: str = Field(default="", pattern=r"^[a-z0-9-]*$", max_length=64)
+    name: str = Field(default="", max_length=100)
+    kind: Literal["UTILITY", "NATIONAL"] = "UTILITY"
     utilities: tuple[str, ...] = ()
     client_id: str = ""
     client_secret: str = Field(default="", repr=False)
+    scopes: tuple[str, ...] = ("openid", "profile")
     audiences: tuple[str, ...] = ()
     clients: tuple[OidcClient, ...] = ()
     minimum_acr: str = ""
+    acr_levels: tuple[str, ...] = ()
     jwks_url: str = ""
 
 

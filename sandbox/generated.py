@@ -19,6 +19,8 @@ PORTAL = "portal.sandbox.example"
 AGENCY_PORTAL = "agency-portal.sandbox.example"
 UTILITY_A = "utility-example-001"
 UTILITY_B = "utility-example-002"
+UTILITY_NAMES = {UTILITY_A: "North Grid", UTILITY_B: "South Grid"}
+APP_PARTICIPANTS = ("journey.sandbox.example", "portal.test.example")  # who may bring what the app was given
 MAKER = "vidyut-motors"
 
 
@@ -55,6 +57,10 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "INDEX_KEY": named_key("index-1"),
         "BECKN_IDENTITIES": json.dumps(identities, separators=(",", ":")),
         "UTILITIES": json.dumps(utilities, separators=(",", ":")),
+        "OIDC_PROVIDERS": json.dumps(
+            [oidc_provider(name, utility_port, base) for name, utility_port in utility_ports.items()],
+            separators=(",", ":"),
+        ),
         "DER_MAKERS": json.dumps(makers, separators=(",", ":")),
         "BECKN_TTL_POLICY": "off",
         "DISCOVERY_URL": f"http://127.0.0.1:{utility_ports[UTILITY_A]}/discovery",
@@ -64,6 +70,20 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "LOG_FORMAT": "console",
         "HELP_PHONE": "+91 80 0000 0001",
         "HELP_HOURS": "Mon–Fri 09:00–17:00",
+    }
+
+
+def oidc_provider(utility: str, utility_port: int, base: str) -> dict[str, object]:
+    """Describe a utility's identity provider: our portal as a client, and the apps whose ID tokens are taken."""
+    return {
+        "issuer": f"http://127.0.0.1:{utility_port}/o",
+        "slug": utility,
+        "name": UTILITY_NAMES[utility],
+        "utilities": [utility],
+        "client_id": "energy-portal",
+        "client_secret": MARK + secrets.token_urlsafe(24),
+        "audiences": [base],
+        "clients": [{"client_id": "energy-app", "participant_id": participant} for participant in APP_PARTICIPANTS],
     }
 
 

@@ -20,6 +20,7 @@ from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
 from sandbox.utility.issuers import PURPOSES, Issuer, UnknownCredential, write_secret
 from sandbox.utility.people import FILE, People, roles
+from sandbox.utility.signing_in import SignIns, provider
 
 CONFIG = "SANDBOX_UTILITY"
 TOKEN = "SANDBOX_UTILITY_TOKEN"
@@ -95,6 +96,8 @@ class Utility:
         self.faults = Faults(when_rotated=self._rotate)
         self.registry = Registry(folder / "registry.json")
         self.discovery = Discovery(self.registry.look_up, self.now)
+        self.sign_ins = SignIns(self, own)
+        self.provider = provider(self, self.sign_ins, folder, clock_offset=clock_offset)
         self.codes = Codes(self.now, self.people.of_mobile, self._send_code)
         self._routes = self._table()
 
@@ -102,6 +105,8 @@ class Utility:
         return datetime.now(UTC) + self._offset
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if (environ.get("PATH_INFO") or "").startswith("/o/"):
+            return self.provider(environ, start_response)
         request = _request(environ)
         try:
             answer = self.answer(request)
@@ -117,6 +122,11 @@ class Utility:
         headers.append(("Content-Length", str(len(answer.body))))
         start_response(f"{answer.status} {_REASONS.get(answer.status, 'Other')}", headers)
         return [b"" if request.method == "HEAD" else answer.body]
+
+    def send(self, to: str, template: str, parameters: Any, *, locale: str = "") -> None:
+        """Put a message where a person of the sandbox reads it."""
+        message = {"at": _iso(self.now()), "to": to, "template": template, "locale": locale, "parameters": parameters}
+        self.outbox.appendleft(message)
 
     def answer(self, request: Request) -> Answer:
         if len(request.body) > MAX_BODY:
@@ -201,6 +211,7 @@ class Utility:
     def _rotate(self, rotated: bool) -> None:
         for issuer in (self.issuer, self.program_issuer):
             issuer.rotate(rotated)
+        self.provider.rotate(rotated)
 
     # -- systems
 
@@ -265,14 +276,11 @@ class Utility:
         if account is None:
             raise Problem(404, "ACCOUNT_NOT_FOUND", "There is no such account.")
         person = self.people.people.get(account.subject, {})
-        self.outbox.appendleft(
-            {
-                "at": _iso(self.now()),
-                "to": person.get("email", f"{account.id}@sandbox.example"),
-                "template": _text(body, "template"),
-                "locale": str(body.get("locale", "")),
-                "parameters": body.get("parameters", {}),
-            }
+        self.send(
+            person.get("email", f"{account.id}@sandbox.example"),
+            _text(body, "template"),
+            body.get("parameters", {}),
+            locale=str(body.get("locale", "")),
         )
         return as_json({"sent": True})
 

@@ -73,8 +73,16 @@ def _card(person: Mapping[str, Any], utility: "Utility") -> str:
     ]
     return (
         f"<section class='card'><h2>{escape(person['name'])}</h2><p>{escape(person['story'])}</p>"
-        f"<p><code>{escape(person['did'])}</code></p><table>{''.join(meters + ders)}</table></section>"
+        f"<p><code>{escape(person['did'])}</code></p>{_sign_in(person, utility)}"
+        f"<table>{''.join(meters + ders)}</table></section>"
     )
+
+
+def _sign_in(person: Mapping[str, Any], utility: "Utility") -> str:
+    login = utility.sign_ins.login_of(person)
+    if utility.sign_ins.find(login) is None:
+        return ""
+    return f"<p>Signs in as <code>{escape(login)}</code> with <code>{utility.sign_ins.password(login)}</code></p>"
 
 
 def _energy(der: Mapping[str, Any]) -> str:
