@@ -200,6 +200,9 @@ class Utility(Part):
     token: str = Field(default="", repr=False)
     connect_timeout: float = Field(default=3.0, gt=0, le=30)
     read_timeout: float = Field(default=5.0, gt=0, le=60)
+    billing_url: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
+    changes_url: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
+    changes_secret: str = Field(default="", repr=False)
 
 
 class DerMaker(Part):

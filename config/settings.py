@@ -225,6 +225,7 @@ SWEEPS = [
     "audit.tasks.sweep",
     "credentials.tasks.sweep",
     "enrollment.tasks.sweep",
+    "enrollment.tasks.sweep_utilities",
 ]
 # What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
 BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}

@@ -19,12 +19,12 @@ from django.db import transaction
 from audit import log
 from audit.log import SYSTEM, Action, Actor
 from credentials import verification
-from enrollment import ending, orders
+from enrollment import ending, orders, standing
 from enrollment.models import Enrollment, EnrollmentCase, ReliedCertificate
 from enrollment.relying import registered_until
 from enrollment.results import Snapshot
 from enrollment.signals import enrollment_changed
-from enrollment.states import LIVE_ENROLLMENT_STATES, EnrollmentState
+from enrollment.states import LIVE_ENROLLMENT_STATES
 from utility_systems import registry
 from utility_systems.ports import CertificateKind, DerFacts, UtilityUnavailable
 
@@ -191,12 +191,17 @@ def _fail(row: ReliedCertificate, reason: str, now: datetime) -> bool:
         fresh.failed_reason, fresh.failed_at, fresh.checked_at = reason, fresh.failed_at or now, now
         fresh.save()
         _journal(Action.CERTIFICATE_FAILED, fresh, SYSTEM, now, reason=reason)
-        if enrollment.state != EnrollmentState.SUSPENDED:
-            ending.suspend(enrollment, f"{SUSPENDED_FOR}{reason}", SYSTEM, now)
-            by = f"{fresh.failed_at + REPAIR:%Y-%m-%d}"
-            words = {"REVOKED": "was revoked", "EXPIRED": "has expired", "SUSPENDED": "is suspended by its issuer"}
-            said = f"The certificate of {fresh.der_id} {words.get(reason, 'does not hold')}"
-            _tell(case, enrollment, now, f"{said}: present a new one by {by}, or the enrollment ends.")
+        until = fresh.failed_at + REPAIR
+        words = {"REVOKED": "was revoked", "EXPIRED": "has expired", "SUSPENDED": "is suspended by its issuer"}
+        said = f"The certificate of {fresh.der_id} {words.get(reason, 'does not hold')}"
+        standing.suspend_locked(
+            case,
+            enrollment,
+            f"{SUSPENDED_FOR}{reason}",
+            now=now,
+            sentence=f"{said}: present a new one by {until:%Y-%m-%d}, or the enrollment ends.",
+            repair_until=until,
+        )
     return True
 
 
@@ -236,41 +241,11 @@ def replace(old: ReliedCertificate, new: ReliedCertificate, actor: Actor, now: d
 
 
 def _resume_if_all_hold(case: EnrollmentCase, enrollment: Enrollment, actor: Actor, now: datetime) -> None:
-    if not resume_if_all_hold(enrollment, actor, now):
-        return
-    _tell(case, enrollment, now, "The certificate holds again: the enrollment goes on.")
-
-
-def resume_if_all_hold(enrollment: Enrollment, actor: Actor, now: datetime) -> bool:
     """Take the suspension back where a certificate was its cause and none is missing any more. Caller's transaction."""
-    still = ReliedCertificate.objects.filter(enrollment=enrollment, replaced_at=None).exclude(failed_reason="").exists()
-    is_ours = enrollment.suspension_reason.startswith(SUSPENDED_FOR)
-    if still or not is_ours or enrollment.state != EnrollmentState.SUSPENDED:
-        return False
-    ending.resume(enrollment, actor, now)
-    return True
-
-
-def end_unrepaired(now: datetime) -> int:
-    """End the enrolments whose certificate was not repaired in 30 days."""
-    due = ReliedCertificate.objects.filter(
-        replaced_at=None, failed_at__lte=now - REPAIR, enrollment__state__in=LIVE_ENROLLMENT_STATES
-    )
-    return sum(_end(row, now) for row in due.order_by("pk").select_related("enrollment")[:BATCH])
-
-
-def _end(row: ReliedCertificate, now: datetime) -> bool:
-    with transaction.atomic():
-        locked = _locked(row)
-        if locked is None:
-            return False
-        case, enrollment, fresh = locked
-        if not fresh.failed_reason:
-            return False
-        ending.end_now(enrollment, "CERTIFICATE_NOT_REPAIRED", SYSTEM, now)
-        result = ending.ended(case, enrollment, now)
-        enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
-    return True
+    if ReliedCertificate.objects.filter(enrollment=enrollment, replaced_at=None).exclude(failed_reason="").exists():
+        return
+    sentence = "The certificate holds again: the enrollment goes on."
+    standing.resume_locked(case, enrollment, now=now, because=SUSPENDED_FOR, sentence=sentence, actor=actor)
 
 
 def remind(now: datetime) -> int:

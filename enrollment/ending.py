@@ -15,7 +15,7 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor
 from credentials import services as credentials
-from enrollment import claims, orders, places
+from enrollment import claims, orders, places, told
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, EndEnrollment, OrderRef
@@ -248,6 +248,7 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
         before=before,
     )
     enrollment.save()
+    told.note(enrollment, told.ENDED, now, now, reason=enrollment.end_reason)
 
 
 def ended(case: EnrollmentCase, enrollment: Enrollment, now: datetime, transaction_id: str = "") -> Ended:
@@ -338,6 +339,7 @@ def suspend(enrollment: Enrollment, reason: str, actor: Actor, now: datetime) ->
     enrollment.save()
     credentials.suspend([enrollment.credential_id], at=now, actor=actor)
     record(Action.ENROLLMENT_SUSPENDED, enrollment, actor, now, {"reason": reason[:60]}, before=before)
+    told.note(enrollment, told.SUSPENDED, now, now, reason=reason[:60])
 
 
 def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
@@ -350,6 +352,7 @@ def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
     enrollment.save()
     credentials.resume([enrollment.credential_id], at=now, actor=actor)
     record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)
+    told.note(enrollment, told.RESUMED, now, now)
 
 
 def record(

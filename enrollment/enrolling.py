@@ -7,6 +7,7 @@ Source: onboarding guide 9, spec credentials 1, decisions 6, 19, 44, 49.
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from audit import log
 from audit.log import Action, Actor, Line
 from credentials import services as credentials
-from enrollment import claims, conflicts, deg, orders, relying
+from enrollment import claims, conflicts, deg, orders, relying, told
 from enrollment.claiming import wanted_of
 from enrollment.commands import ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, consent_claims
@@ -135,6 +136,10 @@ def enrol(
             checked.init.ders, checked.facts, checked.decision, checked.status_entries
         )
         relying.rely(enrollment, found_certificates, now)
+    of_utilities: dict[str, list[str]] = defaultdict(list)
+    for umid in umids:
+        of_utilities[meters[umid].utility_id].append(umid)
+    told.note(enrollment, told.STARTED, period.starts_at, now, meters={enrollment.pk: of_utilities})
     consent_lines = write_consents(enrollment, checked.consents, issued[1:], actor, now)
     case.state, case.updated_at, case.payload = CaseState.CONFIRMED, now, None
     stop_waiting(case)

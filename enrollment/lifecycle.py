@@ -18,7 +18,7 @@ from django.db.models import F, Func, Q
 
 from audit import log
 from audit.log import SYSTEM, Action
-from enrollment import claims, consenting, ending, orders, places, remembering
+from enrollment import claims, consenting, ending, orders, places, remembering, told
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
 from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
@@ -124,6 +124,7 @@ def expire(now: datetime) -> int:
         enrollment.save()
         places.give_back(enrollment)
         _expire_consents(enrollment, now)
+        told.note(enrollment, told.ENDED, upper, now, reason="EXPIRED")
         _tell(case, enrollment, now, "expired")
         return True
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from enrollment import certificates, documents, lifecycle
+from enrollment import certificates, documents, lifecycle, standing, told
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
@@ -21,10 +21,15 @@ def watch_certificates() -> None:
     now = clock.now()
     certificates.poll(now)
     certificates.remind(now)
-    certificates.end_unrepaired(now)
+    standing.end_unrepaired(now)
     documents.forget_files(now)
 
 
 def sweep(now: datetime) -> int:
     """Each second: ask utilities again for the cases whose moment has come."""
     return lifecycle.retry_waiting(now)
+
+
+def sweep_utilities(now: datetime) -> int:
+    """Each second: tell the utilities what they have not acknowledged yet."""
+    return told.deliver(now)

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from audit import clock
 from audit.models import Event
 from credentials import services, trust
-from enrollment import certificates
+from enrollment import certificates, standing
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import ReliedCertificate
 from enrollment.results import Ended, Snapshot
@@ -106,12 +106,12 @@ def test_thirty_days_without_repair_end_the_enrolment(certified: World, told: li
     certified.utility.revoked.add(INDEX)
     certificates.poll(NOON + DAY)
 
-    assert certificates.end_unrepaired(NOON + 31 * DAY - timedelta(seconds=1)) == 0
-    assert certificates.end_unrepaired(NOON + 31 * DAY) == 1
-    assert certificates.end_unrepaired(NOON + 31 * DAY) == 0
+    assert standing.end_unrepaired(NOON + 31 * DAY - timedelta(seconds=1)) == 0
+    assert standing.end_unrepaired(NOON + 31 * DAY) == 1
+    assert standing.end_unrepaired(NOON + 31 * DAY) == 0
 
     enrollment = the_enrollment()
-    assert (enrollment.state, enrollment.end_reason) == ("CANCELLED", "CERTIFICATE_NOT_REPAIRED")
+    assert (enrollment.state, enrollment.end_reason) == ("CANCELLED", "NOT_REPAIRED")
     assert told[-1][0] == "on_update" and isinstance(told[-1][1], Ended)
 
 
@@ -127,7 +127,7 @@ def test_a_newer_approval_in_the_register_repairs_and_an_older_one_does_not(cert
     assert the_enrollment().state == "ACTIVE" and not is_suspended_in_its_list()
     assert (relied().source, relied().failed_reason) == ("UTILITY", "")
     assert told[-1][1].reason == "The certificate holds again: the enrollment goes on."
-    assert certificates.end_unrepaired(NOON + 90 * DAY) == 0
+    assert standing.end_unrepaired(NOON + 90 * DAY) == 0
 
 
 def test_what_stopped_for_another_reason_is_not_resumed_by_a_certificate(certified: World) -> None:
