@@ -10,7 +10,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
-from identity.encryption import EncryptedBytesField, EncryptedTextField, blind_index
+from identity.encryption import EncryptedBytesField, EncryptedJSONField, EncryptedTextField, blind_index
 from identity.inserting import insert_if_new
 
 
@@ -336,6 +336,62 @@ class ProofUse(models.Model):
     class Meta:
         db_table = "proof_uses"
         indexes = [models.Index(fields=["expires_at"], name="proof_uses_expires_at")]
+
+    def __str__(self) -> str:
+        return f"{self.participant_id} {self.order_id}"
+
+
+class OneTimeCode(models.Model):
+    """A code that a utility was asked to send for one participant's order, and what became of it (decision 28).
+
+    Neither number nor code is kept: the number and the account as blind indexes, to count what was sent to them; the
+    utility's session sealed, to answer a repeated message alike; a code under way or found right as a keyed digest.
+    `checking` is set and committed before the utility is asked about a code, and taken back with its verdict: where
+    it is left, nobody knows whether the utility counted.
+
+    pii: session, proof
+    """
+
+    class Verdict(models.TextChoices):
+        NONE = "", "none yet"
+        RIGHT = "RIGHT"
+        LOCKED = "LOCKED"
+        OVER = "OVER"
+
+    participant_id = models.CharField(max_length=255)
+    message_id = models.CharField(max_length=255, help_text="Of the message that had it sent; unique per participant.")
+    order_id = models.CharField(max_length=200)
+    utility_id = models.CharField(max_length=128)
+    number_index = models.BinaryField(max_length=32)
+    account_index = models.BinaryField(max_length=32, null=True)
+    session_index = models.BinaryField(max_length=32, null=True, unique=True)
+    session = EncryptedTextField(blank=True, default="")
+    masked_to = models.CharField(max_length=40, blank=True)
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    attempts_left = models.PositiveSmallIntegerField(default=0)
+    checking = models.BinaryField(max_length=32, null=True)
+    verdict = models.CharField(max_length=6, choices=Verdict.choices, blank=True)
+    right_code = models.BinaryField(max_length=32, null=True)
+    proof = EncryptedJSONField(null=True)
+    verified_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "one_time_codes"
+        indexes = [
+            models.Index(fields=["number_index", "asked_at"], name="codes_by_number"),
+            models.Index(fields=["account_index", "asked_at"], name="codes_by_account"),
+            models.Index(fields=["participant_id", "asked_at"], name="codes_by_participant"),
+            models.Index(fields=["asked_at"], name="codes_by_age"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["participant_id", "message_id"], name="one_code_per_message"),
+            models.CheckConstraint(
+                name="a_right_code_has_its_proof",
+                condition=Q(verdict="RIGHT", verified_at__isnull=False, right_code__isnull=False, proof__isnull=False)
+                | (~Q(verdict="RIGHT") & Q(verified_at=None, right_code=None, proof=None)),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.participant_id} {self.order_id}"
