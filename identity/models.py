@@ -440,3 +440,137 @@ class RateBucket(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class OidcSession(models.Model):
+    """A sign-in at a provider that a browser's session of ours stands on; its tokens go when it ends.
+
+    The first one of a session is `is_primary`: the session ends with it. `sid` is the provider's own session.
+    `claims` are those allowed (`identity.claims`); `tokens` are {access, refresh, id}. One renewal at a time:
+    `renewing_until`.
+
+    pii: tokens, claims
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="oidc_sessions")
+    session_key = models.CharField(max_length=40, db_index=True)
+    is_primary = models.BooleanField(default=True)
+    issuer = models.CharField(max_length=255)
+    sub = models.CharField(max_length=255)
+    sid = models.CharField(max_length=255, blank=True, default="")
+    acr = models.CharField(max_length=128, blank=True, default="")
+    auth_time = models.DateTimeField(null=True, blank=True)
+    claims = EncryptedJSONField(null=True)
+    tokens = EncryptedJSONField(null=True)
+    access_expires_at = models.DateTimeField(null=True, blank=True)
+    renewing_until = models.DateTimeField(null=True, blank=True)
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=16, blank=True, default="")
+
+    class Meta:
+        db_table = "oidc_sessions"
+        indexes = [
+            models.Index(fields=["issuer", "sub"], name="oidc_sessions_living", condition=Q(ended_at=None)),
+            models.Index(fields=["began_at"], name="oidc_sessions_began_at"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session_key", "issuer"],
+                name="one_living_sign_in_per_session_and_provider",
+                condition=Q(ended_at=None),
+            ),
+            models.CheckConstraint(
+                name="ended_sign_in_keeps_no_tokens",
+                condition=Q(ended_at=None, ended_by="")
+                | (Q(ended_at__isnull=False, tokens__isnull=True, claims__isnull=True) & ~Q(ended_by="")),
+                violation_error_message="A sign-in that has ended keeps no tokens.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class AccountLink(models.Model):
+    """A second account that is being linked to whoever is signed in (personas P5, link proof).
+
+    Bound to the session, user, issuer and sub that started it and to the issuer it asks: only they can finish it, once,
+    and `sub_b` is then the account that was signed in to.
+
+    pii: none
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    session_digest = models.CharField(max_length=64, help_text="SHA-256 (hex) of the session's key")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="links_started")
+    iss_a = models.CharField(max_length=255)
+    sub_a = models.CharField(max_length=255)
+    iss_b = models.CharField(max_length=255)
+    sub_b = models.CharField(max_length=255, blank=True, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "account_links"
+        indexes = [models.Index(fields=["expires_at"], name="account_links_expires_at")]
+        constraints = [
+            models.CheckConstraint(
+                name="finished_link_names_both_accounts",
+                condition=Q(finished_at=None, sub_b="") | (Q(finished_at__isnull=False) & ~Q(sub_b="")),
+            ),
+            models.CheckConstraint(name="link_ends_after_it_begins", condition=Q(expires_at__gt=F("created_at"))),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class LinkReference(models.Model):
+    """What a portal sends in `init` in place of tokens: good once, for ten minutes (personas P5, preferred way).
+
+    Of the reference only the digest is kept; `identities` are the sign-ins it stands for as JSON, wiped by its use.
+
+    pii: identities
+    """
+
+    digest = models.BinaryField(max_length=32, unique=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="link_references")
+    identities = EncryptedJSONField(null=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    participant_id = models.CharField(max_length=255, blank=True, default="")
+    order_id = models.CharField(max_length=255, blank=True, default="")
+
+    class Meta:
+        db_table = "link_references"
+        indexes = [models.Index(fields=["expires_at"], name="link_references_expires_at")]
+        constraints = [
+            models.CheckConstraint(
+                name="used_link_reference_keeps_no_identities",
+                condition=Q(used_at=None) | (Q(used_at__isnull=False, identities__isnull=True) & ~Q(participant_id="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class LogoutToken(models.Model):
+    """A provider's logout token that was acted on, so that it is not a second time.
+
+    pii: none
+    """
+
+    digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "logout_tokens"
+        indexes = [models.Index(fields=["expires_at"], name="logout_tokens_expires_at")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
