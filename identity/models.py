@@ -389,7 +389,7 @@ class OneTimeCode(models.Model):
             models.CheckConstraint(
                 name="a_right_code_has_its_proof",
                 condition=Q(verdict="RIGHT", verified_at__isnull=False, right_code__isnull=False, proof__isnull=False)
-                | (~Q(verdict="RIGHT") & Q(verified_at=None, right_code=None, proof=None)),
+                | (~Q(verdict="RIGHT") & Q(verified_at=None, right_code=None, proof__isnull=True)),
             ),
         ]
 

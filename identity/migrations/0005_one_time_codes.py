@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                             ),
                             models.Q(
                                 models.Q(("verdict", "RIGHT"), _negated=True),
-                                ("proof", None),
+                                ("proof__isnull", True),
                                 ("right_code", None),
                                 ("verified_at", None),
                             ),
