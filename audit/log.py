@@ -140,6 +140,7 @@ class Action(StrEnum):
     DOCUMENT_REVIEWED = "document.reviewed"
     DOCUMENT_APPROVED = "document.approved"
     DOCUMENT_REFUSED = "document.refused"
+    UTILITY_CHANGED = "utility.changed"
     CERTIFICATE_FAILED = "certificate.failed"
     CERTIFICATE_REPAIRED = "certificate.repaired"
     RETENTION_APPLIED = "retention.applied"

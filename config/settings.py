@@ -234,6 +234,7 @@ BEAT_SECONDS = ENV.BEAT_SECONDS
 BEAT = [
     "enrollment.tasks.turn_the_clock",
     "enrollment.tasks.watch_certificates",
+    "enrollment.tasks.hear_utilities",
     "beckn.tasks.purge",
     "audit.tasks.seal_days",
     "credentials.tasks.upkeep",

@@ -167,7 +167,7 @@ def _note(row: ReliedCertificate, found: _Seen, now: datetime, report: Report) -
     elif found.reason == row.failed_reason:
         ReliedCertificate.objects.filter(pk=row.pk).update(checked_at=now)
     elif found.reason:
-        report.failed += _fail(row, found.reason, now)
+        report.failed += fail(row, found.reason, now)
     else:
         report.repaired += _holds_again(row, now)
 
@@ -181,7 +181,7 @@ def _locked(row: ReliedCertificate) -> tuple[EnrollmentCase, Enrollment, ReliedC
     return case, enrollment, fresh
 
 
-def _fail(row: ReliedCertificate, reason: str, now: datetime) -> bool:
+def fail(row: ReliedCertificate, reason: str, now: datetime) -> bool:
     """The certificate does not hold any more: the enrolment is suspended, and there are 30 days to repair it."""
     with transaction.atomic():
         locked = _locked(row)

@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from enrollment import certificates, documents, lifecycle, standing, told
+from enrollment import certificates, documents, feed, lifecycle, standing, told
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
@@ -25,11 +25,17 @@ def watch_certificates() -> None:
     documents.forget_files(now)
 
 
+@shared_task(name="enrollment.tasks.hear_utilities", ignore_result=True)
+def hear_utilities() -> None:
+    """Read the utilities' feeds of changes."""
+    feed.poll(clock.now())
+
+
 def sweep(now: datetime) -> int:
     """Each second: ask utilities again for the cases whose moment has come."""
     return lifecycle.retry_waiting(now)
 
 
 def sweep_utilities(now: datetime) -> int:
-    """Each second: tell the utilities what they have not acknowledged yet."""
-    return told.deliver(now)
+    """Each second: do what follows from their changes, and tell them what they have not acknowledged yet."""
+    return feed.handle_due(now) + told.deliver(now)

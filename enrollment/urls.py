@@ -1,8 +1,9 @@
 from django.urls import path
 
-from enrollment import uploading, views
+from enrollment import hearing, uploading, views
 
 urlpatterns = [
+    path("utilities/<str:utility_id>/changes", hearing.changes, name="utility-changes"),
     path("documents/<str:token>", uploading.upload, name="document-upload"),
     path(
         "consent-texts/<str:program>/<str:consent_type>/<str:version>/<str:locale>",

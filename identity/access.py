@@ -36,6 +36,7 @@ TABLE: dict[str, Who] = {
     "bap-receive": Who.PARTICIPANT,
     "consent-text": Who.PUBLIC,
     "document-upload": Who.BEARER,
+    "utility-changes": Who.BEARER,
     "credential": Who.BEARER,
     "credential-receipt": Who.BEARER,
     "wallet-offer": Who.BEARER,
