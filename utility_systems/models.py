@@ -272,3 +272,23 @@ class DerCertificate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.der_id}"
+
+
+class SystemHealth(models.Model):
+    """Whether a utility's system answers, as the process found whose circuit opened or closed last.
+
+    pii: none
+    """
+
+    utility_id = models.CharField(max_length=128)
+    system = models.CharField(max_length=16)
+    is_open = models.BooleanField(help_text="Open: it was silent, and is left alone between tries.")
+    since = models.DateTimeField()
+
+    class Meta:
+        db_table = "utility_system_health"
+        verbose_name = "utility system"
+        constraints = [models.UniqueConstraint(fields=["utility_id", "system"], name="one_health_per_utility_system")]
+
+    def __str__(self) -> str:
+        return f"{self.utility_id} {self.system}"
