@@ -13,7 +13,7 @@ import os
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -117,6 +117,16 @@ def _seed(text: str) -> str:
     return text
 
 
+def _aes_key(text: str) -> str:
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if size != 32:
+        raise ValueError(f"has {size} bytes, 32 are needed")
+    return text
+
+
 def _public_key(text: str) -> str:
     _secret_bytes(text)
     return text
@@ -191,10 +201,53 @@ class OidcProvider(Part):
     jwks_url: str = ""
 
 
+class OAuth2(Part):
+    """Client credentials at a utility's token service."""
+
+    token_url: WebAddress
+    client_id: str
+    client_secret: str = Field(repr=False)
+    scope: str = ""
+
+
+class ClientCertificate(Part):
+    """Mutual TLS: paths of PEM files. Without `ca` the machine's own authorities count for the utility's side."""
+
+    certificate: str = Field(min_length=1)
+    key: str = Field(min_length=1)
+    ca: str = ""
+
+
+class FieldEncryption(Part):
+    """Fields that travel encrypted with AES-256-GCM; `key` is base64 of 32 bytes."""
+
+    key: Annotated[str, AfterValidator(_aes_key)] = Field(repr=False)
+    fields: tuple[str, ...] = Field(min_length=1)
+
+
+class UtilitySystem(Part):
+    """One system of a utility where it has an address, access or names of its own (`utility_systems.mapping`)."""
+
+    url: WebAddress
+    token: str = Field(default="", repr=False)
+    oauth2: OAuth2 | None = None
+    tls: ClientCertificate | None = None
+    mapping: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    encryption: FieldEncryption | None = None
+    connect_timeout: float = Field(default=0.0, ge=0, le=30)
+    read_timeout: float = Field(default=0.0, ge=0, le=60)
+    retries: int = Field(default=1, ge=0, le=3)
+
+
+SystemName = Literal["cis", "mdm", "der", "billing", "codes", "notices", "changes"]
+
+
 class Utility(Part):
-    """A utility's systems: where they are and how long we wait (seconds)."""
+    """A utility's systems: where they are and how long we wait (seconds). `systems` names those apart."""
 
     id: str = Field(min_length=1)
+    name: str = ""
+    systems: dict[SystemName, UtilitySystem] = Field(default_factory=dict)
     time_zone: ZoneName
     url: WebAddress
     token: str = Field(default="", repr=False)

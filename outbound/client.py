@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -33,6 +34,7 @@ __all__ = [
     "Forbidden",
     "OutboundError",
     "Response",
+    "TlsIdentity",
     "TooLarge",
     "Unreachable",
     "default_client",
@@ -40,6 +42,7 @@ __all__ = [
     "get_cached",
     "is_kept",
     "post",
+    "send",
 ]
 
 CONNECT_TIMEOUT = 3.0  # seconds
@@ -310,14 +313,51 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True)
+class TlsIdentity:
+    """Our certificate towards one peer, and whose certificates it may have: paths of PEM files. Without `ca` the
+    machine's own authorities count."""
+
+    certificate: str
+    key: str
+    ca: str = ""
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes with the files. Raises OSError."""
+        return tuple(Path(each).stat().st_mtime_ns for each in (self.certificate, self.key, self.ca) if each)
+
+
 @lru_cache(maxsize=8)
 def _client(policy: Policy) -> Client:
     return Client(policy)
 
 
+@lru_cache(maxsize=32)
+def _identified(policy: Policy, identity: TlsIdentity, stamp: tuple[int, ...]) -> Client:
+    # A client of its own for each state of the files: a rotated certificate needs no restart, and no kept connection
+    # was opened under the old one.
+    context = ssl.create_default_context(cafile=identity.ca or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(identity.certificate, identity.key)
+    return Client(policy, tls=context)
+
+
 def default_client() -> Client:
     """The process's client under the deployment's policy."""
-    return _client(Policy(settings.DEPLOYMENT == "sandbox", tuple(settings.ALLOWED_OUTBOUND)))
+    return _client(_policy())
+
+
+def _policy() -> Policy:
+    return Policy(settings.DEPLOYMENT == "sandbox", tuple(settings.ALLOWED_OUTBOUND))
+
+
+def _client_for(identity: TlsIdentity | None) -> Client:
+    if identity is None:
+        return default_client()
+    try:
+        return _identified(_policy(), identity, identity.stamp())
+    except OSError as problem:  # ssl's errors are among them
+        raise Unreachable("our certificate cannot be read", connected=False) from problem
 
 
 def get(
@@ -349,14 +389,44 @@ def post(
     read_timeout: float = READ_TIMEOUT,
     max_bytes: int = MAX_BYTES,
     idempotent: bool = False,
+    identity: TlsIdentity | None = None,
 ) -> Response:
     """Send exactly these bytes. `idempotent`: the receiver knows a repetition, so a dead kept connection is replaced.
 
     Raises Forbidden, Unreachable, TooLarge; RuntimeError inside a transaction.
     """
-    _refuse_in_transaction()
-    return default_client().request(
+    return send(
         "POST",
+        url,
+        body=body,
+        headers=headers,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_bytes=max_bytes,
+        idempotent=idempotent,
+        identity=identity,
+    )
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+    max_bytes: int = MAX_BYTES,
+    idempotent: bool | None = None,
+    identity: TlsIdentity | None = None,
+) -> Response:
+    """One exchange, with our certificate where the peer wants one.
+
+    Raises Forbidden, Unreachable, TooLarge; RuntimeError inside a transaction.
+    """
+    _refuse_in_transaction()
+    return _client_for(identity).request(
+        method,
         url,
         body=body,
         headers=headers,

@@ -10,16 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
-import orjson
-from django.conf import settings
-
-from outbound import client
+from utility_systems import registry
 from utility_systems.answers import Part, UnusableAnswer
 from utility_systems.ports import UtilityUnavailable
-
-MAX_BYTES = 4 << 20
+from utility_systems.transport import Declined, Pairs, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +56,11 @@ class Changes:
 
 
 def has_billing(utility_id: str) -> bool:
-    configured = _configured(utility_id)
-    return bool(configured is not None and configured.billing_url)
+    return _system(utility_id, "billing") is not None
 
 
 def has_feed(utility_id: str) -> bool:
-    configured = _configured(utility_id)
-    return bool(configured is not None and configured.changes_url)
+    return _system(utility_id, "changes") is not None
 
 
 def tell(utility_id: str, notice: EnrollmentNotice) -> str:
@@ -83,7 +76,7 @@ def tell(utility_id: str, notice: EnrollmentNotice) -> str:
         "tariffFlag": notice.is_tariff,
         **({"reason": notice.reason} if notice.reason else {}),
     }
-    answer = _ask(utility_id, "billing", "POST", "", body)
+    answer = _ask(utility_id, "billing", "POST", body=body)
     try:
         return Part(answer, "").text("acknowledgement")[:200]
     except UnusableAnswer as error:
@@ -92,7 +85,7 @@ def tell(utility_id: str, notice: EnrollmentNotice) -> str:
 
 def changes(utility_id: str, cursor: str, limit: int = 100) -> Changes:
     """The changes after `cursor` ("" from the beginning). Raises UtilityUnavailable."""
-    answer = _ask(utility_id, "changes", "GET", "?" + urlencode({"cursor": cursor, "limit": limit}), None)
+    answer = _ask(utility_id, "changes", "GET", [("cursor", cursor), ("limit", str(limit))])
     try:
         return read_changes(answer)
     except UnusableAnswer as error:
@@ -119,25 +112,18 @@ def _change(part: Part) -> Change:
     )
 
 
-def _configured(utility_id: str) -> Any:
-    return next((each for each in settings.UTILITIES if each.id == utility_id), None)
-
-
-def _ask(utility_id: str, system: str, method: str, query: str, body: Any) -> Any:
-    configured = _configured(utility_id)
-    url = getattr(configured, f"{system}_url", "") if configured is not None else ""
-    if not url:
-        raise UtilityUnavailable(utility_id, system, reason="not configured")
-    headers = {"Authorization": f"Bearer {configured.token}", "Accept": "application/json"}
-    timeouts = {"connect_timeout": configured.connect_timeout, "read_timeout": configured.read_timeout}
+def _ask(utility_id: str, name: str, method: str, query: Pairs = (), body: Mapping[str, Any] | None = None) -> Any:
+    system = _system(utility_id, name)
+    if system is None:
+        raise UtilityUnavailable(utility_id, name, reason="not configured")
     try:
-        if method == "GET":
-            response = client.get(url + query, headers=headers, max_bytes=MAX_BYTES, **timeouts)
-        else:
-            sent = {**headers, "Content-Type": "application/json"}
-            response = client.post(url, body=orjson.dumps(body), headers=sent, **timeouts)
-        if response.status not in (200, 201):
-            raise UtilityUnavailable(utility_id, system, reason=f"status {response.status}")
-        return response.json()
-    except (client.OutboundError, ValueError) as error:
-        raise UtilityUnavailable(utility_id, system, reason=type(error).__name__) from error
+        return system.ask(method, "", query=query, body=body)
+    except Declined as declined:
+        raise UtilityUnavailable(utility_id, name, reason=str(declined)) from declined
+
+
+def _system(utility_id: str, name: str) -> System | None:
+    try:
+        return registry.system(utility_id, name)
+    except registry.UnknownUtility:
+        return None

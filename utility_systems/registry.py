@@ -1,13 +1,20 @@
-"""Utility id → adapter, as settings.UTILITIES says."""
+"""Utility id → adapter and systems, as settings.UTILITIES says."""
 
-from functools import lru_cache
+import base64
+import threading
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from outbound.client import TlsIdentity
+from utility_systems import health, rest
+from utility_systems.access import Access, ClientCredentials, FixedToken
+from utility_systems.circuit import Circuit
+from utility_systems.mapping import Cipher, Mapped
 from utility_systems.ports import UtilityAdapter
-from utility_systems.rest import RestAdapter
+from utility_systems.transport import Patience, System
 
 
 class UnknownUtility(Exception):
@@ -19,13 +26,39 @@ def utility_ids() -> tuple[str, ...]:
 
 
 def adapter_for(utility_id: str) -> UtilityAdapter:
-    """The utility's systems. Raises UnknownUtility."""
-    return _adapter(_configured(utility_id))
+    """The utility's systems behind one port. Raises UnknownUtility."""
+    return _built(_configured(utility_id)).adapter
+
+
+def system(utility_id: str, name: str) -> System | None:
+    """One system by its name ("billing"); None where the deployment gives it no address. Raises UnknownUtility."""
+    return _built(_configured(utility_id)).systems.get(name)
 
 
 def zone(utility_id: str) -> ZoneInfo:
     """The zone whose days are this utility's days (decision 55)."""
     return ZoneInfo(_configured(utility_id).time_zone)
+
+
+class _Built:
+    """What a configuration becomes, once a process: circuits and tokens live here."""
+
+    def __init__(self, utility: Any) -> None:
+        self.utility = utility
+        self.systems = _systems(utility)
+        self.adapter: UtilityAdapter = rest.RestAdapter(utility.id, ZoneInfo(utility.time_zone), self.systems)
+
+
+_lock = threading.Lock()
+_kept: dict[str, _Built] = {}
+
+
+def _built(utility: Any) -> _Built:
+    with _lock:
+        kept = _kept.get(utility.id)
+        if kept is None or kept.utility != utility:
+            kept = _kept[utility.id] = _Built(utility)
+        return kept
 
 
 def _configured(utility_id: str) -> Any:
@@ -35,14 +68,50 @@ def _configured(utility_id: str) -> Any:
     raise UnknownUtility(utility_id)
 
 
-@lru_cache(maxsize=64)
-def _adapter(utility: Any) -> RestAdapter:
-    # Kept per configuration, so that a process has one circuit per utility.
-    return RestAdapter(
+def _systems(utility: Any) -> Mapping[str, System]:
+    """Those named in `systems`, the rest at the utility's own address; one circuit for each address."""
+    circuits: dict[str, Circuit] = {}
+    own: Mapping[str, Any] = getattr(utility, "systems", None) or {}
+    found = {name: _system(utility, name, own.get(name), circuits) for name in rest.SYSTEMS}
+    for name in ("billing", "changes"):
+        address = getattr(utility, f"{name}_url", "")
+        if name in own or address:
+            found[name] = _system(utility, name, own.get(name), circuits, address)
+    return found
+
+
+def _system(utility: Any, name: str, own: Any, circuits: dict[str, Circuit], address: str = "") -> System:
+    url = (own.url if own else address) or utility.url
+    if url not in circuits:
+        circuits[url] = Circuit(changed=health.watcher(utility.id, name))
+    connect = own.connect_timeout if own and own.connect_timeout else utility.connect_timeout
+    read = own.read_timeout if own and own.read_timeout else utility.read_timeout
+    tls = TlsIdentity(own.tls.certificate, own.tls.key, own.tls.ca) if own and own.tls else None
+    return System(
         utility.id,
-        ZoneInfo(utility.time_zone),
-        utility.url,
-        utility.token,
-        connect_timeout=utility.connect_timeout,
-        read_timeout=utility.read_timeout,
+        name,
+        url,
+        _access(own, tls, utility.token),
+        patience=Patience(connect, read, own.retries if own else 1),
+        circuit=circuits[url],
+        tls=tls,
+        mapped=_mapped(own),
     )
+
+
+def _access(own: Any, tls: TlsIdentity | None, token: str) -> Access:
+    if own and own.oauth2:
+        service = own.oauth2
+        return ClientCredentials(
+            service.token_url, service.client_id, service.client_secret, scope=service.scope, tls=tls
+        )
+    return FixedToken(own.token if own and own.token else token)
+
+
+def _mapped(own: Any) -> Mapped:
+    if own is None:
+        return Mapped()
+    cipher = None
+    if own.encryption:
+        cipher = Cipher(base64.b64decode(own.encryption.key), frozenset(own.encryption.fields))
+    return Mapped(own.mapping, cipher)

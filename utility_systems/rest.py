@@ -1,63 +1,47 @@
 """The HTTP adapter of a utility: one question, one typed answer, or UtilityUnavailable.
 
-A page instead of JSON, 5xx, silence or a missing field all mean "the utility is unavailable", never "not found":
-what cannot be read must not be held against the applicant.
+Each question goes to the system that knows: CIS (accounts, standing, holders), MDM (meters), the DER register, codes,
+notices. They may all be one address; each has its own access, patience and circuit (`utility_systems.transport`).
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from audit import clock
 from identity.codes import CodeRequest, CodeSession, CodeVerdict
-from outbound import client
 from utility_systems import answers
-from utility_systems.circuit import Circuit
+from utility_systems.mapping import BadCipher
 from utility_systems.ports import AccountFacts, DerFacts, MeterFacts, UtilityUnavailable
+from utility_systems.transport import Declined, System
 
 log = logging.getLogger(__name__)
 
+SYSTEMS = ("cis", "mdm", "der", "codes", "notices")
 IDS_PER_REQUEST = 100
 CHARACTERS_PER_REQUEST = 6000  # with its path this keeps the address below what web servers take (8 KiB)
-MAX_BYTES = 4 << 20
-RETRY_AFTER_SECONDS = 60.0
 
 T = TypeVar("T")
 
 
 class RestAdapter:
-    """One utility over HTTP. `url` without a final slash; timeouts in seconds; safe to share between threads."""
+    """One utility over HTTP; `systems` has one for each of `SYSTEMS`. Safe to share between threads."""
 
-    def __init__(
-        self,
-        utility_id: str,
-        time_zone: ZoneInfo,
-        url: str,
-        token: str,
-        *,
-        connect_timeout: float = 3.0,
-        read_timeout: float = 5.0,
-        circuit: Circuit | None = None,
-    ) -> None:
+    def __init__(self, utility_id: str, time_zone: ZoneInfo, systems: Mapping[str, System]) -> None:
         self.utility_id = utility_id
         self.time_zone = time_zone
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        self._connect_timeout, self._read_timeout = connect_timeout, read_timeout
-        self._circuit = circuit or Circuit()
+        self._systems = systems
 
     def meters(self, umids: Sequence[str]) -> tuple[MeterFacts, ...]:
         """The meters the utility knows of those asked for; unknown ones are absent. Raises UtilityUnavailable."""
         found: list[MeterFacts] = []
         for some in _batches(umids):
             found += self._ask(
-                "meters",
-                partial(self._get, "/api/v1/meters", "umid", some),
+                "mdm",
+                partial(self._meters, [("umid", each) for each in some]),
                 partial(answers.read_meters, utility_id=self.utility_id, asked=some, now=clock.now()),
             )
         return tuple(found)
@@ -66,32 +50,35 @@ class RestAdapter:
         """The DERs in the utility's register of those asked for. Raises UtilityUnavailable."""
         found: list[DerFacts] = []
         for some in _batches(der_ids):
+            query = [("derId", each) for each in some]
             found += self._ask(
-                "ders",
-                partial(self._get, "/api/v1/ders", "derId", some),
+                "der",
+                partial(self._systems["der"].ask, "GET", "/api/v1/ders", query=query),
                 partial(answers.read_ders, asked=some, now=clock.now()),
             )
         return tuple(found)
 
     def account(self, utility_customer_id: str) -> AccountFacts | None:
         """The customer's account, None when the utility knows none. Raises UtilityUnavailable."""
+        question = {"utilityCustomerId": utility_customer_id}
         return self._ask(
-            "accounts",
-            lambda: self._post("/api/v1/consumer/validate", {"utilityCustomerId": utility_customer_id}),
+            "cis",
+            lambda: self._systems["cis"].ask("POST", "/api/v1/consumer/validate", body=question),
             lambda answer: answers.read_account(answer, utility_customer_id),
         )
 
     def accounts_of(self, subject_did: str) -> tuple[str, ...]:
         """Ids of this person's accounts here. Raises UtilityUnavailable."""
+        query = [("subject", subject_did)]
         return self._ask(
-            "accounts", partial(self._get, "/api/v1/accounts", "subject", [subject_did]), answers.read_accounts
+            "cis", lambda: self._systems["cis"].ask("GET", "/api/v1/accounts", query=query), answers.read_accounts
         )
 
     def meters_of(self, utility_customer_id: str) -> tuple[MeterFacts, ...]:
         """The meters of an account. Raises UtilityUnavailable."""
         return self._ask(
-            "meters",
-            partial(self._get, "/api/v1/meters", "customer", [utility_customer_id]),
+            "mdm",
+            partial(self._meters, [("customer", utility_customer_id)]),
             partial(answers.read_meters, utility_id=self.utility_id, asked=None, now=clock.now()),
         )
 
@@ -105,12 +92,12 @@ class RestAdapter:
             "meters": list(asked.meters),
             "locale": asked.locale,
         }
-        return self._ask("codes", lambda: self._post("/api/v1/otp/generate", question), answers.read_code_session)
+        return self._ask("codes", partial(self._code, "generate", question), answers.read_code_session)
 
     def verify_code(self, nguid: str, code: str) -> CodeVerdict:
         """Ask whether a code is right. Raises UtilityUnavailable; then it may have been counted all the same."""
         question = {"nguid": nguid, "otp": code}
-        return self._ask("codes", lambda: self._post("/api/v1/otp/verify", question), answers.read_code_verdict)
+        return self._ask("codes", partial(self._code, "verify", question), answers.read_code_verdict)
 
     def notify(
         self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None
@@ -122,84 +109,47 @@ class RestAdapter:
             "locale": locale,
             "parameters": dict(parameters or {}),
         }
-        self._ask("notices", lambda: self._post("/api/v1/notices", notice), lambda _: None)
+        system = self._systems["notices"]
+        self._ask("notices", lambda: system.ask("POST", "/api/v1/notices", body=notice), lambda _: None)
 
-    def _get(self, path: str, name: str, values: Sequence[str]) -> client.Response:
-        url = f"{self._url}{path}?{urlencode([(name, value) for value in values])}"
-        return client.get(
-            url,
-            headers=self._headers,
-            max_bytes=MAX_BYTES,
-            connect_timeout=self._connect_timeout,
-            read_timeout=self._read_timeout,
-        )
+    def _code(self, act: str, question: Mapping[str, Any]) -> Any:
+        return self._systems["codes"].ask("POST", f"/api/v1/otp/{act}", body=question)
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> client.Response:
-        headers = {**self._headers, "Content-Type": "application/json"}
-        return client.post(
-            self._url + path,
-            body=orjson.dumps(body),
-            headers=headers,
-            connect_timeout=self._connect_timeout,
-            read_timeout=self._read_timeout,
-        )
+    def _meters(self, query: Sequence[tuple[str, str]]) -> Any:
+        """The MDM's records; who holds a meter is asked of the CIS where the MDM does not say."""
+        answer = self._systems["mdm"].ask("GET", "/api/v1/meters", query=query)
+        records = answer.get("meters") if isinstance(answer, dict) else None
+        if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+            return answer
+        bare = [str(each.get("umid")) for each in records if "holders" not in each]
+        if not bare:
+            return answer
+        known = self._systems["cis"].ask("GET", "/api/v1/holders", query=[("umid", each) for each in bare])
+        listed = known.get("meters") if isinstance(known, dict) else None
+        if not isinstance(listed, list):
+            raise answers.UnusableAnswer("meters", "is not a list")
+        held = {each["umid"]: each for each in listed if isinstance(each, dict) and isinstance(each.get("umid"), str)}
+        return {"meters": [{**held.get(str(each.get("umid")), {}), **each} for each in records]}
 
-    def _ask(self, system: str, call: Callable[[], client.Response], read: Callable[[Any], T]) -> T:
-        wait = self._circuit.seconds_to_wait()
-        if wait > 0:
-            raise self._unavailable(system, "not asked again so soon after repeated silence", max(wait, 1.0))
+    def _ask(self, system: str, call: Callable[[], Any], read: Callable[[Any], T]) -> T:
         try:
-            result = read(_json(_once_more(call)))
-        except client.OutboundError as error:
-            self._circuit.failed()
-            raise self._unavailable(system, error.reason) from error
+            return read(call())
+        except Declined as declined:
+            raise self._unusable(system, "status", f"is {declined.status}") from declined
+        except BadCipher as error:
+            raise self._unusable(system, str(error), "cannot be decrypted") from error
         except answers.UnusableAnswer as error:
-            # One record that cannot be read, or one question the utility refuses, is no silence: whoever names it
-            # must not be able to take the utility away from everybody else.
-            if isinstance(error, _NoAnswer):
-                self._circuit.failed()
-            else:
-                self._circuit.succeeded()
-            log.warning(
-                "A utility's answer cannot be used: utility=%s system=%s field=%s problem=%s",
-                self.utility_id,
-                system,
-                error.field,
-                error.problem,
-            )
-            raise self._unavailable(system, f"unusable answer ({error.field})") from error
-        self._circuit.succeeded()
-        return result
+            raise self._unusable(system, error.field, error.problem) from error
 
-    def _unavailable(self, system: str, reason: str, retry_after: float = RETRY_AFTER_SECONDS) -> UtilityUnavailable:
-        return UtilityUnavailable(self.utility_id, system, retry_after, reason)
-
-
-def _once_more(call: Callable[[], client.Response]) -> client.Response:
-    """Call; and once again when not even a connection came about."""
-    try:
-        return call()
-    except client.Unreachable as error:
-        if error.connected:
-            raise
-    return call()
-
-
-class _NoAnswer(answers.UnusableAnswer):
-    """What came says nothing about the question: the utility is in trouble, or does not know us."""
-
-
-def _json(response: client.Response) -> Any:
-    if response.status != 200:
-        is_about_us = response.status in (401, 403, 408, 429) or not 400 <= response.status < 500
-        kind = _NoAnswer if is_about_us else answers.UnusableAnswer
-        raise kind("status", f"is {response.status}")
-    if "json" not in response.headers.get("content-type", ""):
-        raise _NoAnswer("content-type", "is not JSON")
-    try:
-        return response.json()
-    except ValueError:
-        raise _NoAnswer("body", "is not JSON") from None
+    def _unusable(self, system: str, field: str, problem: str) -> UtilityUnavailable:
+        log.warning(
+            "A utility's answer cannot be used: utility=%s system=%s field=%s problem=%s",
+            self.utility_id,
+            system,
+            field,
+            problem,
+        )
+        return self._systems[system].unavailable(f"unusable answer ({field})")
 
 
 def _batches(ids: Sequence[str]) -> Iterator[list[str]]:

@@ -11,23 +11,25 @@ import pytest
 from tests.outbound.servers import answering, serving
 from tests.sandbox.running import RunningUtility
 from utility_systems import registry
+from utility_systems.access import FixedToken
 from utility_systems.circuit import Circuit
 from utility_systems.ports import DerType, Standing, UtilityUnavailable
-from utility_systems.rest import RestAdapter
+from utility_systems.rest import SYSTEMS, RestAdapter
+from utility_systems.transport import Patience, System
 
 JSON = "Content-Type: application/json\r\n"
 
 
-def adapter(url: str, token: str = "t", *, circuit: Circuit | None = None, read_timeout: float = 2.0) -> RestAdapter:
-    return RestAdapter(
-        "utility-example-001",
-        ZoneInfo("Asia/Kolkata"),
-        url,
-        token,
-        connect_timeout=1,
-        read_timeout=read_timeout,
-        circuit=circuit,
-    )
+def adapter(
+    url: str, token: str = "t", *, circuit: Circuit | None = None, read_timeout: float = 2.0, retries: int = 0
+) -> RestAdapter:
+    patience = Patience(1, read_timeout, retries)
+    circuit = circuit or Circuit()
+    systems = {
+        name: System("utility-example-001", name, url, FixedToken(token), patience=patience, circuit=circuit)
+        for name in SYSTEMS
+    }
+    return RestAdapter("utility-example-001", ZoneInfo("Asia/Kolkata"), systems)
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_a_utility_in_trouble_is_unavailable_and_then_fine_again(
     a_utility.fault(mode, 30)
     with pytest.raises(UtilityUnavailable) as error:
         at_the_utility.meters(["umid-001"])
-    assert (error.value.utility_id, error.value.system) == ("utility-example-001", "meters")
+    assert (error.value.utility_id, error.value.system) == ("utility-example-001", "mdm")
     assert error.value.retry_after_seconds > 0
     a_utility.fault("none")
     assert at_the_utility.meters(["umid-001"])
