@@ -7,7 +7,7 @@ from datetime import datetime
 
 from credentials import addresses
 from credentials import services as credentials
-from enrollment.models import Consent, Enrollment, EnrollmentCase
+from enrollment.models import Consent, Enrollment, EnrollmentCase, UtilityNotice
 from enrollment.results import (
     ConsentLine,
     DerLine,
@@ -16,6 +16,7 @@ from enrollment.results import (
     MeterLine,
     MeterState,
     Order,
+    UtilityLine,
 )
 from enrollment.states import CaseState, ConsentState, EnrollmentState
 
@@ -47,7 +48,20 @@ def of_rows(case: EnrollmentCase, enrollment: Enrollment | None, *, transaction_
             enrollment,
             credential=issued_line(entries[enrollment.credential_id], enrollment.enrolled_at),
             consents=[consent_line(c, issued_line(entries[c.credential_id], c.granted_at)) for c in consents],
+            utilities=_utilities(enrollment),
         )
+    )
+
+
+def _utilities(enrollment: Enrollment) -> tuple[UtilityLine, ...]:
+    """What each utility was last to be told of the enrolment, and whether it has acknowledged all of it."""
+    rows = UtilityNotice.objects.filter(enrollment=enrollment, kind="BILLING").order_by("pk")
+    last, is_open = {row.utility_id: row for row in rows}, {row.utility_id for row in rows if not row.acknowledged_at}
+    return tuple(
+        UtilityLine(
+            utility_id, row.event, row.effective_at, utility_id not in is_open, row.acknowledged_at, row.acknowledgement
+        )
+        for utility_id, row in sorted(last.items())
     )
 
 
@@ -80,7 +94,11 @@ def meter_state(state: EnrollmentState) -> MeterState:
 
 
 def enrollment_line(
-    enrollment: Enrollment, *, credential: IssuedLine, consents: Sequence[ConsentLine]
+    enrollment: Enrollment,
+    *,
+    credential: IssuedLine,
+    consents: Sequence[ConsentLine],
+    utilities: tuple[UtilityLine, ...] = (),
 ) -> EnrollmentLine:
     return EnrollmentLine(
         enrollment_id=enrollment.enrollment_id,
@@ -97,6 +115,7 @@ def enrollment_line(
         cancelled_at=enrollment.cancelled_at,
         end_log_reference=enrollment.end_log_reference,
         suspended_at=enrollment.suspended_at,
+        utilities=utilities,
     )
 
 

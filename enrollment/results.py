@@ -91,6 +91,18 @@ class ConsentLine:
 
 
 @dataclass(frozen=True)
+class UtilityLine:
+    """Whether a utility has acknowledged all it was to be told; `event` is the last of it (enrollment.told)."""
+
+    utility_id: str
+    event: str
+    effective_at: datetime
+    is_informed: bool
+    acknowledged_at: datetime | None = None
+    reference: str = ""
+
+
+@dataclass(frozen=True)
 class EnrollmentLine:
     enrollment_id: str
     order_number: str
@@ -106,6 +118,7 @@ class EnrollmentLine:
     cancelled_at: datetime | None = None
     end_log_reference: str = ""
     suspended_at: datetime | None = None
+    utilities: tuple[UtilityLine, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
@@ -48,7 +47,7 @@ def note_all(
     meters: Mapping[int, Mapping[str, Sequence[str]]] | None = None,
 ) -> None:
     """`note` for many. `meters`: UMIDs by enrolment key and utility, where they are known already."""
-    if not any(utility.billing_url for utility in settings.UTILITIES):
+    if not any(news.has_billing(utility_id) for utility_id in registry.utility_ids()):
         return
     by_enrollment = meters if meters is not None else _meters_of(enrollments)
     UtilityNotice.objects.bulk_create(

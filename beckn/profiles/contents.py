@@ -21,6 +21,7 @@ from beckn.profiles.words import (
     instant_text,
     rejected_meters,
     requirements,
+    utility_notice,
     verification,
     wire_status,
 )
@@ -343,6 +344,8 @@ def _snapshot(result: Snapshot, spell: Spell) -> Json:
         "loggedAt": instant_text(enrollment.enrolled_at),
         "logReference": enrollment.log_reference,
     }
+    if enrollment.utilities:
+        content["utilityNotices"] = [utility_notice(u) for u in enrollment.utilities]
     if enrollment.end_scheduled_for is not None:
         content["unenrollment"] = {
             "status": "PENDING",

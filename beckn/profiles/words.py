@@ -22,6 +22,7 @@ from enrollment.results import (
     MeterLine,
     MeterState,
     Requirements,
+    UtilityLine,
 )
 from enrollment.states import CaseState, EnrollmentState
 from identity.proofs import Method, Shown
@@ -206,6 +207,18 @@ def _document(line: DocumentLine) -> Json:
         "status": line.status,
         **({"scan": line.scan} if line.scan else {}),
         **({"reason": line.reason} if line.reason else {}),
+    }
+
+
+def utility_notice(line: UtilityLine) -> Json:
+    """Whether a utility is informed of the enrolment, or not yet."""
+    return {
+        "utilityId": line.utility_id,
+        "event": line.event,
+        "effectiveDate": instant_text(line.effective_at),
+        "status": "INFORMED" if line.is_informed else "NOT_YET",
+        **({"acknowledgedAt": instant_text(line.acknowledged_at)} if line.acknowledged_at else {}),
+        **({"reference": line.reference} if line.reference else {}),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -42,6 +42,10 @@ class Utility:
         self.meters: dict[str, MeterFacts] = {}
         self.ders: dict[str, DerFacts] = {}
         self.revoked: set[int] = set()
+        self.billing_is_down = False
+        self.told: list[dict[str, Any]] = []  # what billing got, oldest first
+        self.notices: list[dict[str, Any]] = []  # what its customers were told
+        self.changes: list[dict[str, Any]] = []  # its feed
         self._meanwhile: Callable[[], object] | None = None
 
     def meanwhile(self, do: Callable[[], object]) -> None:
@@ -71,12 +75,27 @@ class Utility:
         if self.is_down:
             return 503, "text/plain", b"out of order"
         _, utility_id, rest = parts.path.split("/", 2)
+        if rest == "changes":
+            begin = int(query.get("cursor", ["0"])[0] or 0)
+            page = [] if utility_id != UTILITY_A else self.changes[begin : begin + int(query["limit"][0])]
+            return _json({"changes": page, "cursor": str(begin + len(page))})
         if rest == "api/v1/meters":
             found = (self.meters.get(umid) for umid in query["umid"])
             return _json({"meters": [_meter(m) for m in found if m and m.utility_id == utility_id]})
         if rest == "api/v1/ders" and utility_id == UTILITY_A:
             return _json({"ders": [_der(d) for d in map(self.ders.get, query["derId"]) if d]})
         return _json({"ders": []})
+
+    def take(self, target: str, body: Any) -> tuple[int, str, bytes]:
+        """What is posted: to billing, or to the notices for its customers."""
+        if target.endswith("/billing"):
+            if self.billing_is_down:
+                return 503, "text/plain", b"out of order"
+            if not any(each["noticeId"] == body["noticeId"] for each in self.told):
+                self.told.append(body)
+            return _json({"acknowledgement": f"ack-{len(self.told)}"})
+        self.notices.append(body)
+        return _json({"sent": True})
 
     def _list(self) -> bytes:
         return issuing.sign_status_list(
@@ -94,8 +113,14 @@ class Utility:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_POST(self) -> None:
+                posted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self._answer(*utility.take(self.path, posted))
+
             def do_GET(self) -> None:
-                status, kind, body = utility.answer(self.path)
+                self._answer(*utility.answer(self.path))
+
+            def _answer(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
@@ -109,17 +134,29 @@ class Utility:
         return Handler
 
 
-def as_configured(utility: Utility, token: str) -> list[Any]:
-    """settings.UTILITIES for both utilities; another token is another configuration, with a circuit of its own."""
+def as_configured(utility: Utility, token: str, *, with_news: bool = False) -> list[Any]:
+    """settings.UTILITIES for both utilities; another token is another configuration, with a circuit of its own.
+
+    `with_news`: their billing is told of enrolments, and their feeds are read.
+    """
+
+    def news(each: str) -> dict[str, str]:
+        if not with_news:
+            return {}
+        base = f"{utility.base}/{each}"
+        return {"billing_url": f"{base}/billing", "changes_url": f"{base}/changes", "changes_secret": f"secret-{each}"}
+
     from config.env import Utility as Configured
 
     return [
-        Configured(id=each, time_zone="Asia/Kolkata", url=f"{utility.base}/{each}", token=token, read_timeout=2)
+        Configured(
+            id=each, time_zone="Asia/Kolkata", url=f"{utility.base}/{each}", token=token, read_timeout=2, **news(each)
+        )
         for each in (UTILITY_A, UTILITY_B)
     ]
 
 
-def _json(content: dict[str, Iterable[Any]]) -> tuple[int, str, bytes]:
+def _json(content: Mapping[str, Any]) -> tuple[int, str, bytes]:
     return 200, "application/json", json.dumps(content).encode()
 
 
