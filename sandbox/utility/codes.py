@@ -48,12 +48,13 @@ class Codes:
             subject, account = found or ("", "")
             self._sessions[nguid] = _Session(code, subject, account, expires_at)
         if found is not None:
-            self._send({"to": mobile, "template": "one-time-code", "locale": str(asked.get("locale", "")),
-                        "parameters": {"code": code, **_words(asked)}})  # fmt: skip
+            message = {"to": mobile or f"the contact of {account}", "template": "one-time-code"}
+            parameters = {"code": code, **_words(asked)}
+            self._send({**message, "locale": str(asked.get("locale", "")), "parameters": parameters})
         return {
             "nguid": nguid,
             "expiresAt": expires_at.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
-            "maskedTo": f"{mobile[:3]}XXXXXX{mobile[-4:]}",
+            "maskedTo": f"{mobile[:3]}XXXXXX{mobile[-4:]}" if mobile else "",
             "attempts": ATTEMPTS,
         }
 
