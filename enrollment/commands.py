@@ -212,6 +212,14 @@ class GrantConsents:
 
 
 @dataclass(frozen=True)
+class RepairEnrollment:
+    """An `update` RESUME: new certificates in place of those that stopped holding (personas 6)."""
+
+    order: OrderRef
+    credentials: tuple[PresentedCredential, ...] = ()
+
+
+@dataclass(frozen=True)
 class EndEnrollment:
     """An `update` UNENROLLMENT or a `cancel` after confirm; `is_withdrawn` takes a future end back (decision 52)."""
 

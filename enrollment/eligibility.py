@@ -53,7 +53,7 @@ def evaluate(
     criteria, required credentials. Reports the first refusal that stops everything; with several meters, one that
     fails is named in `refused` and the others go on (unless the program is all or nothing).
     """
-    evidence = tuple(_with_content_checked(e, terms, facts, meters, ders, now) for e in facts.evidence)
+    evidence = tuple(content_checked(e, terms, facts, meters, ders, now) for e in facts.evidence)
     failed = next((e for e in evidence if not e.is_verified), None)
     if failed is not None:
         return Decision(refusal=credential_refusal(failed), is_refused_by_proofs=True)
@@ -112,9 +112,10 @@ def evaluate(
 # --- presented credentials: does the content belong to this order? ---------------------------------------------------
 
 
-def _with_content_checked(
+def content_checked(
     evidence: Evidence, terms: Terms, facts: Facts, meters: Sequence[MeterRef], ders: Sequence[DerRef], now: datetime
 ) -> Evidence:
+    """The evidence with the reason why its content does not belong to this order, where it does not."""
     if not evidence.is_verified:
         return evidence
     claims, reason = evidence.claims, ""

@@ -123,7 +123,12 @@ SCHEMAS: dict[str, Schema] = {
     "update": _order(
         {
             "beckn:orderAttributes": _attributes(
-                {"updateType": ID, "consentRevocation": REVOCATION, "unenrollment": UNENROLLMENT},
+                {
+                    "updateType": ID,
+                    "consentRevocation": REVOCATION,
+                    "unenrollment": UNENROLLMENT,
+                    "credentials": a_list(_CREDENTIAL, most=MAX_CREDENTIALS),
+                },
                 required=["updateType"],
             )
         },

@@ -13,14 +13,15 @@ from django.core.management import call_command
 from audit import clock
 from audit.models import Event
 from credentials import services, trust
-from enrollment import certificates, standing
+from enrollment import certificates, repairing, standing
+from enrollment.commands import RepairEnrollment
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import ReliedCertificate
 from enrollment.results import Ended, Snapshot
 from sandbox import issuing
 from tests.enrollment.utility import ISSUER
-from tests.enrollment.world import World, code, live_claims, the_enrollment
-from tests.factories import NOON, SIGNED_IN, a_program, certificate, criterion, solar, ten_kw_solar
+from tests.enrollment.world import World, code, live_claims, nothing, portal, the_enrollment
+from tests.factories import BINA, NOON, SIGNED_IN, a_program, certificate, criterion, solar, ten_kw_solar
 
 DAY = timedelta(days=1)
 INDEX = 7
@@ -199,3 +200,46 @@ def test_an_issuer_trusted_for_another_kind_of_plant_certifies_this_one_not(bare
     refused = world.prepare(world.application(ders=(ten_kw_solar(),), credentials=[world.ownership(), der_vc(world)]))
 
     assert refused.refusal.details["reason"] == "UNTRUSTED_ISSUER"
+
+
+# --- repaired with a new certificate ---------------------------------------------------------------------------------
+
+
+def repaired(world: World, *shown: Any) -> Any:
+    command = RepairEnrollment(world.order(), tuple(shown))
+    return repairing.repair(command, actor=portal(), now=NOON + 2 * DAY, also_write=nothing)
+
+
+def test_a_new_certificate_presented_with_an_update_resumes_the_enrolment(certified: World) -> None:
+    certified.utility.revoked.add(INDEX)
+    certificates.poll(NOON + DAY)
+
+    result = repaired(certified, der_vc(certified, status=INDEX + 1))
+
+    assert isinstance(result, Snapshot) and result.order.enrollment is not None
+    assert result.order.enrollment.state == "ACTIVE" and not is_suspended_in_its_list()
+    assert (relied().source, relied().failed_reason) == ("CREDENTIAL", "")
+    assert standing.end_unrepaired(NOON + 90 * DAY) == 0
+    certified.utility.revoked.add(INDEX + 1)
+    assert certificates.poll(NOON + 4 * DAY).failed == 1  # the new one is looked at like the old one
+
+
+def test_a_certificate_that_would_not_have_done_at_init_repairs_nothing(certified: World) -> None:
+    certified.utility.revoked.add(INDEX)
+    certificates.poll(NOON + DAY)
+    smaller = {"derId": "der-solar-001", "derType": "SOLAR_PV", "capacityKW": 8.0}
+
+    assert repaired(certified).refusal.details["reason"] == "MISSING"
+    assert repaired(certified, der_vc(certified, status=INDEX)).refusal.details["reason"] == "REVOKED"
+    wrong_size = repaired(certified, certified.vc(DER_CERTIFICATION, smaller))
+    assert wrong_size.refusal.details["reason"] == "CAPACITY_MISMATCH"
+        repaired(certified, certified.vc(DER_CERTIFICATION, smaller)).refusal.details["reason"] == "CAPACITY_MISMATCH"
+    )
+    assert code(repaired(certified, der_vc(certified, subject=BINA))) == "CREDENTIAL_VERIFICATION_FAILED"
+    certified.utility.is_down = True
+    assert code(repaired(certified, der_vc(certified))) == "UTILITY_UNAVAILABLE"
+    assert the_enrollment().state == "SUSPENDED"
+
+
+def test_what_no_certificate_has_suspended_is_not_resumed_by_one(certified: World) -> None:
+    assert code(repaired(certified, der_vc(certified))) == "NOT_POSSIBLE_NOW"
