@@ -22,6 +22,7 @@ from config import errors
 from config.health import may_see_details
 from credentials import list_watch
 from credentials.models import BulkAct, Publication, StatusChange
+from utility_systems.models import SystemHealth
 
 OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
 
@@ -44,6 +45,17 @@ class FromRows:
         oldest = open_acts.aggregate(since=Min("due_at"))["since"]
         age = (now - oldest).total_seconds() if oldest else 0
         yield GaugeMetricFamily("bulk_oldest_due_seconds", "How long the oldest of them has been due", age)
+        yield _utility_systems()
+
+
+def _utility_systems() -> Metric:
+    """1 for a system of a utility that was silent and is left alone between tries; one that never was has no line."""
+    silent = GaugeMetricFamily(
+        "utility_system_circuit_open", "Whether a utility's system is silent", labels=["utility", "system"]
+    )
+    for each in SystemHealth.objects.order_by("utility_id", "system"):
+        silent.add_metric([each.utility_id, each.system], float(each.is_open))
+    return silent
 
 
 def _status_lists(now: datetime) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from credentials import list_watch
 from credentials.models import BulkAct, IssuerKey, KeyAlgorithm, KeyState
+from utility_systems.models import SystemHealth
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class News:
 
 def of_today(now: datetime) -> list[News]:
     """Return what needs a person, urgent things first; empty on a good day."""
-    found = [*_keys(), *_lists(now), *_acts()]
+    found = [*_keys(), *_lists(now), *_systems(), *_acts()]
     return sorted(found, key=lambda each: not each.is_urgent)
 
 
@@ -58,6 +59,19 @@ def _lists(now: datetime) -> list[News]:
     return news
 
 
+def _systems() -> list[News]:
+    """Silent systems of utilities: their customers wait, and nobody is refused for it."""
+    silent = SystemHealth.objects.filter(is_open=True).order_by("utility_id", "system")
+    text = _("%(utility)s: the system %(system)s does not answer since %(since)s UTC.")
+    return [
+        News(
+            text % {"utility": each.utility_id, "system": each.system, "since": f"{each.since:%Y-%m-%d %H:%M}"},
+            _UTILITIES,
+        )
+        for each in silent
+    ]
+
+
 def _acts() -> list[News]:
     open_acts = BulkAct.objects.filter(finished_at=None).count()
     if not open_acts:
@@ -72,4 +86,5 @@ def _acts() -> list[News]:
 
 _KEYS = "admin:credentials_issuerkey_changelist"
 _LISTS = "admin:credentials_statuslist_changelist"
+_UTILITIES = "admin:utility_systems_systemhealth_changelist"
 _CREDENTIALS = "admin:credentials_issuedcredential_changelist"

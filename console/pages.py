@@ -87,6 +87,11 @@ class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
 
+def refuse_without_sight(page: OnlyLookedAt, request: HttpRequest) -> None:
+    if not page.has_view_permission(request):
+        raise PermissionDenied
+
+
 def may_act(request: HttpRequest, model: type[Model]) -> bool:
     """Whether this member of staff may do what changes rows of this kind."""
     return bool(request.user.has_perm(f"{model._meta.app_label}.change_{model._meta.model_name}"))

@@ -23,6 +23,7 @@ class Who(Enum):
     BEARER = auto()  # the address or a Bearer token is the proof, checked by the view
     OPERATOR = auto()  # a machine of ours, by an operator's token
     STAFF = auto()  # a person who works here, signed in
+    PERSON = auto()  # anybody who is signed in
 
 
 TABLE: dict[str, Who] = {
@@ -65,6 +66,15 @@ TABLE: dict[str, Who] = {
     "did-document": Who.PUBLIC,
     "jwks": Who.PUBLIC,
     "jwt-vc-issuer": Who.PUBLIC,
+    "oidc-sign-in": Who.PUBLIC,
+    "oidc-callback": Who.PUBLIC,
+    "oidc-ended": Who.PUBLIC,
+    "oidc-sign-out": Who.PUBLIC,
+    "oidc-signed-out": Who.PUBLIC,
+    "oidc-back-channel": Who.BEARER,
+    "oidc-account": Who.PERSON,
+    "oidc-step-up": Who.PERSON,
+    "oidc-link": Who.PERSON,
     "admin:index": Who.STAFF,
     "admin:app_list": Who.STAFF,
     "admin:login": Who.PUBLIC,
@@ -77,6 +87,8 @@ TABLE: dict[str, Who] = {
     "admin:credentials_issuerkey_activate": Who.STAFF,
     "admin:credentials_issuerkey_retire": Who.STAFF,
     "admin:credentials_issuerkey_revoke": Who.STAFF,
+    "admin:utility_systems_systemhealth_changelist": Who.STAFF,
+    "admin:utility_systems_systemhealth_change": Who.STAFF,
     "admin:credentials_statuslist_changelist": Who.STAFF,
     "admin:credentials_statuslist_change": Who.STAFF,
     "admin:credentials_statuslist_publish": Who.STAFF,
@@ -106,6 +118,9 @@ class AccessTable:
             return _needs_a_token()
         if who is Who.STAFF and not _is_staff(request):
             return _for_staff(request)
+        if who is Who.PERSON and not request.user.is_authenticated:
+            back = request.get_full_path() if request.method in ("GET", "HEAD") else request.path
+            return redirect_to_login(back, login_url="oidc-sign-in")
         return None
 
 

@@ -35,6 +35,17 @@ def system(utility_id: str, name: str) -> System | None:
     return _built(_configured(utility_id)).systems.get(name)
 
 
+def systems_of(utility_id: str) -> tuple[str, ...]:
+    """The names of the systems that have an address. Raises UnknownUtility."""
+    return tuple(_built(_configured(utility_id)).systems)
+
+
+def watched_as(utility_id: str, name: str) -> str:
+    """The system under whose name the circuit of `name` leaves its row: the first behind the same address."""
+    systems = _built(_configured(utility_id)).systems
+    return next(other for other, each in systems.items() if each.circuit is systems[name].circuit)
+
+
 def zone(utility_id: str) -> ZoneInfo:
     """The zone whose days are this utility's days (decision 55)."""
     return ZoneInfo(_configured(utility_id).time_zone)

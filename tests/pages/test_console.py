@@ -24,6 +24,7 @@ PAGES = {
     "announce": f"{CREDENTIALS}/issuerkey/announce/",
     "revoke": "revoking",
     "lists": f"{CREDENTIALS}/statuslist/",
+    "utility systems": "/admin/utility_systems/systemhealth/",
     "publish": f"{CREDENTIALS}/statuslist/publish/",
     "credentials": f"{CREDENTIALS}/issuedcredential/",
     "credential": "row of credentials",

@@ -1,0 +1,41 @@
+"""The utilities' systems: which answer, and which are silent and left alone for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from console.pages import OnlyLookedAt, refuse_without_sight
+from utility_systems import registry
+from utility_systems.models import SystemHealth
+
+
+@admin.register(SystemHealth)
+class HealthAdmin(OnlyLookedAt):
+    """One page: a line for each system of each utility, whether it ever was silent or not."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        refuse_without_sight(self, request)
+        known = {(row.utility_id, row.system): row for row in SystemHealth.objects.all()}
+        shown = [
+            {"utility": utility.name or utility.id, "system": name, "health": _of_its_address(known, utility.id, name)}
+            for utility in settings.UTILITIES
+            for name in registry.systems_of(utility.id)
+        ]
+        return self.page(
+            request, "console/systemhealth_list.html", {"title": gettext("Utility systems"), "systems": shown}
+        )
+
+    def row_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        self.row(request, pk)
+        return HttpResponseRedirect(reverse(f"admin:{self._named('changelist')}"))
+
+
+def _of_its_address(known: dict[tuple[str, str], SystemHealth], utility_id: str, name: str) -> SystemHealth | None:
+    """Systems behind one address share a circuit, and its row stands under the first of them."""
+    return known.get((utility_id, registry.watched_as(utility_id, name)))
