@@ -24,7 +24,7 @@ from beckn.profiles import filters
 from credentials import presentations
 from enrollment import services
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Assistance, Authority, ProvenIdentity
+from enrollment.commands import Assistance, Authority, PrepareEnrollment, ProvenIdentity
 from enrollment.results import Catalog, Order, Refused, Result, Stage
 from identity import tokens
 from identity.proofs import Method, Shown
@@ -84,6 +84,8 @@ class _Call:
 
     def _signed_in(self, standing: Authority, user_auth: Mapping[str, Any]) -> Authority:
         participant_id, order_id = standing.participant_id, self._order_id
+        if str(user_auth.get("authMethod", "")).upper() == Method.OTP:
+            return self._proven_by_code(standing, user_auth)
         proof = tokens.prove(user_auth, participant_id=participant_id, order_id=order_id, now=self.now)
         method = str(user_auth.get("authMethod", "")).upper()
         self.shown = _shown(proof, method, self.now)
@@ -109,6 +111,37 @@ class _Call:
             acr=proof.acr,
             identities=(identity,),
         )
+
+    def _proven_by_code(self, standing: Authority, user_auth: Mapping[str, Any]) -> Authority:
+        """The customer by the code that the utility sent; without one, an init is needed to have it sent."""
+        if not user_auth.get("nguid") or not user_auth.get("otp"):
+            sentence = "Send init with the mobile number to have a code sent, then nguid and otp."
+            return _unproven(standing, "user_auth", Code.AUTH_REQUIRED, sentence)
+        found = services.check_code(
+            nguid=str(user_auth["nguid"]),
+            code=str(user_auth["otp"]),
+            mobile=str(user_auth.get("mobile", "")),
+            participant_id=standing.participant_id,
+            order_id=self._order_id,
+            now=self.now,
+        )
+        if isinstance(found, Refusal):
+            self.shown = Shown(Method.OTP, is_verified=False, message=found.sentence)
+            return replace(
+                standing,
+                refusal_code=found.code.value,
+                refusal_sentence=found.sentence,
+                refusal_details=found.details,
+            )
+        self.shown = Shown(
+            Method.OTP,
+            is_verified=True,
+            verified_at=found.auth_time,
+            message="Verification successful",
+            utility_id=found.utility_id,
+            utility_customer_id=next(iter(found.utility_customer_ids), ""),
+        )
+        return replace(standing, proven_subject=found.subject, proven_utility=found.utility_id, identities=(found,))
 
     def _presented(self, standing: Authority, shown: Authority, presentation: str) -> Authority:
         """Who signed is who they are, so the utility's own record of that DID proves what is theirs (decision 36)."""
@@ -249,7 +282,39 @@ def _select(call: _Call) -> None:
 
 def _init(call: _Call) -> None:
     command = call.profile.read_init(call.context, call.body, assistance=call.assistance)
+    user_auth = call.profile.user_auth(call.body)
+    if user_auth is not None and _asks_for_a_code(user_auth):
+        _send_code(call, command, user_auth)
+        return
     services.prepare(command, authority=call.authority(), actor=call.actor, now=call.now, also_write=call.answer)
+
+
+def _asks_for_a_code(user_auth: Mapping[str, Any]) -> bool:
+    is_otp = str(user_auth.get("authMethod", "")).upper() == Method.OTP
+    names_somebody = bool(user_auth.get("mobile") or user_auth.get("utilityCustomerId"))
+    return is_otp and names_somebody and not user_auth.get("otp")
+
+
+def _send_code(call: _Call, command: PrepareEnrollment, user_auth: Mapping[str, Any]) -> None:
+    """An init that names a number: a code goes there, and the application waits for it."""
+    if _is_refused_for_its_agency(call):
+        return
+    assistance = call.assistance
+    sent = services.send_code(
+        command,
+        mobile=str(user_auth.get("mobile", "")),
+        utility_customer_id=str(user_auth.get("utilityCustomerId", "")),
+        asked_by=assistance.agency_id if assistance else call.message.participant.subscriber_id,
+        message_id=str(call.context["message_id"]),
+        now=call.now,
+    )
+    if isinstance(sent, Refusal):
+        _refuse(call, sent)
+        return
+    call.shown = sent
+    participant = call.message.participant
+    standing = Authority(participant.subscriber_id, tuple(participant.asserts_subjects))
+    services.await_code(command, authority=standing, actor=call.actor, now=call.now, also_write=call.answer)
 
 
 def _confirm(call: _Call) -> None:
@@ -269,7 +334,7 @@ def _update(call: _Call) -> None:
     if command is None or (known and not isinstance(command, known)):
         refusal = Refusal(
             Code.UPDATE_NOT_SUPPORTED,
-            "This updateType is not supported; CONSENT_REVOCATION, UNENROLLMENT and CONSENT_GRANT are.",
+            "This updateType is not supported; CONSENT_REVOCATION, UNENROLLMENT, CONSENT_GRANT and RESUME are.",
             field="update_type",
         )
         _refuse(call, refusal)
@@ -284,6 +349,7 @@ _UPDATES: Mapping[str, Callable[..., Result]] = {
     "WithdrawConsent": services.withdraw_consent,
     "EndEnrollment": services.end,
     "GrantConsents": services.grant_consents,
+    "RepairEnrollment": services.repair,
 }
 
 

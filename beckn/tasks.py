@@ -24,7 +24,7 @@ from beckn.models import Inbox, Outbox, State
 from beckn.nudge import bells_kept, nudge
 from beckn.pools import Pool
 from beckn.traces import trace
-from identity import tokens
+from identity import one_time_codes, tokens
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def purge(now: datetime | None = None) -> int:
     outbox_before = at - timedelta(days=settings.RETENTION_OUTBOX_DAYS)
     count += _in_batches(Outbox.objects.filter(created_at__lt=outbox_before, state=State.DONE), _delete)
     count += _in_batches(Inbox.objects.filter(received_at__lt=inbox_before, state=State.DONE), _delete)
-    return count + limits.forget_old(at) + registry.forget_old(at) + tokens.purge(at)
+    return count + limits.forget_old(at) + registry.forget_old(at) + tokens.purge(at) + one_time_codes.purge(at)
 
 
 def sweep_inbox(now: datetime) -> int:

@@ -28,11 +28,11 @@ from utility_systems.ports import MeterFacts
 
 def is_open(case: EnrollmentCase, command: ConfirmEnrollment, authority: Authority) -> bool:
     """Is there something the init left open that this confirm may settle?"""
+    if is_waiting_for_a_code(case):
+        return True
     if case.payload is None or case.state not in (CaseState.NEEDS_INPUT, CaseState.READY):
         return False
     init, kept = remembering.init_command(case.payload), remembering.authority(case.payload)
-    if is_waiting_for_a_code(case):
-        return True
     if not (authority.is_proven or kept.is_proven):
         return False
     known = {meter.umid for meter in init.meters}
@@ -42,7 +42,8 @@ def is_open(case: EnrollmentCase, command: ConfirmEnrollment, authority: Authori
 
 def is_waiting_for_a_code(case: EnrollmentCase) -> bool:
     """Nobody was proven and nobody was named: the init only had a code sent."""
-    return case.state == CaseState.NEEDS_INPUT and case.subject_id is None and case.payload is not None
+    is_undecided = case.state == CaseState.SUBMITTED and not case.is_waiting_for_a_utility
+    return is_undecided and case.subject_id is None and case.payload is not None
 
 
 def settle(
@@ -128,8 +129,9 @@ def _choose_of(own: tuple[MeterFacts, ...]) -> Refusal:
 def _remember_proof(case: EnrollmentCase, proof: Authority, now: datetime) -> None:
     with transaction.atomic():
         locked = EnrollmentCase.objects.select_for_update(of=("self",)).get(pk=case.pk)
-        if locked.payload is None or locked.state != CaseState.NEEDS_INPUT:
+        if locked.payload is None or locked.state not in (CaseState.SUBMITTED, CaseState.NEEDS_INPUT):
             return
+        locked.state = CaseState.NEEDS_INPUT
         locked.payload = remembering.with_authority(locked.payload, proof)
         locked.subject = Subject.objects.for_did(proof.proven_subject)
         locked.updated_at = now

@@ -143,6 +143,7 @@ def await_code(
         if _is_closed(case, now):
             return _answered_as_it_stands(case, command, actor, now, also_write)
         case.subject = None
+        case.state = CaseState.SUBMITTED  # NEEDS_INPUT is somebody's, and nobody knows whose this is
         _keep_undecided(case, command, authority, actor, now)
         order = orders.bare(case, transaction_id=command.order.transaction_id)
         result = CodeSent(order, now, catalog.requirements(version))
@@ -167,6 +168,7 @@ def _to_be_chosen(
         if _is_closed(case, now):
             return _answered_as_it_stands(case, command, actor, now, also_write)
         case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
+        case.state = CaseState.NEEDS_INPUT
         _keep_undecided(case, command, authority, actor, now)
         result = Prepared(
             order=orders.bare(case, transaction_id=command.order.transaction_id),
@@ -185,7 +187,6 @@ def _keep_undecided(
     """Save the locked case with all that came: the check is made when its customer, or the meter, is known."""
     stop_waiting(case)
     claims.drop_holds(case)
-    case.state = CaseState.NEEDS_INPUT
     case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
     case.save()
     log.record(

@@ -5,11 +5,13 @@ that the act, its journal line, the caller's answer and the caller's "done" are 
 """
 
 from enrollment.admission import authority_refusal, refused_agency
+from enrollment.asking_codes import check_code, send_code
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
 from enrollment.ending import cancel, end, resume, status, suspend
 from enrollment.preparing import await_code, prepare
+from enrollment.repairing import repair
 from enrollment.support import note_ratings, support_contact
 from enrollment.trading import telling_trade
 
@@ -17,15 +19,18 @@ __all__ = [
     "authority_refusal",
     "await_code",
     "cancel",
+    "check_code",
     "confirm",
     "end",
     "grant_consents",
     "note_ratings",
     "prepare",
     "refused_agency",
+    "repair",
     "resume",
     "search",
     "select",
+    "send_code",
     "status",
     "support_contact",
     "suspend",

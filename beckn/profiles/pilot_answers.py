@@ -12,7 +12,7 @@ from typing import Any
 from beckn.profiles import contents
 from beckn.profiles.pilot_catalog import catalogs
 from beckn.profiles.pilot_parts import CORE_CONTEXT, envelope, error, fulfillment, spell
-from beckn.profiles.words import ENDED_CASES, Json, attributes, instant_text, is_over, user_auth
+from beckn.profiles.words import ENDED_CASES, OUTAGE_CODES, Json, attributes, instant_text, is_over, user_auth
 from enrollment.results import (
     Catalog,
     Confirmed,
@@ -158,6 +158,8 @@ def _order_status(action: str, result: Result, order: Order) -> str:
         return "CANCELLED" if is_over(order.enrollment) else "CONFIRMED"
     if order.case_state in ENDED_CASES:
         return ENDED_CASES[order.case_state]
+    if isinstance(result, Refused) and result.refusal.code in OUTAGE_CODES:
+        return "PENDING"  # nobody refused anything
     if isinstance(result, Refused):
         return "REJECTED" if action == "on_init" else "FAILED"
     return "ONHOLD" if order.case_state == "WAITLISTED" else "PENDING"
