@@ -33,6 +33,9 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
             "time_zone": "Asia/Kolkata",
             "url": f"http://127.0.0.1:{utility_port}",
             "token": MARK + secrets.token_urlsafe(24),
+            "billing_url": f"http://127.0.0.1:{utility_port}/billing/enrolments",
+            "changes_url": f"http://127.0.0.1:{utility_port}/changes/feed",
+            "changes_secret": MARK + secrets.token_urlsafe(24),
         }
         for name, utility_port in utility_ports.items()
     ]
@@ -70,6 +73,16 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
         "LOG_FORMAT": "console",
         "HELP_PHONE": "+91 80 0000 0001",
         "HELP_HOURS": "Mon–Fri 09:00–17:00",
+    }
+
+
+def of_utility(values: Mapping[str, str], utility: str) -> dict[str, str]:
+    """What the process of a sandbox utility has to know of the settings: our token, and where it brings its changes."""
+    entry: dict[str, str] = next((each for each in json.loads(values["UTILITIES"]) if each["id"] == utility), {})
+    return {
+        "SANDBOX_UTILITY_TOKEN": entry.get("token", ""),
+        "SANDBOX_UTILITY_WEBHOOK_URL": f"{values['PUBLIC_URL']}/utilities/{utility}/changes",
+        "SANDBOX_UTILITY_WEBHOOK_SECRET": entry.get("changes_secret", ""),
     }
 
 

@@ -123,11 +123,11 @@ class Demo:
         return {} if os.environ.get("UTILITIES") else self.utility_ports
 
     def _start_utilities(self) -> None:
-        tokens = {utility["id"]: utility["token"] for utility in self._utilities()}
+        values = generated.read(self.settings_file)
         for name, port in self.utilities_here().items():
             command = [sys.executable, "-m", "sandbox.utility", "--port", str(port), "--utility", name]
             command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
-            self._start(name, command, SANDBOX_UTILITY_TOKEN=tokens.get(name, ""))
+            self._start(name, command, **generated.of_utility(values, name))
 
     def _child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)
@@ -150,9 +150,6 @@ class Demo:
     def _start(self, name: str, command: list[str], **more: str) -> None:
         child = supervisor.start(name, command, environment=self.environment(**more), folder=ROOT, logs=self.logs)
         self.children.append(child)
-
-    def _utilities(self) -> list[dict[str, str]]:
-        return list(json.loads(generated.read(self.settings_file)["UTILITIES"]))
 
     def _clock_offset(self) -> str:
         return os.environ.get("CLOCK_OFFSET") or generated.read(self.settings_file).get("CLOCK_OFFSET", "0")

@@ -256,10 +256,9 @@ class Stack:
         return url or "memory://"
 
     def _start_utility(self, name: str, port: int) -> None:
-        tokens = {utility["id"]: utility["token"] for utility in json.loads(self.settings["UTILITIES"])}
         command = [sys.executable, "-m", "sandbox.utility", "--port", str(port), "--utility", name]
         command += ["--var", str(self.folder), "--clock-offset", str(self.clock_offset)]
-        self._start(name, command, SANDBOX_UTILITY_TOKEN=tokens[name])
+        self._start(name, command, **generated.of_utility(self.settings, name))
 
     def _start_worker(self, name: str) -> None:
         command = [sys.executable, "-m", "celery", "--app", "config", "--quiet", "worker", "--hostname", name]

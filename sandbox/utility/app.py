@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.utility import maker, pages
+from sandbox.utility import maker, news, pages
 from sandbox.utility.codes import Codes
 from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
@@ -24,6 +24,7 @@ from sandbox.utility.signing_in import SignIns, provider
 
 CONFIG = "SANDBOX_UTILITY"
 TOKEN = "SANDBOX_UTILITY_TOKEN"
+WEBHOOK_URL, WEBHOOK_SECRET = "SANDBOX_UTILITY_WEBHOOK_URL", "SANDBOX_UTILITY_WEBHOOK_SECRET"
 OPEN_TOKEN = "sandbox"  # contract.md: whoever plays in the sandbox may fetch credentials
 PROGRAM_ISSUER_AT = "utility-example-001"
 MAX_BODY = 1 << 20
@@ -80,7 +81,16 @@ def as_json(value: Any, status: int = 200, *, cache: str = "no-store") -> Answer
 class Utility:
     """One utility: its people, issuers, faults, outbox and registry, as a WSGI application."""
 
-    def __init__(self, *, utility: str, public_url: str, folder: Path, token: str, clock_offset: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        utility: str,
+        public_url: str,
+        folder: Path,
+        token: str,
+        clock_offset: float = 0.0,
+        webhook: news.Webhook | None = None,
+    ) -> None:
         self.name = utility
         self.public_url = public_url
         self.people = People(utility)
@@ -94,11 +104,14 @@ class Utility:
             base = f"{public_url}/issuers/program"
             self.program_issuer = Issuer(base, own / "program-issuer", clock=self.now)
         self.faults = Faults(when_rotated=self._rotate)
+        self.own_faults = {"billing": Faults(), "changes": Faults()}
         self.registry = Registry(folder / "registry.json")
         self.discovery = Discovery(self.registry.look_up, self.now)
         self.sign_ins = SignIns(self, own)
         self.provider = provider(self, self.sign_ins, folder, clock_offset=clock_offset)
         self.codes = Codes(self.now, self.people.of_mobile, self._send_code)
+        self.billing = news.Billing(self.now)
+        self.happenings = news.Happenings(self.people, self.now, webhook)
         self._routes = self._table()
 
     def now(self) -> datetime:
@@ -131,10 +144,10 @@ class Utility:
     def answer(self, request: Request) -> Answer:
         if len(request.body) > MAX_BODY:
             raise Problem(413, "TOO_LARGE", "The body is larger than 1 MiB.")
-        if request.path.startswith("/api/"):
-            in_trouble = self._trouble()
-            if in_trouble is not None:
-                return in_trouble
+        faults = self._faults_at(request)
+        in_trouble = self._trouble(faults) if faults else None
+        if in_trouble is not None:
+            return in_trouble
         method = "GET" if request.method == "HEAD" else request.method
         route = self._routes.get((method, request.path))
         if route is not None:
@@ -169,6 +182,14 @@ class Utility:
             ("POST", "/api/v1/credentials/suspend"): lambda r: self._flag(r, "suspension", True),
             ("POST", "/api/v1/credentials/resume"): lambda r: self._flag(r, "suspension", False),
         }
+        table |= news.routes(
+            self.billing,
+            self.happenings,
+            authorize=self._authorize,
+            answer_json=as_json,
+            answer_page=lambda text: _page(pages.plain(f"{self.name}: billing and changes", text)),
+            clock=self.now,
+        )
         if self.name == PROGRAM_ISSUER_AT:
             made = maker.Maker(FILE)
             table |= maker.routes(made, authorize=self._authorize, answer_json=as_json, answer_page=_page)
@@ -190,10 +211,16 @@ class Utility:
 
     # -- trouble
 
-    def _trouble(self) -> Answer | None:
-        mode = self.faults.mode()
+    def _faults_at(self, request: Request) -> Faults | None:
+        """Billing and the feed fail by themselves, the rest of the systems together; pages never."""
+        if request.path.startswith("/api/"):
+            return self.faults
+        return self.own_faults.get(request.path.split("/")[1])
+
+    def _trouble(self, faults: Faults) -> Answer | None:
+        mode = faults.mode()
         if mode == "slow":
-            self.faults.hold()
+            faults.hold()
         if mode == "down":
             return as_json({"error": {"code": "DOWN", "message": "The utility is down."}}, 503)
         if mode == "html":
@@ -202,11 +229,15 @@ class Utility:
 
     def _set_fault(self, request: Request) -> Answer:
         body = request.json()
+        system = str(body.get("system", ""))
+        if system and system not in self.own_faults:
+            raise Problem(400, "MALFORMED", "system is one of " + ", ".join(self.own_faults))
+        faults = self.own_faults.get(system, self.faults)
         try:
-            self.faults.set(str(body.get("mode", "")), body.get("seconds"))
+            faults.set(str(body.get("mode", "")), body.get("seconds"))
         except (TypeError, ValueError) as error:
             raise Problem(400, "MALFORMED", str(error)) from None
-        return as_json({"mode": self.faults.mode(), "seconds": body.get("seconds")})
+        return as_json({"mode": faults.mode(), "seconds": body.get("seconds")})
 
     def _rotate(self, rotated: bool) -> None:
         for issuer in (self.issuer, self.program_issuer):
@@ -481,7 +512,13 @@ def from_environment() -> Utility:
         folder=folder,
         token=_kept_token(folder / config["utility"] / "token"),
         clock_offset=float(config["clock_offset"]),
+        webhook=_webhook(),
     )
+
+
+def _webhook() -> news.Webhook | None:
+    url, secret = os.environ.get(WEBHOOK_URL, ""), os.environ.get(WEBHOOK_SECRET, "")
+    return news.Webhook(url, secret) if url and secret else None
 
 
 def _kept_token(path: Path) -> str:

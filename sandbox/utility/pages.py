@@ -52,7 +52,8 @@ def who_is_who(utility: "Utility") -> str:
             if utility.program_issuer is not utility.issuer
             else ""
         )
-        + f'.</p><p><a href="/outbox">Messages it has sent</a> · <a href="/.well-known/did.json">DID document</a></p>'
+        + '.</p><p><a href="/outbox">Messages it has sent</a> · <a href="/news">Billing and changes</a> · '
+        '<a href="/.well-known/did.json">DID document</a></p>'
         f"{''.join(cards)}<h2>Fetch a credential</h2><pre>{escape(example)}</pre>",
     )
 
@@ -103,3 +104,7 @@ def outbox(name: str, messages: Sequence[Mapping[str, Any]]) -> str:
 
 def maintenance(name: str) -> str:
     return _document("Maintenance", f"<h1>{escape(name)} is being maintained</h1><p>Please come back later.</p>")
+
+
+def plain(title: str, body: str) -> str:
+    return _document(title, body)

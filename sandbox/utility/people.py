@@ -67,6 +67,13 @@ class People:
             return _load_solar(der_id)
         return known
 
+    def put_meter(self, meter: dict[str, Any]) -> None:
+        """Know a meter otherwise from now on. Another dict: somebody may be walking through the old one."""
+        self._meters = {**self._meters, meter["umid"]: meter}
+
+    def put_der(self, der: dict[str, Any]) -> None:
+        self._ders = {**self._ders, der["derId"]: der}
+
     def account(self, customer_id: str) -> Account | None:
         known = self._accounts.get(customer_id)
         name = customer_id.removeprefix("CUST-")
@@ -87,7 +94,8 @@ class People:
         name = subject.removeprefix("did:example:")
         joint = _JOINT.fullmatch(name)
         made_up = self.meter(joint[1] if joint else name) if joint or _LOAD.fullmatch(name) else None
-        return [meter for meter in self._meters.values() if roles(meter, subject)] + ([made_up] if made_up else [])
+        derived = [made_up] if made_up and made_up["umid"] not in self._meters else []
+        return [meter for meter in self._meters.values() if roles(meter, subject)] + derived
 
     def meters_at(self, customer_id: str) -> list[dict[str, Any]]:
         """The meters of an account today."""
@@ -103,10 +111,13 @@ class People:
 
         `+9180000` and six digits is the number of the customer derived from these.
         """
+        if not mobile:
+            account = self.account(customer_id)
+            return (account.subject, account.id) if account else None
         made_up = _LOAD_MOBILE.fullmatch(mobile)
         if made_up and self.utility == LOAD_UTILITY:
-            account = f"CUST-load-{made_up[1]}"
-            return (f"did:example:load-{made_up[1]}", account) if customer_id in ("", account) else None
+            own_account = f"CUST-load-{made_up[1]}"
+            return (f"did:example:load-{made_up[1]}", own_account) if customer_id in ("", own_account) else None
         for did, person in self.people.items():
             if person.get("phone") == mobile:
                 own = sorted(each.id for each in self._accounts.values() if each.subject == did)
