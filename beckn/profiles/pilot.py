@@ -32,6 +32,7 @@ from enrollment.commands import (
     OrderRef,
     PrepareEnrollment,
     PresentedCredential,
+    RepairEnrollment,
     SelectProgram,
     WithdrawConsent,
 )
@@ -151,7 +152,7 @@ def read_confirm(
 
 def read_update(
     context: Mapping[str, Any], body: Mapping[str, Any]
-) -> WithdrawConsent | EndEnrollment | GrantConsents | None:
+) -> WithdrawConsent | EndEnrollment | GrantConsents | RepairEnrollment | None:
     return reading.update(order_ref(context, body), _attributes(body))
 
 

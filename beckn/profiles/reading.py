@@ -16,7 +16,9 @@ from enrollment.commands import (
     EndEnrollment,
     GrantConsents,
     OrderRef,
+    PresentedCredential,
     Rating,
+    RepairEnrollment,
     SearchPrograms,
     WithdrawConsent,
 )
@@ -113,7 +115,9 @@ def consents(attributes: Attributes) -> tuple[ConsentGrant, ...]:
     )
 
 
-def update(order: OrderRef, attributes: Attributes) -> WithdrawConsent | EndEnrollment | GrantConsents | None:
+def update(
+    order: OrderRef, attributes: Attributes
+) -> WithdrawConsent | EndEnrollment | GrantConsents | RepairEnrollment | None:
     """The command of an update, or None for an `updateType` that is not supported."""
     kind = attributes.get("updateType")
     if kind == "CONSENT_REVOCATION":
@@ -138,4 +142,21 @@ def update(order: OrderRef, attributes: Attributes) -> WithdrawConsent | EndEnro
         )
     if kind == "CONSENT_GRANT":
         return GrantConsents(order, consents(attributes))
+    if kind == "RESUME":
+        return RepairEnrollment(order, _certificates(attributes))
     return None
+
+
+def _certificates(attributes: Attributes) -> tuple[PresentedCredential, ...]:
+    """What an update RESUME presents, in `orderAttributes.credentials[]`."""
+    return tuple(
+        PresentedCredential(
+            c.get("credentialId", ""),
+            c.get("type", ""),
+            c.get("format", "VC-JWT"),
+            c.get("credentialData", ""),
+            c.get("derId", ""),
+            position,
+        )
+        for position, c in enumerate(attributes.get("credentials", ()))
+    )
