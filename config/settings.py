@@ -62,6 +62,8 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 LOGIN_URL = "admin:login"
+# Staff by the local account of the console, everybody else through a provider.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "identity.oidc.backend.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 15}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -238,6 +240,7 @@ BEAT = [
     "beckn.tasks.purge",
     "audit.tasks.seal_days",
     "credentials.tasks.upkeep",
+    "identity.tasks.upkeep",
 ]
 
 LOGGING_CONFIG = "config.logs.configure"

@@ -12,7 +12,8 @@ from typing import Any
 ALLOWED = frozenset(
     {
         "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "acr", "amr", "auth_time", "client_id",
-        "scope", "did", "subject_id", "utility_id", "meter_ids", "utility_customer_ids", "locale",
+        "scope", "sid", "at_hash", "did", "subject_id", "id_type", "utility_id", "meter_ids", "utility_customer_ids",
+        "locale",
     }
 )  # fmt: skip
 LONGEST = 512  # characters of one text

@@ -51,8 +51,11 @@ def is_jwt(token: str) -> bool:
     return token.count(".") == 2
 
 
-def read(token: str, *, now: datetime) -> Token:
+def read(token: str, *, now: datetime, event: str = "") -> Token:
     """Return the token's claims after checking signature and dates.
+
+    With `event` it has to be a token that tells of it (RFC 8417): such a one has no nonce, and may name a session in
+    place of a subject; without, one that tells of any event is refused.
 
     Raises Rejected or Expired, and `providers.ProviderUnavailable` when the keys cannot be had.
     Source: decisions 46 and 53, RFC 8725.
@@ -69,7 +72,8 @@ def read(token: str, *, now: datetime) -> Token:
     _check_signature(token, alg, header.get("kid"), provider)
     expires_at = check_dates(unproven, now)
     claims = reading.allowed(unproven)
-    if not reading.text(claims, "sub"):
+    _check_event(unproven, event)
+    if not reading.text(claims, "sub") and not (event and reading.text(claims, "sid")):
         raise Rejected("The token names no subject.")
     return Token(provider, str(header.get("typ", "")).lower(), claims, expires_at)
 
@@ -87,6 +91,15 @@ def check_dates(claims: Mapping[str, Any], now: datetime) -> datetime:
     if not timedelta() < expires_at - issued_at <= LONGEST_LIFE:
         raise Rejected("The token lives longer than an hour.")
     return expires_at
+
+
+def _check_event(claims: Mapping[str, Any], event: str) -> None:
+    events = claims.get("events")
+    if not event:
+        if events is not None:
+            raise Rejected("The token tells of an event and is no sign-in.")
+    elif not isinstance(events, dict) or not isinstance(events.get(event), dict) or "nonce" in claims:
+        raise Rejected("The token does not tell of what it was sent for.")
 
 
 def _check_signature(token: str, alg: str, kid: Any, provider: Provider) -> None:

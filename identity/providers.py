@@ -34,6 +34,16 @@ class Provider(Protocol):
     @property
     def issuer(self) -> str: ...
     @property
+    def slug(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def scopes(self) -> Sequence[str]: ...
+    @property
+    def acr_levels(self) -> Sequence[str]: ...
+    @property
     def utilities(self) -> Sequence[str]: ...
     @property
     def client_id(self) -> str: ...
@@ -64,6 +74,28 @@ class ProviderUnavailable(Exception):
 def provider_for(issuer: str) -> Provider | None:
     """Return the provider of a token's `iss`; a slash at the end makes no other issuer."""
     return next((each for each in settings.OIDC_PROVIDERS if each.issuer == issuer.rstrip("/")), None)
+
+
+def with_slug(slug: str) -> Provider | None:
+    """Return the provider of an address of ours, if people can sign in there."""
+    return next((each for each in sign_ins() if each.slug == slug), None)
+
+
+def sign_ins() -> list[Provider]:
+    """Return the providers that people can sign in at here: those that know us as a client."""
+    return [each for each in settings.OIDC_PROVIDERS if each.slug and each.client_id]
+
+
+def endpoint(provider: Provider, name: str) -> str:
+    """Return an address that the provider's configuration gives, "" for one it has not. Raises ProviderUnavailable."""
+    address = _metadata(provider).get(name, "")
+    is_safe = isinstance(address, str) and address.startswith(("https://", provider.issuer.partition("://")[0] + "://"))
+    return address if is_safe else ""
+
+
+def promises(provider: Provider, name: str) -> bool:
+    """Say whether the provider's configuration has this switched on. Raises ProviderUnavailable."""
+    return _metadata(provider).get(name) is True
 
 
 def keys_of(provider: Provider, *, fresh: bool = False) -> Mapping[str, PublicKey]:

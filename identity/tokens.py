@@ -76,7 +76,7 @@ def prove(
     try:
         tokens = _believed(str(given["accessToken"] or ""), str(given["idToken"] or ""), participant_id, now, nonce)
         provider = tokens[0][1].provider
-        proven, least = _proven(tokens[0][1]), provider.minimum_acr
+        proven, least = proven_of(tokens[0][1]), provider.minimum_acr
         if provider.utilities and not proven.utility_id:
             # Without this, a provider trusted for two utilities would speak for every other one, too.
             return Unproven(TOKEN_INVALID, "The token names no utility that its provider may speak for.")
@@ -178,7 +178,8 @@ def _introspected(text: str, now: datetime) -> Token:
     return Token(provider, "", claims, jwts.check_dates(claims, now))
 
 
-def _proven(token: Token) -> Proven:
+def proven_of(token: Token) -> Proven:
+    """Return what a token that holds says of its subject."""
     said = token.claims
     return Proven(
         issuer=token.provider.issuer,
