@@ -227,3 +227,12 @@ def test_p6_5_a_certificate_revoked_after_the_confirm_suspends_within_one_poll(s
     assert attributes(told)["status"] == "SUSPENDED"
     assert attributes(told)["credential"]["status"] == "SUSPENDED"
     assert "was revoked" in attributes(told)["message"]
+
+    def resume(shown: list[dict[str, Any]]) -> dict[str, Any]:
+        content = {"updateType": "RESUME", "credentials": shown}
+        return journey.ask(journey.message("update", {"beckn:orderAttributes": content}))
+
+    refused = resume([shown[2]])
+    assert (refused["error"]["code"], refused["error"]["details"]["reason"]) == ("DER_NOT_CERTIFIED", "REVOKED")
+    resumed = resume([certificate(journey)])
+    assert attributes(resumed)["status"] == "ACTIVE" and attributes(resumed)["credential"]["status"] == "VALID"
