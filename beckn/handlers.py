@@ -325,6 +325,13 @@ def _confirm(call: _Call) -> None:
 
 def _status(call: _Call) -> None:
     command = call.profile.read_status(call.context, call.body)
+    if not command.order.order_id:
+        authority = call.authority()
+        if authority.refusal_code:
+            _refuse(call, services.authority_refusal(authority))
+            return
+        services.status_of_all(authority, now=call.now, also_write=call.answer)
+        return
     services.status(command, actor=call.actor, now=call.now, also_write=call.answer)
 
 

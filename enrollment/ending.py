@@ -18,12 +18,13 @@ from credentials import services as credentials
 from enrollment import claims, orders, places, told
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
-from enrollment.commands import AskStatus, EndEnrollment, OrderRef
+from enrollment.commands import AskStatus, Authority, EndEnrollment, OrderRef
 from enrollment.confirming import find_case, refuse_unknown
 from enrollment.models import Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.results import (
     AlsoWrite,
     Ended,
+    OrderList,
     Refused,
     Result,
     Snapshot,
@@ -39,7 +40,10 @@ from enrollment.states import (
     EnrollmentState,
 )
 from enrollment.waiting import stop_waiting
+from identity.models import Subject
 
+#: Orders in one answer to a customer who asks for all of theirs.
+MOST_ORDERS = 100
 _ZONE = ZoneInfo("UTC")  # where only the fact of a conflict counts, not its dates in words
 
 
@@ -89,6 +93,18 @@ def status(command: AskStatus, *, actor: Actor, now: datetime, also_write: AlsoW
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     with transaction.atomic():
         result = Snapshot(orders.of_case(case, transaction_id=command.order.transaction_id), now)
+        also_write(result)
+    return result
+
+
+def status_of_all(authority: Authority, *, now: datetime, also_write: AlsoWrite) -> OrderList:
+    """Every order of the proven customer, whoever placed it (decision 25)."""
+    known = Subject.objects.filter(did=authority.proven_subject).first()
+    subject = (known.merged_into or known) if known is not None else None
+    cases = EnrollmentCase.objects.filter(subject=subject).select_related("subject").order_by("-created_at", "-pk")
+    with transaction.atomic():
+        found = tuple(Snapshot(orders.of_case(case), now) for case in cases[:MOST_ORDERS]) if subject else ()
+        result = OrderList(found, now)
         also_write(result)
     return result
 

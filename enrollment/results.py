@@ -319,6 +319,14 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
+class OrderList:
+    """All orders of a customer who proved to be it, whoever placed them, newest first (decision 25)."""
+
+    snapshots: tuple[Snapshot, ...]
+    checked_at: datetime
+
+
+@dataclass(frozen=True)
 class CatalogEntry:
     program_id: str
     provider_id: str
@@ -355,6 +363,7 @@ Result = (
     | ConsentsGranted
     | Ended
     | Withdrawn
+    | OrderList
     | Catalog
     | Selected
 )

@@ -9,7 +9,7 @@ from enrollment.asking_codes import check_code, send_code
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
-from enrollment.ending import cancel, end, resume, status, suspend
+from enrollment.ending import cancel, end, resume, status, status_of_all, suspend
 from enrollment.preparing import await_code, prepare
 from enrollment.repairing import repair
 from enrollment.support import note_ratings, support_contact
@@ -32,6 +32,7 @@ __all__ = [
     "select",
     "send_code",
     "status",
+    "status_of_all",
     "support_contact",
     "suspend",
     "telling_trade",

@@ -36,8 +36,7 @@ class Pilot:
     def problems(self, message: Mapping[str, Any]) -> list[str]:
         """What is wrong with a message or callback by the pilot's schemas, with the places; empty when nothing is."""
         content, found = message["message"], []
-        if "order" in content:
-            order = content["order"]
+        for order in [*([content["order"]] if "order" in content else []), *content.get("orders", [])]:
             found += self._hold(self._core, "Order", order, "order")
             fulfillment = order.get("beckn:fulfillment", {})
             for name, attributes in (

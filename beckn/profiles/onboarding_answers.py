@@ -34,6 +34,7 @@ from enrollment.results import (
     ConsentWithdrawn,
     Ended,
     Order,
+    OrderList,
     Prepared,
     Refused,
     Result,
@@ -53,6 +54,8 @@ def write(action: str, result: Result, *, is_strict: bool = False, shown: Shown 
     """
     if isinstance(result, Catalog):
         return {"catalogs": catalogs(result)}
+    if isinstance(result, OrderList):
+        return {"orders": [_order_json(snapshot) for snapshot in result.snapshots]}
     order = _order_json(result)
     # A grant of consents is an update that the guide has no sample of, and its credential has no other way.
     if is_strict and action in WITH_A_SAMPLE and not isinstance(result, ConsentsGranted):

@@ -92,8 +92,8 @@ _ATTRIBUTES: Schema = {
 }
 
 
-def _order(properties: Schema, *, required: list[str]) -> Schema:
-    return an_order({"beckn:provider": _WITH_ID, **properties}, required=required)
+def _order(properties: Schema, *, required: list[str], may_ask_for_all: bool = False) -> Schema:
+    return an_order({"beckn:provider": _WITH_ID, **properties}, required=required, may_ask_for_all=may_ask_for_all)
 
 
 def _attributes(extra: Schema | None = None, required: list[str] | None = None) -> Schema:
@@ -119,7 +119,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         required=[],
     ),
-    "status": _order({"beckn:orderAttributes": _attributes()}, required=[]),
+    "status": _order({"beckn:orderAttributes": _attributes()}, required=[], may_ask_for_all=True),
     "update": _order(
         {
             "beckn:orderAttributes": _attributes(

@@ -22,6 +22,7 @@ from enrollment.results import (
     MeterLine,
     MeterState,
     Order,
+    OrderList,
     Prepared,
     Refused,
     Result,
@@ -86,6 +87,9 @@ def write(action: str, result: Result, *, is_strict: bool = False, shown: Shown 
     """
     if isinstance(result, Catalog):
         return {"catalogs": catalogs(result)}
+    if isinstance(result, OrderList):
+        told = [write(action, snapshot, is_strict=is_strict) for snapshot in result.snapshots]
+        return {"orders": [each["message"]["order"] for each in told]}
     order = _order_json(action, result, shown)
     if is_strict and "beckn:orderAttributes" in order:
         known = {key: value for key, value in order["beckn:orderAttributes"].items() if key in _KNOWN}
@@ -125,7 +129,7 @@ def _order_json(action: str, result: Result, shown: Shown | None) -> Json:
             subject_did="",
         )
     else:
-        assert not isinstance(result, Catalog)
+        assert not isinstance(result, (Catalog, OrderList))
         order = _envelope(action, result, result.order)
     content = _content(result)
     if shown is not None:

@@ -175,9 +175,16 @@ _ORDER: Schema = {
 }
 
 
-def _order(extra: Schema | None = None, *, required: list[str], attributes: list[str] | None = None) -> Schema:
+def _order(
+    extra: Schema | None = None,
+    *,
+    required: list[str],
+    attributes: list[str] | None = None,
+    may_ask_for_all: bool = False,
+) -> Schema:
     content = an_object({**_ATTRIBUTES, **(extra or {})}, required=attributes)
-    return an_order({**_ORDER, "beckn:orderAttributes": content}, required=required, is_closed=True)
+    properties = {**_ORDER, "beckn:orderAttributes": content}
+    return an_order(properties, required=required, is_closed=True, may_ask_for_all=may_ask_for_all)
 
 
 SCHEMAS: dict[str, Schema] = {
@@ -186,7 +193,7 @@ SCHEMAS: dict[str, Schema] = {
     "select": _order(required=["beckn:orderItems"]),
     "init": _order(required=["beckn:orderItems"]),
     "confirm": _order(required=[]),
-    "status": _order(required=[]),
+    "status": _order(required=[], may_ask_for_all=True),
     "update": _order(
         {"updateType": ID, "consentRevocation": REVOCATION, "unenrollment": UNENROLLMENT},
         required=["beckn:orderAttributes"],

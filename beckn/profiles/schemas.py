@@ -170,9 +170,25 @@ RATING = an_object(
 )
 
 
-def an_order(properties: Schema, *, required: list[str], is_closed: bool = False) -> Schema:
+#: Without an order's id, a status asks for all orders of whoever it proves (decision 25).
+PROVES_ITS_CUSTOMER: Schema = {
+    "type": "object",
+    "required": ["beckn:orderAttributes"],
+    "properties": {
+        "beckn:orderAttributes": {"anyOf": [{"required": ["userAuth"]}, {"required": ["presentation"]}]},
+    },
+}
+
+
+def an_order(
+    properties: Schema, *, required: list[str], is_closed: bool = False, may_ask_for_all: bool = False
+) -> Schema:
     """The schema of a message whose content is one order."""
-    order = an_object({"beckn:id": ID, **properties}, required=["beckn:id", *required], is_closed=is_closed)
+    needed = required if may_ask_for_all else ["beckn:id", *required]
+    order = an_object({"beckn:id": ID, **properties}, required=needed, is_closed=is_closed)
+    if may_ask_for_all:
+        order["if"] = {"not": {"required": ["beckn:id"]}}
+        order["then"] = PROVES_ITS_CUSTOMER
     return an_object({"message": an_object({"order": order}, required=["order"])}, required=["message"])
 
 

@@ -24,6 +24,7 @@ CONTEXT = {
 }
 OTP = {"authMethod": "OTP", "mobile": "+919999999999", "utilityCustomerId": "CUST-1", "userType": "CONSUMER"}
 OIDC = {"authMethod": "OIDC", "accessToken": "a.b.c", "idToken": "d.e.f"}
+PILOT_WORDS = {"@type": "beckn:Order", "beckn:orderStatus": "CREATED"}
 CREDENTIAL = {"credentialId": "vc-1", "type": "ProgramEligibilityCredential", "credentialData": "a.b.c"}
 
 
@@ -161,6 +162,16 @@ def test_a_status_needs_no_more_than_the_order_it_asks_about() -> None:
     assert pilot.validate("status", body) is None
     assert pilot.read_status(CONTEXT, body).order.order_id == "order-1"
     assert pilot.asked_for(body) == ("", "")
+
+
+@pytest.mark.parametrize(("profile", "words"), [(pilot, PILOT_WORDS), (onboarding, {})])
+def test_a_status_without_an_order_asks_for_all_of_whoever_it_proves(profile: Any, words: Json) -> None:
+    proven = {"message": {"order": {**words, "beckn:orderAttributes": {"userAuth": OIDC}}}}
+    assert profile.validate("status", proven) is None
+    assert profile.read_status(CONTEXT, proven).order.order_id == ""
+    unproven = {"message": {"order": {**words, "beckn:orderAttributes": {}}}}
+    assert profile.validate("status", unproven) is not None
+    assert profile.validate("init", proven) is not None
 
 
 # --- what is refused at the door -------------------------------------------------------------------------------------
