@@ -239,23 +239,40 @@ class UtilitySystem(Part):
     retries: int = Field(default=1, ge=0, le=3)
 
 
+class UtilityFiles(Part):
+    """A folder of CSV exports (`utility_systems.files`), and after how many hours they are stale."""
+
+    folder: str = Field(min_length=1)
+    stale_after_hours: float = Field(default=36.0, gt=0, le=24 * 31)
+
+
 SystemName = Literal["cis", "mdm", "der", "billing", "codes", "notices", "changes"]
 
 
 class Utility(Part):
-    """A utility's systems: where they are and how long we wait (seconds). `systems` names those apart."""
+    """A utility's systems: where they are and how long we wait (seconds). `systems` names those apart.
+
+    With `files` meters, accounts and devices come from exports, and `url` may be left out.
+    """
 
     id: str = Field(min_length=1)
     name: str = ""
+    files: UtilityFiles | None = None
     systems: dict[SystemName, UtilitySystem] = Field(default_factory=dict)
     time_zone: ZoneName
-    url: WebAddress
+    url: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
     token: str = Field(default="", repr=False)
     connect_timeout: float = Field(default=3.0, gt=0, le=30)
     read_timeout: float = Field(default=5.0, gt=0, le=60)
     billing_url: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
     changes_url: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
     changes_secret: str = Field(default="", repr=False)
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "Utility":
+        if not self.url and self.files is None:
+            raise ValueError("wants a url, or files")
+        return self
 
 
 class DerMaker(Part):

@@ -114,6 +114,7 @@ class MeterFacts:
     as_of: datetime
     sanctioned_export_kw: float | None = None
     earlier_numbers: tuple[EarlierNumber, ...] = ()
+    is_stale: bool = False  # too old to refuse anybody by it
 
     def holders_at(self, instant: datetime) -> tuple[Holder, ...]:
         return tuple(holder for holder in self.holders if holder.holds_at(instant))
@@ -154,6 +155,7 @@ class DerFacts:
     as_of: datetime
     is_registered: bool = True  # False: no register knows it, the applicant declares it
     source: str = "UTILITY_API"  # who told it: UTILITY_API, MAKER or, where it is not registered, DECLARED
+    is_stale: bool = False
 
     @property
     def is_known_type(self) -> bool:

@@ -3,6 +3,8 @@
 import base64
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +14,7 @@ from outbound.client import TlsIdentity
 from utility_systems import health, rest
 from utility_systems.access import Access, ClientCredentials, FixedToken
 from utility_systems.circuit import Circuit
+from utility_systems.files import FilesAdapter
 from utility_systems.mapping import Cipher, Mapped
 from utility_systems.ports import UtilityAdapter
 from utility_systems.transport import Patience, System
@@ -57,7 +60,17 @@ class _Built:
     def __init__(self, utility: Any) -> None:
         self.utility = utility
         self.systems = _systems(utility)
-        self.adapter: UtilityAdapter = rest.RestAdapter(utility.id, ZoneInfo(utility.time_zone), self.systems)
+        zone = ZoneInfo(utility.time_zone)
+        over_http = rest.RestAdapter(utility.id, zone, self.systems) if utility.url else None
+        self.adapter: UtilityAdapter = over_http or _from_files(utility, zone, None)
+        if over_http is not None and getattr(utility, "files", None):
+            self.adapter = _from_files(utility, zone, over_http)
+
+
+def _from_files(utility: Any, zone: ZoneInfo, others: rest.RestAdapter | None) -> FilesAdapter:
+    files = utility.files
+    stale_after = timedelta(hours=files.stale_after_hours)
+    return FilesAdapter(utility.id, zone, Path(files.folder), stale_after=stale_after, others=others)
 
 
 _lock = threading.Lock()
@@ -81,6 +94,8 @@ def _configured(utility_id: str) -> Any:
 
 def _systems(utility: Any) -> Mapping[str, System]:
     """Those named in `systems`, the rest at the utility's own address; one circuit for each address."""
+    if not utility.url:
+        return {}
     circuits: dict[str, Circuit] = {}
     own: Mapping[str, Any] = getattr(utility, "systems", None) or {}
     found = {name: _system(utility, name, own.get(name), circuits) for name in rest.SYSTEMS}
