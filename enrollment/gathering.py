@@ -12,7 +12,7 @@ from typing import Any
 from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
 from enrollment.devices import certificate_claims, certified_capacity, minimum_source
-from enrollment.facts import KEPT_CLAIMS, Evidence, Facts
+from enrollment.facts import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts
 from identity.models import Subject
 from utility_systems import der_sources, records, registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
@@ -112,6 +112,8 @@ def ask_utilities(
     for utility_id, umids in _by_utility(meters, utilities).items():
         for meter in registry.adapter_for(utility_id).meters(umids):
             known_meters.setdefault(meter.umid, meter)
+    if any(e.type == DER_CERTIFICATION and "meterNumber" in e.claims for e in evidence):
+        known_meters = _with_earlier_numbers(known_meters)
     known_ders: dict[str, DerFacts] = {}
     if ders:
         for utility_id in _der_utilities(meters, known_meters, utilities):
@@ -120,6 +122,15 @@ def ask_utilities(
     unknown = [d.der_id for d in ders if d.der_id not in known_ders]
     known_ders |= der_sources.known_to_makers(unknown, must_answer=minimum_source(criteria) != "")
     return Facts(meters=known_meters, ders=_with_declared(known_ders, ders, evidence, now), evidence=evidence)
+
+
+def _with_earlier_numbers(meters: Mapping[str, MeterFacts]) -> dict[str, MeterFacts]:
+    """The meters with the numbers we remember besides those the utility tells: certificates name the old ones."""
+    before = records.numbers_of(meters)
+    return {
+        umid: replace(meter, earlier_numbers=(*meter.earlier_numbers, *before.get(umid, ())))
+        for umid, meter in meters.items()
+    }
 
 
 def _by_utility(meters: Sequence[MeterRef], utilities: Sequence[str]) -> Mapping[str, list[str]]:

@@ -27,7 +27,7 @@ from utility_systems.models import (
     Site,
     Source,
 )
-from utility_systems.ports import DerFacts, MeterFacts, Role
+from utility_systems.ports import DerFacts, EarlierNumber, MeterFacts, Role
 
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -346,6 +346,15 @@ def _certify(rows: list[Der], facts: dict[str, DerFacts]) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def numbers_of(umids: Iterable[str]) -> dict[str, tuple[EarlierNumber, ...]]:
+    """The numbers that hung at these metering points before the present one, as far as we have heard of them."""
+    found: dict[str, list[EarlierNumber]] = {}
+    rows = MeterNumber.objects.filter(meter__umid__in=list(umids), valid__upper_inf=False).order_by("pk")
+    for umid, number, valid in rows.values_list("meter__umid", "number", "valid"):
+        found.setdefault(umid, []).append(EarlierNumber(number, valid.lower or _NO_TIME, valid.upper))
+    return {umid: tuple(numbers) for umid, numbers in found.items()}
 
 
 def owners_of(der_ids: Iterable[str], *, at: datetime) -> dict[str, str]:

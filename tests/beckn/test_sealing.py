@@ -94,3 +94,14 @@ def test_durations_are_iso_8601():
         except ValueError:
             continue
         raise AssertionError(wrong)
+
+
+def test_an_upload_address_has_its_token_in_the_path_and_is_kept_nowhere_in_clear() -> None:
+    body = {"documents": [{"documentId": "document-1", "uploadUrl": "https://us.example/documents/a-token"}]}
+
+    holes, sealed = sealing.dig_holes(body, ["**.uploadUrl"])
+
+    assert "a-token" not in str(body) and "a-token" not in str(holes)
+    whole = sealing.fill_holes(body, holes, sealed, lambda _: "")
+    assert whole["documents"][0]["uploadUrl"] == "https://us.example/documents/a-token"
+    assert "uploadUrl" not in sealing.fill_holes(body, holes, None, lambda _: "")["documents"][0]

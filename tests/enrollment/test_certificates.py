@@ -12,16 +12,17 @@ from django.core.management import call_command
 
 from audit import clock
 from audit.models import Event
+from beckn.profiles import contents
 from credentials import services, trust
 from enrollment import certificates, repairing, standing
-from enrollment.commands import RepairEnrollment
+from enrollment.commands import DerRef, RepairEnrollment
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import ReliedCertificate
-from enrollment.results import Ended, Snapshot
+from enrollment.results import Ended, Prepared, Refused, Snapshot
 from sandbox import issuing
 from tests.enrollment.utility import ISSUER
-from tests.enrollment.world import World, code, live_claims, nothing, portal, the_enrollment
-from tests.factories import BINA, NOON, SIGNED_IN, a_program, certificate, criterion, solar, ten_kw_solar
+from tests.enrollment.world import World, code, live_claims, nothing, portal, the_case, the_enrollment
+from tests.factories import BINA, NOON, SIGNED_IN, a_program, certificate, criterion, meter, solar, ten_kw_solar
 
 DAY = timedelta(days=1)
 INDEX = 7
@@ -241,3 +242,44 @@ def test_a_certificate_that_would_not_have_done_at_init_repairs_nothing(certifie
 
 def test_what_no_certificate_has_suspended_is_not_resumed_by_one(certified: World) -> None:
     assert code(repaired(certified, der_vc(certified))) == "NOT_POSSIBLE_NOW"
+
+
+# --- at the init -----------------------------------------------------------------------------------------------------
+
+
+def test_p6_6_a_battery_in_kwh_only_is_asked_for_its_kw_and_goes_on_with_it(bare_world: World) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED", needsKw=True)], required_credentials=[])
+    in_kwh = {"derId": "der-battery-001", "derType": "BATTERY_STORAGE", "energyKWh": 15.0}
+    shown = [world.ownership(), world.vc(DER_CERTIFICATION, in_kwh)]
+
+    def apply(value: float, unit: str) -> Any:
+        device = DerRef("der-battery-001", "BATTERY_STORAGE", value, unit)
+        return world.prepare(world.application(ders=(device,), credentials=shown))
+
+    asked = apply(15.0, "kWh")
+    assert the_case().state == "NEEDS_INPUT" and [q.target for q in asked.questions] == ["der-battery-001"]
+    (step,) = contents.of(asked, str)["nextSteps"]
+    assert (step["action"], step["derId"], step["unit"]) == ("PROVIDE_CAPACITY", "der-battery-001", "kW")
+
+    assert apply(7.5, "kW").questions == () and the_case().state == "READY"
+
+
+def test_p6_7_a_certificate_with_the_number_we_remember_of_a_replaced_meter_still_matches(bare_world: World) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED")], required_credentials=[])
+    claims = {"derId": "der-solar-001", "derType": "SOLAR_PV", "capacityKW": 10.0, "meterNumber": "MTR-umid-001"}
+
+    def apply(number: int) -> Any:
+        shown = [world.ownership(), world.vc(DER_CERTIFICATION, claims)]
+        return world.prepare(world.application(number, ders=(ten_kw_solar(),), credentials=shown))
+
+    assert isinstance(apply(1), Prepared)
+    world.utility.knows(meter(meter_number="MTR-NEW"))  # replaced, and the utility tells no history
+    world.enrolled(2)
+    assert isinstance(apply(3), Refused) and code(apply(3)) == "ENROLLMENT_CONFLICT"  # not for its certificate
+
+    world.utility.knows(meter("umid-002", meter_number="MTR-002"))
+    other = [world.ownership("umid-002"), world.vc(DER_CERTIFICATION, claims)]
+    refused = world.prepare(world.application(4, "umid-002", ders=(ten_kw_solar(),), credentials=other))
+    assert refused.refusal.details["reason"] == "WRONG_DER"
