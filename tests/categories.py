@@ -23,7 +23,10 @@ CATEGORIES = {
 #: Beginning of a path below tests/ → its categories.
 PLACES = {
     "identity/": ("identity_login",),
+    "enrollment/test_certificates": ("der_certification",),
     "enrollment/test_device": ("der_certification",),
+    "enrollment/test_documents": ("der_certification",),
+    "processes/test_devices": ("der_certification",),
     "beckn/": ("beckn_compliance",),
     "beckn_messages/": ("beckn_compliance",),
     "credentials/": ("vc_issuance",),

@@ -67,7 +67,6 @@ def granted(prepared: dict[str, Any], *types: str) -> list[dict[str, Any]]:
 # --- persona 3 -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.der_certification
 def test_p3_3_declining_control_is_consent_required_and_the_case_goes_on(stack: Stack) -> None:
     journey = Journey(stack, somebody(car=True), EV_SMART)
     prepared = journey.ask(journey.init(credentials=ownership(journey)))
@@ -82,7 +81,6 @@ def test_p3_3_declining_control_is_consent_required_and_the_case_goes_on(stack: 
     assert confirmed["beckn:status"] == "CONFIRMED", confirmed
 
 
-@pytest.mark.der_certification
 def test_p3_4_a_car_under_two_apps_is_enrolled_once_and_beside_a_tariff_gladly(stack: Stack, second_bap: Any) -> None:
     person = somebody(car=True)
     first = Journey(stack, person, EV_SMART)
@@ -99,7 +97,6 @@ def test_p3_4_a_car_under_two_apps_is_enrolled_once_and_beside_a_tariff_gladly(s
     assert fulfillment_state(tariff.ask(tariff.init(credentials=ownership(tariff)))) == "PENDING_CONFIRM"
 
 
-@pytest.mark.der_certification
 def test_p3_5_a_consent_to_other_words_than_ours_is_refused(stack: Stack) -> None:
     journey = Journey(stack, somebody(car=True), EV_SMART)
     prepared = journey.ask(journey.init(credentials=ownership(journey)))
@@ -115,7 +112,6 @@ def test_p3_5_a_consent_to_other_words_than_ours_is_refused(stack: Stack) -> Non
     ) == [(0,)]
 
 
-@pytest.mark.der_certification
 def test_a_car_that_neither_register_nor_maker_knows_as_theirs_is_not_controlled(stack: Stack) -> None:
     unknown = somebody()
     person = Person(unknown.did, unknown.umid, ders=[device("der-ev-private", "EV", 7.4)])
@@ -127,7 +123,6 @@ def test_a_car_that_neither_register_nor_maker_knows_as_theirs_is_not_controlled
     assert refused["error"]["details"]["failed"][0]["criterion"] == "DER_SOURCE"
 
 
-@pytest.mark.der_certification
 def test_a_maker_that_is_down_refuses_nobody_and_what_it_told_is_kept_with_the_device(stack: Stack) -> None:
     journey = Journey(stack, somebody(car=True), EV_SMART)
     maker(stack, "down")
@@ -150,7 +145,6 @@ def maker(stack: Stack, mode: str) -> None:
 # --- persona 6 -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.der_certification
 def test_p6_1_a_device_without_a_certificate_is_named_and_the_others_are_taken(stack: Stack) -> None:
     person = somebody(solar=True)
     battery = {"beckn:id": "der-battery-001", "beckn:type": "BATTERY_STORAGE"}
@@ -175,7 +169,6 @@ def eligibility(journey: Journey) -> dict[str, Any]:
     return journey.credential("program-eligibility", {"subject": journey.person.did, "programId": journey.program[1]})
 
 
-@pytest.mark.der_certification
 def test_p6_4_a_file_is_uploaded_reviewed_by_two_and_the_bap_is_told(stack: Stack) -> None:
     journey = Journey(stack, somebody(solar=True), P2P)
     shown = [*ownership(journey), eligibility(journey)]
@@ -206,7 +199,6 @@ def test_p6_4_a_file_is_uploaded_reviewed_by_two_and_the_bap_is_told(stack: Stac
     assert not any(token in text for text in stack.log_texts().values())
 
 
-@pytest.mark.der_certification
 def test_p6_5_a_certificate_revoked_after_the_confirm_suspends_within_one_poll(stack: Stack) -> None:
     journey = Journey(stack, somebody(solar=True), P2P)
     shown = [*ownership(journey), eligibility(journey), certificate(journey)]
