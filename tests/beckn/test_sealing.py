@@ -98,7 +98,9 @@ def test_durations_are_iso_8601():
 
 
 def test_an_upload_address_has_its_token_in_the_path_and_is_kept_nowhere_in_clear() -> None:
-    body: dict[str, Any] = {"documents": [{"documentId": "document-1", "uploadUrl": "https://us.example/documents/a-token"}]}
+    body: dict[str, Any] = {
+        "documents": [{"documentId": "document-1", "uploadUrl": "https://us.example/documents/a-token"}]
+    }
 
     holes, sealed = sealing.dig_holes(body, ["**.uploadUrl"])
 
