@@ -7,6 +7,7 @@ Source: issue 4 (7, 8), personas 6.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -94,7 +95,7 @@ def end(enrollment: Enrollment, reason: str, *, now: datetime, actor: Actor = SY
         if row is None or row.state not in LIVE_ENROLLMENT_STATES:
             return False
         ending.end_now(row, reason, actor, now)
-        result = ending.ended(case, row, now)
+        result = replace(ending.ended(case, row, now), reason=row.end_reason)
         enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
         told.inform(row, "enrollment-ended", now, reason=reason)
     return True

@@ -108,7 +108,7 @@ class Happenings:
             raise Impossible("kind is one of " + ", ".join(OF_METERS + OF_DEVICES))
         with self._lock:
             now = self._clock()
-            change = self._of_device(kind, asked) if kind in OF_DEVICES else self._of_meter(kind, asked, now)
+            change = self._of_device(asked, now) if kind in OF_DEVICES else self._of_meter(kind, asked, now)
             change = {"changeId": f"{self._feed}-{len(self._changes) + 1}", "kind": kind, "at": _exact(now), **change}
             self._changes.append(change)
         return change
@@ -150,11 +150,13 @@ class Happenings:
         holder = {"subject": subject, "utilityCustomerId": account, "since": _exact(now), "until": None}
         return [{**holder, "role": role} for role in ("OWNER", "HOLDER")]
 
-    def _of_device(self, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _of_device(self, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         der = self._people.der(str(asked.get("derId", "")))
         if der is None:
             raise Impossible("There is no such device here.", is_unknown=True)
-        self._people.put_der({**der, "certificates": []})
+        self._people.put_der(
+            {**der, "certificates": [{**each, "validUntil": _exact(now)} for each in der["certificates"]]}
+        )
         return {"derId": der["derId"], "umid": der["umid"]}
 
 
