@@ -16,7 +16,8 @@ class Consent(models.Model):
     """What a person allowed, to whom, for what and until when; its words are named by version and digest.
 
     `basis` says how the grant came: EXPLICIT (named in the message) or CONFIRM (decision 35). `terms` holds the wire's
-    `{purposes[], data[], grantee, mode, frequency, limits{}}`.
+    `{purposes[], data[], grantee, mode, frequency, limits{}}`. Sharing between utilities is one consent for each
+    direction (`from_utility`, `to_utility`), with a credential of its own (personas P5).
 
     Source: onboarding guide 13 and 17.6, spec domain 1, decisions 6, 34, 35. pii: none
     """
@@ -24,6 +25,8 @@ class Consent(models.Model):
     consent_id = models.CharField(max_length=60, unique=True)
     enrollment = models.ForeignKey(Enrollment, on_delete=models.RESTRICT, related_name="consents")
     consent_type = models.CharField(max_length=60)
+    from_utility = models.CharField(max_length=200, blank=True, default="")
+    to_utility = models.CharField(max_length=200, blank=True, default="")
     grantor = models.ForeignKey(Subject, on_delete=models.RESTRICT, related_name="consents")
     state = models.CharField(max_length=12, choices=choices(ConsentState))
     is_required = models.BooleanField(default=True)
@@ -47,9 +50,14 @@ class Consent(models.Model):
         db_table = "consents"
         constraints = [
             models.UniqueConstraint(
-                fields=["enrollment", "consent_type"],
+                fields=["enrollment", "consent_type", "from_utility", "to_utility"],
                 condition=Q(state="GRANTED"),
-                name="one_live_consent_per_type_and_enrollment",
+                name="one_live_consent_per_type_direction_and_enrollment",
+            ),
+            models.CheckConstraint(
+                name="consent_between_utilities_has_both",
+                condition=Q(from_utility="", to_utility="") | (~Q(from_utility="") & ~Q(to_utility="")),
+                violation_error_message=_("A consent between utilities names both."),
             ),
             models.CheckConstraint(
                 name="revoked_consent_has_its_moment",

@@ -66,6 +66,14 @@ class ProgramVersion(models.Model):
     long_description = models.TextField(blank=True)
     personas = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     utilities = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    secondary_utilities = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text=_(
+            "Utilities whose devices the program uses behind a meter of theirs; the person signs in there, too."
+        ),
+    )
     regions = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     opens_at = models.DateTimeField(null=True, blank=True)
     closes_at = models.DateTimeField(null=True, blank=True)
