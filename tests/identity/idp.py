@@ -41,6 +41,11 @@ class ProviderSettings:
     clients: tuple[Client, ...] = (Client("portal-client", "portal.example.com"),)
     minimum_acr: str = ""
     jwks_url: str = ""
+    slug: str = ""
+    name: str = ""
+    kind: str = "UTILITY"
+    scopes: tuple[str, ...] = ()
+    acr_levels: tuple[str, ...] = ()
 
 
 @dataclass
@@ -50,6 +55,9 @@ class IdentityProvider:
     known_tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     is_broken: bool = False
+    grants: dict[str, dict[str, Any]] = field(default_factory=dict)  # what a code or a refresh token is worth, once
+    forms: list[dict[str, str]] = field(default_factory=list)  # what the token endpoint was asked
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def publish(self, kid: str, key: Any, **extra: Any) -> None:
         names = {rsa.RSAPrivateKey: "RS256", ec.EllipticCurvePrivateKey: "ES256", ed25519.Ed25519PrivateKey: "EdDSA"}
@@ -101,13 +109,21 @@ def running() -> Iterator[IdentityProvider]:
                 self.answer(503, {})
             elif self.path == "/.well-known/openid-configuration":
                 paths = {"jwks_uri": "/keys", "introspection_endpoint": "/introspect"}
-                self.answer(200, {"issuer": provider.issuer, **{n: provider.issuer + p for n, p in paths.items()}})
+                paths |= {"authorization_endpoint": "/authorize", "token_endpoint": "/token"}
+                said = {"issuer": provider.issuer, **{n: provider.issuer + p for n, p in paths.items()}}
+                self.answer(200, said | provider.metadata)
             else:
                 self.answer(200, {"keys": list(provider.published.values())})
 
         def do_POST(self) -> None:
-            token = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["token"][0]
-            self.answer(200, provider.known_tokens.get(token, {"active": False}))
+            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            form = {name: values[0] for name, values in asked.items()}
+            if self.path == "/introspect":
+                self.answer(200, provider.known_tokens.get(form["token"], {"active": False}))
+                return
+            provider.forms.append(form)
+            grant = provider.grants.pop(form.get("code") or form.get("refresh_token", ""), None)
+            self.answer(503 if provider.is_broken else 200 if grant else 400, grant or {"error": "invalid_grant"})
 
         def answer(self, status: int, body: Any) -> None:
             data = json.dumps(body).encode()

@@ -1,16 +1,164 @@
 """Signing in at the utilities' own providers, over HTTP, as a browser does it; and what attackers try with it."""
 
+import time
 from urllib.parse import parse_qs, urlsplit
 
-from tests.identity.visiting import A, Visitor
+import pytest
+
+from tests.identity.visiting import A, B, Visitor
+from tests.signing_in import _Form
 from tests.stack import Stack
 
+RAJESH = "did:example:user-12345"
+SUBJECT = (
+    "SELECT s.did FROM users u JOIN subjects s ON s.id = u.subject_id"
+    " JOIN oidc_sessions o ON o.user_id = u.id WHERE o.session_key = %s AND o.is_primary"
+)
+FINISHED = "SELECT count(*) FROM account_links WHERE finished_at IS NOT NULL"
 
-def test_somebody_signs_in_at_their_utility_and_is_known_by_issuer_and_sub(stack: Stack) -> None:
-    visitor = Visitor(stack)
-    before = visitor.begin()
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(before).query).items()}
-    assert asked["response_type"] == "code" and asked["code_challenge_method"] == "S256"
+
+@pytest.fixture
+def visitor(stack: Stack) -> Visitor:
+    return Visitor(stack)
+
+
+def test_somebody_signs_in_at_their_utility_and_sees_who_they_are(visitor: Visitor) -> None:
+    asked = parse_qs(urlsplit(visitor.begin(A)).query)
+    assert asked["response_type"] == ["code"] and asked["code_challenge_method"] == ["S256"]
     arrived = visitor.sign_in("rajesh")
-    assert (arrived.status, arrived.to) == (303, "/oidc/account"), arrived
-    assert visitor.get("/oidc/account").heading == "Your account"
+    assert (arrived.status, arrived.to) == (303, "/oidc/account")
+    page = visitor.get("/oidc/account")
+    assert page.heading == "Your account" and '<span class="number">3456</span>' in page.text
+    assert "CUST-123456" not in page.text
+    assert visitor.stack.sql(SUBJECT, visitor.session) == [(RAJESH,)]
+
+
+def test_the_session_gets_a_new_id_with_the_sign_in(visitor: Visitor) -> None:
+    back = visitor.come_back("rajesh")
+    before = visitor.session
+    visitor.get(back)
+    assert before and visitor.session and before != visitor.session
+    assert visitor.stack.sql("SELECT 1 FROM django_session WHERE session_key = %s", before) == []
+
+
+def test_after_the_sign_in_one_goes_on_where_one_was_but_never_to_another_host(visitor: Visitor) -> None:
+    assert visitor.sign_in("rajesh", next="/oidc/link?a=1").to == "/oidc/link?a=1"
+    for elsewhere in ("https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"):
+        assert Visitor(visitor.stack).sign_in("rajesh", next=elsewhere).to == "/oidc/account", elsewhere
+
+
+def test_a_page_for_people_who_are_signed_in_asks_for_the_sign_in_and_comes_back(visitor: Visitor) -> None:
+    sent = visitor.get("/oidc/account")
+    assert (sent.status, sent.to) == (302, "/oidc/sign-in?next=/oidc/account")
+
+
+def test_a_code_of_one_provider_is_refused_where_another_is_expected(visitor: Visitor) -> None:
+    asked = len(visitor.stack.sql("SELECT 1 FROM oidc_sessions"))
+    back = visitor.come_back("rajesh", A)
+    assert visitor.get(back.replace(f"/callback/{A}", f"/callback/{B}")).ending == "wrong-provider"
+    other_issuer = visitor.come_back("rajesh", A).replace(str(visitor.stack.port + 1), str(visitor.stack.port + 2))
+    assert "iss=" in other_issuer and visitor.get(other_issuer).ending == "wrong-provider"
+    nameless = visitor.come_back("rajesh", A).replace("iss=", "was=")
+    assert visitor.get(nameless).ending == "wrong-provider"
+    assert len(visitor.stack.sql("SELECT 1 FROM oidc_sessions")) == asked
+
+
+def test_an_answer_counts_once_and_only_in_the_browser_that_asked(visitor: Visitor) -> None:
+    back = visitor.come_back("rajesh")
+    assert Visitor(visitor.stack).get(back).ending == "used"
+    assert visitor.get(back).to == "/oidc/account"
+    assert visitor.get(back).ending == "used"
+    page = visitor.get("/oidc/ended/used")
+    assert page.status == 400 and page.heading == "This sign-in is over"
+
+
+def test_who_says_no_at_the_provider_is_told_that_nothing_happened(visitor: Visitor) -> None:
+    state = parse_qs(urlsplit(visitor.begin()).query)["state"][0]
+    issuer = f"http%3A%2F%2F127.0.0.1%3A{visitor.stack.port + 1}%2Fo"
+    sent = visitor.get(f"/oidc/callback/{A}?error=access_denied&state={state}&iss={issuer}")
+    assert sent.ending == "cancelled"
+    assert visitor.get(sent.to).heading == "You did not sign in"
+
+
+def test_a_second_step_makes_the_sign_in_stronger_for_the_same_person_only(visitor: Visitor) -> None:
+    visitor.sign_in("rajesh")
+    weak, before = (
+        visitor.stack.sql("SELECT acr FROM oidc_sessions WHERE session_key = %s", visitor.session),
+        visitor.session,
+    )
+    sent = visitor.post("/oidc/step-up?acr=2&next=/oidc/link", next="/oidc/link", acr="2")
+    assert "acr_values=2" in sent.to
+    back = visitor.at(A).sign_in(sent.to, "rajesh")
+    assert visitor.get(back).to == "/oidc/link"
+    living = "SELECT acr FROM oidc_sessions WHERE session_key = %s AND ended_at IS NULL"
+    assert weak == [("1",)] and visitor.stack.sql(living, visitor.session) == [("2",)]
+    assert visitor.session != before
+
+    other = Visitor(visitor.stack)
+    other.sign_in("rajesh")
+    sent = other.post("/oidc/step-up?acr=2", acr="2")
+    somebody = Visitor(visitor.stack).at(A).sign_in(sent.to, "priya")
+    assert other.get(somebody).ending == "other-person"
+
+
+def test_two_accounts_are_linked_by_signing_in_to_both_in_one_session(visitor: Visitor) -> None:
+    visitor.sign_in("chandra", A)
+    before = visitor.session
+    assert visitor.sign_in("chandra", B, page="/oidc/link").to == "/oidc/account"
+    assert visitor.session != before
+    rows = visitor.stack.sql(
+        "SELECT DISTINCT u.issuer, s.did FROM users u JOIN subjects s ON s.id = u.subject_id"
+        " WHERE s.did = (SELECT s.did FROM oidc_sessions o JOIN users u ON u.id = o.user_id"
+        " JOIN subjects s ON s.id = u.subject_id WHERE o.session_key = %s AND o.is_primary)",
+        visitor.session,
+    )
+    assert len(rows) == 2 and len({did for _, did in rows}) == 1
+    assert visitor.get("/oidc/account").text.count("Account ending") >= 2
+
+
+def test_p5_9_a_link_started_by_one_and_finished_by_another_is_refused(visitor: Visitor) -> None:
+    """CVE-2026-9087: X starts a link, Y ends it in another session, or X brings Y's answer into their own."""
+    finished = visitor.stack.sql(FINISHED)
+    visitor.sign_in("chandra", A)
+    started = visitor.begin(B, page="/oidc/link")
+    somebody = Visitor(visitor.stack)
+    somebody.sign_in("rajesh", A)
+    back = somebody.at(B).sign_in(started, "chandra")
+    assert somebody.get(back).ending == "used", "the answer is nobody's in another session"
+    # In the browser of the one who started it, but after somebody else has signed in there.
+    started = visitor.begin(B, page="/oidc/link")
+    back = visitor.at(B).sign_in(started, "chandra")
+    assert visitor.get("/oidc/account").status == 200
+    visitor.post("/oidc/sign-out")
+    assert visitor.get(back).ending == "used"
+    assert visitor.stack.sql(FINISHED) == finished
+
+
+def test_an_account_of_another_person_is_not_linked(visitor: Visitor) -> None:
+    visitor.sign_in("rajesh", A)
+    assert visitor.sign_in("chandra", B, page="/oidc/link").ending == "other-person"
+    assert visitor.get("/oidc/account").text.count("Signed in at") == 1
+    assert visitor.stack.sql(SUBJECT, visitor.session) == [(RAJESH,)]
+
+
+def test_signing_out_ends_the_session_here_and_at_the_provider(visitor: Visitor) -> None:
+    visitor.sign_in("rajesh")
+    key = visitor.session
+    sent = visitor.post("/oidc/sign-out")
+    assert sent.to.startswith(visitor.stack.utility_url(A) + "/o/logout/") and "id_token_hint=" in sent.to
+    assert visitor.get("/oidc/account").status == 302
+    ended = "SELECT ended_by, tokens IS NULL, claims IS NULL FROM oidc_sessions WHERE session_key = %s"
+    assert visitor.stack.sql(ended, key) == [("PERSON", True, True)]
+    assert visitor.at(A)._open(sent.to)[0].startswith(visitor.stack.base + "/oidc/signed-out")
+
+
+def test_a_session_ended_at_the_provider_ends_here_by_its_logout_token(visitor: Visitor) -> None:
+    visitor.sign_in("rajesh")
+    assert visitor.get("/oidc/account").status == 200
+    theirs = f"{visitor.stack.utility_url(A)}/o/account/"
+    _, page = visitor.at(A)._open(theirs)
+    visitor.at(A)._open(theirs, _Form(page).values)
+    until = time.monotonic() + 5
+    while visitor.get("/oidc/account").status == 200 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert visitor.get("/oidc/account").status == 302
