@@ -24,7 +24,8 @@ import redis
 from sandbox import generated
 from tests.bap import Answer, eventually, http
 from tests.identity import idp
-from tests.journeys import Journey, Json, fulfillment_state
+from tests.journeys import P2P, Journey, Json, fulfillment_state
+from tests.pilot_journeys import PilotJourney
 from tests.processes.scenes import somebody
 from tests.stack import Stack
 
@@ -155,6 +156,7 @@ class Story:
         self._look_at_the_credential()
         self._take_it_into_a_wallet()
         self._be_refused()
+        self._bring_codes()
         self._be_taken_for_nonsense()
         self._be_left_half_way()
 
@@ -248,6 +250,38 @@ class Story:
         journey.ask(self.init(journey))  # a conflict with their own enrolment
         consent = self.attributes["consents"][0]["consentCredentialId"]
         self.journey.ask(self.journey.revoke_consent(consent))
+
+    def _bring_codes(self) -> None:
+        """In both profiles: a code is sent, guessed wrong, and brought back right; and by sign-in in the pilot's."""
+        for kind in (Journey, PilotJourney):
+            person = somebody()
+            journey = kind(self.stack, person)
+            number = self.confidence.told(f"{kind.__name__}: mobile", f"+9180000{person.umid.removeprefix('load-')}")
+            self.confidence.told(f"{kind.__name__}: account", person.customer_id)
+            asked: Json = {"authMethod": "OTP", "mobile": number, "utilityCustomerId": person.customer_id}
+            session = self._session(journey.ask(self._with_sign_in(journey, asked)))
+            nguid = self.confidence.told(f"{kind.__name__}: session", session)
+            code = self._code_sent_to(number)
+            self.confidence.told(f"{kind.__name__}: code", f'"{code}"')  # six digits alone stand anywhere
+            guess = {**asked, "nguid": nguid, "otp": f"{(int(code) + 1) % 1_000_000:06}"}
+            journey.ask(journey.confirm({"userAuth": guess}))
+            right = journey.ask(journey.confirm({"userAuth": {**asked, "nguid": nguid, "otp": code}}))
+            assert "CONFIRMED" in (right.get("beckn:status"), right.get("beckn:orderStatus")), right
+        signed = self.sign_in("order-of-the-pilot")
+        journey = PilotJourney(self.stack, self.journey.person, P2P)
+        journey.ask(journey.bare_init({k: signed[k] for k in ("authMethod", "accessToken", "idToken", "refreshToken")}))
+
+    def _with_sign_in(self, journey: Journey, user_auth: Json) -> Json:
+        if isinstance(journey, PilotJourney):
+            return journey.bare_init(user_auth)
+        return journey.init(credentials=[], attributes={"userAuth": user_auth})
+
+    def _session(self, order: Json) -> str:
+        return str(order["beckn:orderAttributes"]["userAuth"]["nguid"])
+
+    def _code_sent_to(self, number: str) -> str:
+        messages = http("GET", f"{self.stack.utility_url()}/outbox", headers={"Accept": "application/json"}).body
+        return str(next(m["parameters"]["code"] for m in messages["messages"] if m["to"] == number))
 
     def _be_taken_for_nonsense(self) -> None:
         """The same values in messages that are refused at the door: the refusals must not repeat them."""
