@@ -117,6 +117,11 @@ class Authority:
     def is_proven(self) -> bool:
         return self.proven_subject != ""
 
+    def is_proven_at(self, utility_id: str) -> bool:
+        """Has the customer shown who they are to this utility, or by a key that is theirs everywhere?"""
+        at = {identity.utility_id for identity in self.identities} | {self.proven_utility}
+        return self.is_proven and (utility_id in at or at == {""})
+
     def may_assert(self, utility_id: str) -> bool:
         return "*" in self.asserts_utilities or utility_id in self.asserts_utilities
 
@@ -133,6 +138,13 @@ class ConsentGrant:
     locale: str = ""
     meters: tuple[str, ...] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
+    from_utility: str = ""
+    to_utility: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it consents to: a type, and for sharing between utilities the direction."""
+        return self.type, self.from_utility, self.to_utility
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from enrollment import orders
 from enrollment.codes import Code, Refusal
 from enrollment.commands import GrantConsents, WithdrawConsent
 from enrollment.confirming import find_case, refuse_unknown
-from enrollment.consents import agreed_consents, consent_claims
+from enrollment.consents import agreed_consents, consent_claims, key_of
 from enrollment.ending import (
     end_now,
     locked_enrollment,
@@ -127,16 +127,16 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
                 details={"state": enrollment.state if enrollment else case.state},
             )
             return refused(case, refusal, actor, now, also_write, command.order.transaction_id)
-        live = {c.consent_type: c for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
+        live = {c.key: c for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
         umids = list(enrollment.meters.values_list("umid", flat=True))
         ders = list(enrollment.ders.values_list("der_ref", flat=True))
-        kept = [live[g.type] for g in command.consents if g.granted and g.type in live]
-        to_be_kept = {c.consent_type for c in kept if c.revoke_scheduled_for is not None}
-        grants = [g for g in command.consents if g.type not in live or g.type in to_be_kept]
+        kept = [live[g.key] for g in command.consents if g.granted and g.key in live]
+        to_be_kept = {c.key for c in kept if c.revoke_scheduled_for is not None}
+        grants = [g for g in command.consents if g.key not in live or g.key in to_be_kept]
         found = agreed_consents(enrollment.program_version, grants, umids, ders, now=now, only_given=True)
         if isinstance(found, Refusal):
             return refused(case, found, actor, now, also_write, command.order.transaction_id)
-        agreed = tuple(c for c in found if c.type not in live)
+        agreed = tuple(c for c in found if c.key not in live)
         _take_planned_revocations_back([live[each] for each in sorted(to_be_kept)], enrollment, actor, now)
         issued = credentials.issue(
             [
@@ -164,8 +164,8 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         # Only now is the link's token known: the lines just written carry it.
         consents = tuple(fresh.get(c.consent_id, c) for c in order.enrollment.consents)
         # A consent that was live already is answered like a fresh one: asking again changes nothing.
-        asked = {g.type for g in command.consents if g.granted}
-        granted = tuple(c for c in consents if c.state == ConsentState.GRANTED and c.type in asked)
+        asked = {g.key for g in command.consents if g.granted}
+        granted = tuple(c for c in consents if c.state == ConsentState.GRANTED and c.key in asked)
         result = ConsentsGranted(order.with_enrollment(replace(order.enrollment, consents=consents)), granted, now)
         also_write(result)
     return result
@@ -194,9 +194,7 @@ def _take_planned_revocations_back(
 def _resume_if_consents_are_complete(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
     if enrollment.state != EnrollmentState.SUSPENDED or enrollment.suspension_reason != CONSENT_SUSPENSION:
         return
-    granted = set(
-        Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED).values_list("consent_type", flat=True)
-    )
-    required = {c["type"] for c in enrollment.program_version.required_consents if c.get("required", True)}
+    granted = {c.key for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
+    required = {key_of(c) for c in enrollment.program_version.required_consents if c.get("required", True)}
     if required <= granted:
         resume(enrollment, actor, now)

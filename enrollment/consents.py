@@ -17,6 +17,10 @@ from enrollment.commands import ConsentGrant
 from enrollment.models import ProgramVersion
 from enrollment.states import ConsentCapture
 
+#: What a consent is to: its type and, for sharing between utilities, the direction (`fromUtility`, `toUtility`).
+Key = tuple[str, str, str]
+CROSS_UTILITY = "CROSS_UTILITY_SHARING"
+
 #: Consent types that a bare confirm can never stand for: control, telemetry, other utilities (decision 35).
 ALWAYS_EXPLICIT = ("CONTROL", "TELEMETRY", "CROSS_UTILITY")
 
@@ -37,6 +41,17 @@ class RecordedConsent:
     text_digest: str = ""
     locale: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)
+    from_utility: str = ""
+    to_utility: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.type, self.from_utility, self.to_utility
+
+
+def key_of(definition: Mapping[str, Any]) -> Key:
+    """The key of one of a program's `required_consents`."""
+    return definition["type"], definition.get("fromUtility", ""), definition.get("toUtility", "")
 
 
 def agreed_consents(
@@ -52,25 +67,25 @@ def agreed_consents(
 
     `only_given` (an update CONSENT_GRANT): what is not named is not asked for.
     """
-    given = {g.type: g for g in grants}
+    given = {g.key: g for g in grants}
     recorded: list[RecordedConsent] = []
-    missing: list[str] = []
-    stale: list[str] = []
+    missing: list[Key] = []
+    stale: list[Key] = []
     for definition in version.required_consents:
-        consent_type, is_required = definition["type"], definition.get("required", True)
-        grant = given.get(consent_type)
+        key, is_required = key_of(definition), definition.get("required", True)
+        grant = given.get(key)
         if grant is not None and grant.granted and _covers(grant, umids, is_required=is_required):
             words = _words(version, definition, grant)
             if words is None:
-                stale.append(consent_type)
+                stale.append(key)
             else:
                 recorded.append(_recorded(definition, grant, words, umids, der_ids))
         elif grant is None and not only_given and _is_given_by_confirming(version, definition):
             words = _words(version, definition, None) or _Words()
             recorded.append(_recorded(definition, None, words, umids, der_ids))
         elif is_required and (not only_given or (grant is not None and grant.granted)):
-            missing.append(consent_type)
-    unknown = sorted(set(given) - {d["type"] for d in version.required_consents})
+            missing.append(key)
+    unknown = sorted(set(given) - {key_of(d) for d in version.required_consents})
     if missing or (unknown and only_given):
         return _consent_required(missing or unknown, "These consents are missing or do not cover every meter")
     if stale:
@@ -142,13 +157,31 @@ def _recorded(
         text_digest=words.digest,
         locale=words.locale,
         limits=dict(grant.limits) if grant is not None else {},
+        from_utility=definition.get("fromUtility", ""),
+        to_utility=definition.get("toUtility", ""),
     )
 
 
-def _consent_required(types: Sequence[str], why: str) -> Refusal:
+def _consent_required(keys: Sequence[Key], why: str) -> Refusal:
+    types = list(dict.fromkeys(key[0] for key in keys))
+    if types == [CROSS_UTILITY]:
+        _, from_utility, to_utility = keys[0]
+        return Refusal(
+            Code.CROSS_UTILITY_CONSENT_REQUIRED,
+            f"{why}: sharing from {from_utility or '(not named)'} to {to_utility or '(not named)'}.",
+            field="consents",
+            details={"from_utility": from_utility, "to_utility": to_utility},
+        )
     return Refusal(
         Code.CONSENT_REQUIRED, f"{why}: {', '.join(types)}.", field="consents", details={"missing": list(types)}
     )
+
+
+def _direction(consent: RecordedConsent) -> dict[str, str]:
+    """For whom the sharing holds: part of what is signed, since it limits the consent."""
+    if not consent.from_utility:
+        return {}
+    return {"fromUtility": consent.from_utility, "toUtility": consent.to_utility}
 
 
 def consent_claims(consent: RecordedConsent, *, valid_from: datetime, valid_until: datetime | None) -> dict[str, Any]:
@@ -166,7 +199,7 @@ def consent_claims(consent: RecordedConsent, *, valid_from: datetime, valid_unti
         "mode": consent.terms.get("mode", "STORE"),
         "frequency": consent.terms.get("frequency", ""),
         "validity": validity,
-        "limits": dict(consent.limits),
+        "limits": {**consent.limits, **_direction(consent)},
         "textDigest": consent.text_digest,
         "locale": consent.locale,
     }

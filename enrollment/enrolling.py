@@ -235,6 +235,8 @@ def write_consents(
             consent_id=c.consent_id,
             enrollment=enrollment,
             consent_type=c.type,
+            from_utility=c.from_utility,
+            to_utility=c.to_utility,
             grantor_id=enrollment.subject_id,
             state=ConsentState.GRANTED,
             is_required=c.is_required,

@@ -115,6 +115,8 @@ def enrollment_line(
         cancelled_at=enrollment.cancelled_at,
         end_log_reference=enrollment.end_log_reference,
         suspended_at=enrollment.suspended_at,
+        suspension_reason=enrollment.suspension_reason,
+        repair_until=enrollment.repair_until,
         utilities=utilities,
     )
 
@@ -123,6 +125,8 @@ def consent_line(consent: Consent, credential: IssuedLine) -> ConsentLine:
     return ConsentLine(
         consent_id=consent.consent_id,
         type=consent.consent_type,
+        from_utility=consent.from_utility,
+        to_utility=consent.to_utility,
         state=ConsentState(consent.state),
         granted_at=consent.granted_at,
         credential=credential,

@@ -88,6 +88,12 @@ class ConsentLine:
     credential: IssuedLine
     revoked_at: datetime | None = None
     revoke_scheduled_for: datetime | None = None
+    from_utility: str = ""
+    to_utility: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.type, self.from_utility, self.to_utility
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,8 @@ class EnrollmentLine:
     cancelled_at: datetime | None = None
     end_log_reference: str = ""
     suspended_at: datetime | None = None
+    suspension_reason: str = ""
+    repair_until: datetime | None = None
     utilities: tuple[UtilityLine, ...] = ()
 
 

@@ -110,6 +110,8 @@ def consents(attributes: Attributes) -> tuple[ConsentGrant, ...]:
             locale=c.get("locale", ""),
             meters=tuple(c.get("meters", ())),
             limits=c.get("limits", {}),
+            from_utility=c.get("fromUtility", ""),
+            to_utility=c.get("toUtility", ""),
         )
         for c in attributes.get("consents", [])
     )

@@ -83,6 +83,8 @@ CONSENTS = a_list(
             "locale": TEXT,
             "meters": a_list(ID, most=MAX_METERS),
             "limits": _LIMITS,
+            "fromUtility": ID,
+            "toUtility": ID,
         },
         required=["type", "granted"],
     ),

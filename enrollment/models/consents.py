@@ -75,6 +75,11 @@ class Consent(models.Model):
     def __str__(self) -> str:
         return f"{self.consent_type} {self.state}"
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is to: its type and, between utilities, the direction."""
+        return self.consent_type, self.from_utility, self.to_utility
+
 
 class ConsentEvent(models.Model):
     """What happened to a consent, line by line. Append-only (trigger). pii: none"""

@@ -50,7 +50,8 @@ class ProgramVersion(models.Model):
 
     `criteria` is a list of `{kind, parameters, text}` (kinds: enrollment.criteria.CRITERIA);
     `required_credentials` of `{type, description, derTypes?}`; `required_consents` of
-    `{type, description, purposes[], data[], grantee, frequency, mode, validity, textVersion, outlivesEnrollment?}`;
+    `{type, description, purposes[], data[], grantee, frequency, mode, validity, textVersion, outlivesEnrollment?,
+    fromUtility?, toUtility?}`;
     `documents` of `{documentId, kind, formats[], maxBytes}`. A published version is immutable (a trigger keeps it).
 
     Source: spec domain 1, decisions 34, 35, 54. pii: none

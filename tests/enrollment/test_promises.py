@@ -166,7 +166,7 @@ def test_a_meter_stands_once_in_an_enrolment(enrolled: World) -> None:
 def test_a_consent_of_a_type_lives_once_per_enrolment(enrolled: World) -> None:
     twin = Consent.objects.get()
     twin.pk, twin.consent_id, twin.credential = None, "consent-x", the_enrollment().credential
-    refused(lambda: twin.save(force_insert=True), "one_live_consent_per_type_and_enrollment")
+    refused(lambda: twin.save(force_insert=True), "one_live_consent_per_type_direction_and_enrollment")
 
 
 def test_a_revoked_consent_has_its_moment(enrolled: World) -> None:
