@@ -10,6 +10,7 @@ from django.test import RequestFactory
 from playwright.sync_api import Page, Route
 
 from config.errors import ErrorPages
+from tests.identity.visiting import Visitor
 from tests.pages.people import Enrolled
 
 Visit = Callable[[Page, Enrolled], None]
@@ -76,6 +77,25 @@ def failing(status: int, headers: dict[str, str] | None = None, **said: str) -> 
     return visit
 
 
+def signed_in(path: str) -> Visit:
+    """A page of somebody who has signed in at both utilities' providers, as their browser then is."""
+
+    def visit(page: Page, enrolled: Enrolled) -> None:
+        stack = enrolled.journey.stack
+        visitor = Visitor(stack)
+        visitor.sign_in("chandra")
+        cookie = {"name": f"session{stack.port}", "value": visitor.session, "url": stack.base}
+        page.context.add_cookies([cookie])
+        page.goto(path)
+
+    return visit
+
+
+def chosen_nothing(page: Page, _: Enrolled) -> None:
+    page.goto("/oidc/sign-in")
+    press(page, "Continue")
+
+
 SCREENS: dict[str, Visit] = {
     "ask": lambda page, _: _goto(page, "/verify"),
     "ask-mistaken": lambda page, _: enter(page, "ENR-2026-000123"),
@@ -90,6 +110,12 @@ SCREENS: dict[str, Visit] = {
     "receipt": receipt,
     "offer": offer,
     "offered": offered,
+    "sign-in": lambda page, _: _goto(page, "/oidc/sign-in"),
+    "sign-in-mistaken": chosen_nothing,
+    "sign-in-no-account": lambda page, _: _goto(page, "/oidc/ended/no-account"),
+    "account": signed_in("/oidc/account"),
+    "account-link": signed_in("/oidc/link"),
+    "second-step": signed_in("/oidc/step-up?acr=2&next=/oidc/account"),
     "not-found": lambda page, _: _goto(page, "/no/such/place"),
     "too-many": failing(429, {"Retry-After": "90"}, title="Too many credentials were checked from here."),
     "our-mistake": failing(500, reference="5f0c0c7c8f7b4f6db6a1f0e6b0a0a0a0"),
