@@ -191,6 +191,16 @@ class AvailableMeter:
 
 
 @dataclass(frozen=True)
+class CrossUtilityLine:
+    """One utility's part of an order that needs several: `status` is OK or UNAVAILABLE (personas P5)."""
+
+    utility_id: str
+    identity: str
+    meters: tuple[str, ...] = ()
+    status: str = "OK"
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The application is READY, NEEDS_INPUT with what is `missing` or asked, or IN_REVIEW with its `reviews`.
 
@@ -207,6 +217,7 @@ class Prepared:
     requirements: Requirements = field(default_factory=Requirements)
     are_conflicts_checked: bool = True
     available_meters: tuple[AvailableMeter, ...] = ()
+    cross_utility: tuple[CrossUtilityLine, ...] = ()
     documents: tuple[DocumentLine, ...] = ()
     reviews: tuple[PendingReview, ...] = ()
     questions: tuple[Question, ...] = ()
@@ -231,6 +242,7 @@ class Waiting:
     order: Order
     checked_at: datetime
     utility_id: str
+    cross_utility: tuple[CrossUtilityLine, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ closed objects have no place for. Source: onboarding guide 18.2-18.7, decisions 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from beckn.profiles.words import (
@@ -33,6 +34,7 @@ from enrollment.results import (
     ConsentsGranted,
     ConsentWithdrawn,
     Ended,
+    EnrollmentLine,
     IssuedLine,
     Prepared,
     Refused,
@@ -346,6 +348,8 @@ def _snapshot(result: Snapshot, spell: Spell) -> Json:
     }
     if enrollment.utilities:
         content["utilityNotices"] = [utility_notice(u) for u in enrollment.utilities]
+    if enrollment.suspended_at is not None and enrollment.state is EnrollmentState.SUSPENDED:
+        content["suspension"] = _suspension(enrollment, enrollment.suspended_at)
     if enrollment.end_scheduled_for is not None:
         content["unenrollment"] = {
             "status": "PENDING",
@@ -356,6 +360,14 @@ def _snapshot(result: Snapshot, spell: Spell) -> Json:
     elif result.reason:
         content["message"] = result.reason
     return content
+
+
+def _suspension(enrollment: EnrollmentLine, since: datetime) -> Json:
+    """Why, since when, and until when it may be repaired where that has an end."""
+    found: Json = {"reason": enrollment.suspension_reason, "since": instant_text(since)}
+    if enrollment.repair_until is not None:
+        found["repairUntil"] = instant_text(enrollment.repair_until)
+    return found
 
 
 def _credential_status(credential: IssuedLine) -> str:

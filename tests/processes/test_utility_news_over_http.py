@@ -119,10 +119,11 @@ def test_a_change_that_is_only_in_the_feed_is_found_there_and_counts_once(stack:
     change = happen(stack, "DISCONNECTION", umid=journey.person.umid, push=False)
     assert change["broughtWithStatus"] is None
     stack.manage("utility", "poll")
-    assert unasked(journey, "on_status", "SUSPENDED")
+    suspension = unasked(journey, "on_status", "SUSPENDED")["suspension"]
+    assert suspension["reason"] == "DISCONNECTED" and suspension["repairUntil"] > suspension["since"]
     again = happen(stack, "RECONNECTION", umid=journey.person.umid)
     stack.manage("utility", "poll")  # the same change once more, from the feed
-    assert unasked(journey, "on_status", "ACTIVE")
+    assert "suspension" not in unasked(journey, "on_status", "ACTIVE")
     mine = [row for row in listed(stack, "changes") if row["umid"] == journey.person.umid]
     kept = [(row["changeId"], row["cameBy"], row["outcome"], row["enrollments"]) for row in mine]
     assert kept == [
