@@ -73,9 +73,7 @@ def test_an_answer_counts_once_and_only_in_the_browser_that_asked(visitor: Visit
 
 
 def test_who_says_no_at_the_provider_is_told_that_nothing_happened(visitor: Visitor) -> None:
-    state = parse_qs(urlsplit(visitor.begin()).query)["state"][0]
-    issuer = f"http%3A%2F%2F127.0.0.1%3A{visitor.stack.port + 1}%2Fo"
-    sent = visitor.get(f"/oidc/callback/{A}?error=access_denied&state={state}&iss={issuer}")
+    sent = visitor.get(visitor.decline("load-000009"))
     assert sent.ending == "cancelled"
     assert visitor.get(sent.to).heading == "You did not sign in"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import generated
-from tests.signing_in import Browser, Provider
+from tests.signing_in import Browser, Provider, _Form
 from tests.stack import Stack
 
 A, B = generated.UTILITY_A, generated.UTILITY_B
@@ -75,6 +75,16 @@ class Visitor:
 
     def sign_in(self, person: str, utility: str = A, **asked: str) -> Page:
         return self.get(self.come_back(person, utility, **asked))
+
+    def decline(self, person: str, utility: str = A) -> str:
+        """Sign in at the provider and say no to it; return the address of ours that it sends the browser back to."""
+        browser, address = self.at(utility), self.begin(utility)
+        address, page = browser._open(address)
+        who = {"username": person, "password": browser.provider.password(person)}
+        address, page = browser._open(address, _Form(page).values | who)
+        form = _Form(page).values
+        form.pop("allow", None)
+        return browser._open(address, form)[0]
 
     @property
     def session(self) -> str:
