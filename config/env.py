@@ -384,7 +384,8 @@ class Env(BaseModel):
     OIDC_PROVIDERS: Annotated[tuple[OidcProvider, ...], BeforeValidator(_json)] = Field(
         default=(),
         repr=False,
-        description='JSON: [{"issuer", "utilities", "client_id", "client_secret", "audiences", "minimum_acr"}], @file',
+        description='JSON: [{"issuer", "slug"?, "name"?, "kind"? UTILITY|NATIONAL, "utilities", "client_id", '
+        '"client_secret", "scopes"?, "audiences", "clients"?, "minimum_acr", "acr_levels"?}], or @file',
     )
     UTILITIES: Annotated[tuple[Utility, ...], BeforeValidator(_json)] = Field(
         default=(),
@@ -470,6 +471,7 @@ class Env(BaseModel):
             problems.append("CLOCK_OFFSET: only a sandbox may live at another time; leave it out")
         if any(self.INDEX_KEY.partition(":")[2] == key.partition(":")[2] for key in self.FIELD_KEYS):
             problems.append("INDEX_KEY: must be another key than those of FIELD_KEYS")
+        problems += _wrong_providers(self.OIDC_PROVIDERS)
         ids = [identity.subscriber_id for identity in self.BECKN_IDENTITIES]
         if len(set(ids)) != len(ids):
             problems.append("BECKN_IDENTITIES: a subscriber_id stands there twice")
@@ -480,6 +482,22 @@ class Env(BaseModel):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+
+def _wrong_providers(providers: tuple[OidcProvider, ...]) -> list[str]:
+    """Say what keeps people from signing in: a `slug` makes a provider one that they can choose."""
+    problems = []
+    for each in (each for each in providers if each.slug):
+        if not (each.client_id and each.name):
+            problems.append(f"OIDC_PROVIDERS: {each.slug} needs name and client_id for people to sign in there")
+        if (each.kind == "UTILITY") != bool(each.utilities):
+            wants = "none: it knows no accounts" if each.kind == "NATIONAL" else "the ids of those it speaks for"
+            problems.append(f"OIDC_PROVIDERS: utilities of {each.slug} wants {wants}")
+    for what in ("issuer", "slug"):
+        named = [getattr(each, what) for each in providers if getattr(each, what)]
+        if len(set(named)) != len(named):
+            problems.append(f"OIDC_PROVIDERS: {what} is the same for two")
+    return problems
 
 
 def load(environ: dict[str, str] | None = None, file: str | None = None) -> Env:

@@ -63,6 +63,7 @@ def _secrets(env: Env) -> list[str]:
     named = [("SECRET_KEY", env.SECRET_KEY), ("INDEX_KEY", env.INDEX_KEY)]
     named += [("FIELD_KEYS", key) for key in env.FIELD_KEYS]
     named += [("UTILITIES", utility.token) for utility in env.UTILITIES]
+    named += [("OIDC_PROVIDERS", provider.client_secret) for provider in env.OIDC_PROVIDERS]
     keys = [key for identity in env.BECKN_IDENTITIES for key in identity.keys]
     named += [("BECKN_IDENTITIES", key.key_id) for key in keys]
     wrong = dict.fromkeys(name for name, secret in named if secret.startswith(SANDBOX_MARK))
