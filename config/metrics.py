@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -22,6 +22,7 @@ from config import errors
 from config.health import may_see_details
 from credentials import list_watch
 from credentials.models import BulkAct, Publication, StatusChange
+from enrollment.models import UtilityChange, UtilityFeed, UtilityNotice
 from utility_systems.models import SystemHealth
 
 OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
@@ -46,6 +47,7 @@ class FromRows:
         age = (now - oldest).total_seconds() if oldest else 0
         yield GaugeMetricFamily("bulk_oldest_due_seconds", "How long the oldest of them has been due", age)
         yield _utility_systems()
+        yield from _utility_news(now)
 
 
 def _utility_systems() -> Metric:
@@ -56,6 +58,22 @@ def _utility_systems() -> Metric:
     for each in SystemHealth.objects.order_by("utility_id", "system"):
         silent.add_metric([each.utility_id, each.system], float(each.is_open))
     return silent
+
+
+def _utility_news(now: datetime) -> Iterator[Metric]:
+    """What utilities are not yet informed of, what they told us that is not yet handled, and how old our reading is."""
+    notices = GaugeMetricFamily(
+        "utility_notices", "Notices of enrolments not acknowledged", labels=["utility", "state"]
+    )
+    counts = UtilityNotice.objects.exclude(state="ACKNOWLEDGED").values_list("utility_id", "state").order_by()
+    for utility_id, state, count in counts.annotate(count=Count("pk")):
+        notices.add_metric([utility_id, state.lower()], count)
+    due = UtilityChange.objects.filter(handled_at=None, at__lte=now).count()
+    read = GaugeMetricFamily("utility_feed_age_seconds", "Since a feed of changes was read", labels=["utility"])
+    for feed in UtilityFeed.objects.exclude(polled_at=None).order_by("utility_id"):
+        if feed.polled_at is not None:
+            read.add_metric([feed.utility_id], (now - feed.polled_at).total_seconds())
+    yield from (notices, GaugeMetricFamily("utility_changes_due", "Changes at utilities not yet handled", due), read)
 
 
 def _status_lists(now: datetime) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from credentials import list_watch
 from credentials.models import BulkAct, IssuerKey, KeyAlgorithm, KeyState
+from enrollment.models import UtilityNotice
 from utility_systems.models import SystemHealth
 
 
@@ -24,7 +25,7 @@ class News:
 
 def of_today(now: datetime) -> list[News]:
     """Return what needs a person, urgent things first; empty on a good day."""
-    found = [*_keys(), *_lists(now), *_systems(), *_acts()]
+    found = [*_keys(), *_lists(now), *_systems(), *_notices(), *_acts()]
     return sorted(found, key=lambda each: not each.is_urgent)
 
 
@@ -72,6 +73,19 @@ def _systems() -> list[News]:
     ]
 
 
+def _notices() -> list[News]:
+    """Enrolments of which a utility did not want to hear for a week."""
+    stuck = UtilityNotice.objects.filter(state="STUCK").count()
+    if not stuck:
+        return []
+    text = ngettext(
+        "%(count)d notice to a utility is stuck: it does not know of an enrolment's change.",
+        "%(count)d notices to utilities are stuck: they do not know of enrolments' changes.",
+        stuck,
+    )
+    return [News(text % {"count": stuck}, _NOTICES)]
+
+
 def _acts() -> list[News]:
     open_acts = BulkAct.objects.filter(finished_at=None).count()
     if not open_acts:
@@ -87,4 +101,5 @@ def _acts() -> list[News]:
 _KEYS = "admin:credentials_issuerkey_changelist"
 _LISTS = "admin:credentials_statuslist_changelist"
 _UTILITIES = "admin:utility_systems_systemhealth_changelist"
+_NOTICES = "admin:enrollment_utilitynotice_changelist"
 _CREDENTIALS = "admin:credentials_issuedcredential_changelist"
