@@ -138,6 +138,8 @@ def under(message: Json, order_id: str, *, program_id: str = "") -> Json:
 
 
 def test_the_guides_eleven_messages_are_golden(guide: Guide):
+    """P1-1 the init's answer, P1-2 the conflict, P1-3 the first sample without one, P1-4 the bad signature."""
+
     def golden(answer: Json, name: str) -> None:
         assert_golden(answer, name, is_strict=guide.is_strict, extensions=A_EXTENSIONS)
 

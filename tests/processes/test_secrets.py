@@ -380,7 +380,7 @@ def test_the_search_would_find_what_is_there(aftermath: Aftermath):
     assert aftermath.columns["beckn_inbox.sealed"].replace(b"None", b"").strip()
 
 
-def test_no_secret_stands_in_any_log(aftermath: Aftermath):
+def test_p1_13_no_secret_stands_in_any_log(aftermath: Aftermath):
     # The utility's own process is outside and knows its customers.
     ours = {name: text for name, text in aftermath.logs.items() if not name.startswith("utility-")}
     assert aftermath.confidence.found_in(ours) == {}
@@ -396,13 +396,13 @@ def test_no_refusal_repeats_a_secret(aftermath: Aftermath):
     assert aftermath.confidence.found_in(told) == {}
 
 
-def test_no_secret_stands_in_clear_in_any_column(aftermath: Aftermath):
+def test_p1_13_no_secret_stands_in_clear_in_any_column(aftermath: Aftermath):
     found = aftermath.confidence.found_in(aftermath.columns)
     assert {where: names for where, names in found.items() if where not in ALLOWED} == {}
     assert set(ALLOWED) <= set(found), "an exception nobody needs"
 
 
-def test_the_journal_names_nobody(aftermath: Aftermath):
+def test_p1_13_the_journal_names_nobody(aftermath: Aftermath):
     places = Confidence({"DID": aftermath.did}).found_in(aftermath.columns)
     assert set(places) == set(DID_ALLOWED)
     ours = {name: text for name, text in aftermath.logs.items() if not name.startswith("utility-")}
