@@ -54,6 +54,7 @@ class Devices:
     questions: tuple[Question, ...] = ()
     warnings: tuple[str, ...] = ()
     documents_for: tuple[str, ...] = ()
+    certified_until: datetime | None = None  # the earliest end of the certificates
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def check_devices(
                 by_file = _takes_files(terms) and problem.reason in ("MISSING", "EXPIRED") and not is_anothers
                 return found.ended(refusal, documents_for=(ref.der_id,) if by_file else ())
             if isinstance(certified, _Certified):
-                found.take(ref, certified, ends_at)
+                found.take(ref, certified, ends_at, ends_with_it=options.get("onCertificateEnd") == "END")
         if is_anothers:
             return found.ended(der_not_certified(ref.der_id, "WRONG_DER", "it is not registered to this customer"))
         finding = _source_finding(
@@ -136,15 +137,22 @@ class _Found:
         self.reviews: list[PendingReview] = []
         self.warnings: list[str] = []
         self.sources: set[str] = set()
+        self.until: datetime | None = None
 
-    def take(self, ref: DerRef, certified: _Certified, ends_at: datetime | None) -> None:
+    def take(self, ref: DerRef, certified: _Certified, ends_at: datetime | None, *, ends_with_it: bool) -> None:
         self.sources.add(certified.source)
+        ends = [end for end in (self.until, certified.until) if end is not None]
+        self.until = min(ends, default=None)
         if certified.review is not None:
             self.reviews.append(certified.review)
         if certified.until is not None and ends_at is not None and certified.until < ends_at:
+            follows = (
+                "the enrollment ends with it."
+                if ends_with_it
+                else "have it renewed by then, or the enrollment is suspended."
+            )
             self.warnings.append(
-                f"The certificate of {ref.der_id} ends on {certified.until:%Y-%m-%d}, before the enrollment: "
-                "have it renewed by then, or the enrollment is suspended."
+                f"The certificate of {ref.der_id} ends on {certified.until:%Y-%m-%d}, before the enrollment: {follows}"
             )
 
     def ended(self, refusal: Refusal | None, documents_for: tuple[str, ...] = ()) -> Devices:
@@ -156,6 +164,7 @@ class _Found:
             questions=tuple(self.questions),
             warnings=tuple(self.warnings),
             documents_for=documents_for,
+            certified_until=self.until,
         )
 
 
@@ -192,6 +201,12 @@ def with_sources(ders: Sequence[DerRef], facts: Facts) -> list[DerFacts]:
         replace(known, source=source_of(by_id[der_id], known, facts.evidence, facts)) if der_id in by_id else known
         for der_id, known in facts.ders.items()
     ]
+
+
+def ends_with_certificate(criteria: Sequence[Mapping[str, Any]]) -> bool:
+    """Does the program end an enrolment with the device's certificate (R-P6.9)? Else it reminds and suspends."""
+    asked = (c.get("parameters") or {} for c in criteria if c["kind"] in DER_CRITERIA)
+    return any(p.get("onCertificateEnd") == "END" for p in asked)
 
 
 def minimum_source(criteria: Sequence[Mapping[str, Any]]) -> str:
