@@ -26,7 +26,7 @@ from enrollment import services
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority, PrepareEnrollment, ProvenIdentity
 from enrollment.results import Catalog, Order, Refused, Result, Stage
-from identity import tokens
+from identity import several, tokens
 from identity.proofs import Method, Shown
 
 #: Programs in one answer to a search with a filter; one without is limited by the service.
@@ -77,39 +77,50 @@ class _Call:
         participant = self.message.participant
         standing = Authority(participant.subscriber_id, tuple(participant.asserts_subjects))
         user_auth, presentation = self.profile.user_auth(self.body), self.profile.presentation(self.body)
-        shown = standing if user_auth is None else self._signed_in(standing, user_auth)
+        if user_auth is None:
+            shown = self._with_others(standing, None, Method.OIDC)
+        else:
+            shown = self._signed_in(standing, user_auth)
         if presentation is None or shown.refusal_code:
             return shown
         return self._presented(standing, shown, presentation)
 
     def _signed_in(self, standing: Authority, user_auth: Mapping[str, Any]) -> Authority:
         participant_id, order_id = standing.participant_id, self._order_id
-        if str(user_auth.get("authMethod", "")).upper() == Method.OTP:
+        method = str(user_auth.get("authMethod", "")).upper()
+        if method == Method.OTP:
             return self._proven_by_code(standing, user_auth)
         proof = tokens.prove(user_auth, participant_id=participant_id, order_id=order_id, now=self.now)
-        method = str(user_auth.get("authMethod", "")).upper()
         self.shown = _shown(proof, method, self.now)
         if isinstance(proof, tokens.Unproven):
             return _unproven(standing, "user_auth", proof.code, proof.message, proof.retry_after_seconds)
-        # Without a DID the provider's own name for the person is what we know them by.
-        subject = proof.subject_did or f"{proof.issuer}#{proof.sub}"
-        identity = ProvenIdentity(
-            utility_id=proof.utility_id,
-            subject=subject,
-            method=method,
-            issuer=proof.issuer,
-            sub=proof.sub,
-            acr=proof.acr,
-            auth_time=proof.auth_time,
-            meter_ids=proof.meter_ids,
-            utility_customer_ids=proof.utility_customer_ids,
-        )
+        return self._with_others(standing, proof, method)
+
+    def _with_others(self, standing: Authority, first: tokens.Proven | None, method: str) -> Authority:
+        """The sign-ins at other utilities that came along, or what stands for them; all of one person (personas P5)."""
+        participant_id, order_id = standing.participant_id, self._order_id
+        found: list[tokens.Proven] | several.NotProven
+        reference, entries = self.profile.link_reference(self.body), self.profile.identities(self.body)
+        if reference:
+            found = several.redeem(reference, participant_id=participant_id, order_id=order_id, now=self.now)
+            method = "LINK"
+        elif entries:
+            found = several.prove(entries, first, participant_id=participant_id, order_id=order_id, now=self.now)
+        else:
+            found = [first] if first is not None else []
+        if isinstance(found, several.NotProven):
+            why = found.why
+            return _unproven(standing, "user_auth", why.code, why.message, why.retry_after_seconds, found.utility_id)
+        if not found:
+            return standing
+        proven = tuple(_identity(proof, method, place) for place, proof in enumerate(found))
+        primary = proven[0]
         return replace(
             standing,
-            proven_subject=subject,
-            proven_utility=proof.utility_id,
-            acr=proof.acr,
-            identities=(identity,),
+            proven_subject=primary.subject,
+            proven_utility=primary.utility_id,
+            acr=primary.acr,
+            identities=proven,
         )
 
     def _proven_by_code(self, standing: Authority, user_auth: Mapping[str, Any]) -> Authority:
@@ -210,15 +221,37 @@ def _shown(proof: tokens.Proven | tokens.Unproven, method: str, now: datetime) -
     )
 
 
+def _identity(proof: tokens.Proven, method: str, place: int) -> ProvenIdentity:
+    return ProvenIdentity(
+        utility_id=proof.utility_id,
+        # Without a DID the provider's own name for the person is what we know them by.
+        subject=proof.subject_did or f"{proof.issuer}#{proof.sub}",
+        method=method,
+        role="SECONDARY" if place else "PRIMARY",
+        issuer=proof.issuer,
+        sub=proof.sub,
+        acr=proof.acr,
+        auth_time=proof.auth_time,
+        meter_ids=proof.meter_ids,
+        utility_customer_ids=proof.utility_customer_ids,
+    )
+
+
 def _unproven(
-    standing: Authority, field: str, code: str, sentence: str, retry_after_seconds: int | None = None
+    standing: Authority,
+    field: str,
+    code: str,
+    sentence: str,
+    retry_after_seconds: int | None = None,
+    utility_id: str = "",
 ) -> Authority:
+    details = {"retry_after": retry_after_seconds} if retry_after_seconds else {}
     return replace(
         standing,
         refusal_field=field,
         refusal_code=str(code),
         refusal_sentence=sentence,
-        refusal_details={"retry_after": retry_after_seconds} if retry_after_seconds else {},
+        refusal_details={**details, **({"utility_id": utility_id} if utility_id else {})},
     )
 
 

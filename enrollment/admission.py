@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from enrollment import catalog
+from enrollment import catalog, cross_utility
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority, PrepareEnrollment
 from enrollment.gathering import utilities_asked
@@ -29,8 +29,10 @@ def refused_at_the_door(
     if authority.is_proven:
         if command.subject_did and command.subject_did != authority.proven_subject:
             return subject_mismatch()
-        return None
-    return None if subject_did and may_speak(authority, utilities) else auth_required()
+        return cross_utility.missing_sign_in(version, authority)
+    if not subject_did or not may_speak(authority, utilities):
+        return auth_required()
+    return cross_utility.missing_sign_in(version, authority)
 
 
 def may_speak(authority: Authority, utilities: Sequence[str]) -> bool:

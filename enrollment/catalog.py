@@ -100,6 +100,7 @@ def terms(version: ProgramVersion) -> Terms:
         required_credentials=tuple(version.required_credentials),
         is_all_or_nothing=version.partial == Partial.ALL_OR_NOTHING,
         documents=tuple(version.documents),
+        secondary_utilities=tuple(version.secondary_utilities),
     )
 
 

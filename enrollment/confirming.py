@@ -24,11 +24,17 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, OrderRef, PrepareEnrollment
 from enrollment.consents import RecordedConsent, agreed_consents
 from enrollment.dates import Period, agree
-from enrollment.devices import with_sources
+from enrollment.devices import ends_with_certificate, with_sources
 from enrollment.eligibility import evaluate
 from enrollment.enrolling import Checked, Rows, enrol
 from enrollment.facts import METER_OWNERSHIP, Decision, Evidence, Facts, credential_refusal, meter_not_found
-from enrollment.gathering import ask_utilities, issuer_unavailable, utilities_asked, with_subject_kind
+from enrollment.gathering import (
+    ask_utilities,
+    issuer_unavailable,
+    too_old_to_refuse,
+    utilities_asked,
+    with_subject_kind,
+)
 from enrollment.models import EnrollmentCase, ProgramVersion
 from enrollment.results import AlsoWrite, Confirmed, Order, Refused, Result, Stage, Waiting
 from enrollment.states import CaseState
@@ -221,18 +227,40 @@ def _gathered(
     meters = remembering.meters(case.payload, ready.umids)
     version = ready.version
     facts = ask_utilities(
-        meters, ready.init.ders, evidence, utilities=version.utilities, now=now, criteria=version.criteria
+        meters,
+        ready.init.ders,
+        evidence,
+        utilities=version.utilities,
+        now=now,
+        criteria=version.criteria,
+        secondary=version.secondary_utilities,
     )
     facts = replace(facts, documents=documents.facts_of(ready.init.order, ready.init.documents))
     # What was proven at init stays proven: the subject's own sign-in need not be repeated (spec domain 3).
     proof = authority if authority.is_proven else remembering.authority(case.payload)
     decision = _evaluate_chosen(case, ready, facts, proof, now)
+    stale = too_old_to_refuse(decision, facts)
+    if stale is not None:
+        raise stale
     if decision.refusal is None and decision.missing:
         return not_possible_now(case)
     if decision.refusal is None and decision.reviews:
         return not_possible_now(case)
+    period = _until_certified(ready.period, decision, version)
     return Checked(
-        command, ready.init, ready.version, ready.period, ready.consents, facts, decision, now, ready.status_entries
+        command, ready.init, ready.version, period, ready.consents, facts, decision, now, ready.status_entries
+    )
+
+
+def _until_certified(period: Period, decision: Decision, version: ProgramVersion) -> Period:
+    """The period, cut where the program ends an enrolment with the device's certificate (R-P6.9)."""
+    until = decision.certified_until
+    if until is None or not ends_with_certificate(version.criteria):
+        return period
+    return (
+        period
+        if period.ends_at is not None and period.ends_at <= until
+        else replace(period, ends_at=until, end_as_given="")
     )
 
 

@@ -106,6 +106,7 @@ def evaluate(
         warnings=(*_warnings(evidence), *devices.warnings),
         reviews=devices.reviews,
         questions=devices.questions,
+        certified_until=devices.certified_until,
     )
 
 
@@ -136,12 +137,17 @@ def content_checked(
         if (
             not listed & {d.der_id for d in ders}
             or (evidence.der_id and evidence.der_id not in listed)
-            or (facts.meters and not any(_is_of_utility(evidence, m.utility_id) for m in facts.meters.values()))
+            or (facts.meters and not any(_is_of_utility(evidence, each) for each in _utilities(terms, facts)))
         ):
             reason = "WRONG_DER"
         else:
             reason = _dates_reason(claims, now)
     return replace(evidence, reason=reason) if reason else evidence
+
+
+def _utilities(terms: Terms, facts: Facts) -> set[str]:
+    """Whose devices the order may name: those of its meters' utilities, and of the program's other ones."""
+    return {m.utility_id for m in facts.meters.values()} | set(terms.secondary_utilities)
 
 
 def _is_of_utility(evidence: Evidence, utility_id: str | None) -> bool:
@@ -241,8 +247,7 @@ def _ownership_source(
         return "CREDENTIAL"
     meter = facts.meters[umid]
     is_holder = any(h.subject_did == subject_did and is_current(h.since, h.until, now) for h in meter.holders)
-    is_proven_here = authority.is_proven and authority.proven_utility in ("", meter.utility_id)
-    return "UTILITY" if is_proven_here and is_holder else ""
+    return "UTILITY" if authority.is_proven_at(meter.utility_id) and is_holder else ""
 
 
 def proven_meters(evidence: Iterable[Evidence], decision: Decision) -> frozenset[str]:

@@ -110,6 +110,7 @@ class Terms:
     required_credentials: tuple[Mapping[str, Any], ...] = ()
     is_all_or_nothing: bool = False
     documents: tuple[Mapping[str, Any], ...] = ()
+    secondary_utilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class Decision:
     warnings: tuple[str, ...] = ()
     reviews: tuple[PendingReview, ...] = ()
     questions: tuple[Question, ...] = ()
+    certified_until: datetime | None = None  # the earliest end of the devices' certificates
     documents_for: tuple[str, ...] = ()  # DERs whose missing certificate a reviewed file may stand in for
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from credentials import verification
 from enrollment.commands import DerRef, MeterRef, PresentedCredential
 from enrollment.devices import certificate_claims, certified_capacity, minimum_source
-from enrollment.facts import DER_CERTIFICATION, KEPT_CLAIMS, Evidence, Facts
+from enrollment.facts import DER_CERTIFICATION, KEPT_CLAIMS, Decision, Evidence, Facts
 from identity.models import Subject
 from utility_systems import der_sources, records, registry
 from utility_systems.ports import Certificate, DerFacts, MeterFacts, UtilityUnavailable, der_type
@@ -38,6 +38,7 @@ def gather(
     subject_did: str,
     now: datetime,
     criteria: Sequence[Mapping[str, Any]] = (),
+    secondary: Sequence[str] = (),
 ) -> Gathered:
     """Check the presented credentials, then ask the utilities for the meters and DERs.
 
@@ -61,7 +62,7 @@ def gather(
         raise issuer_unavailable(failed[0].claims.get("utilityId") or failed[0].issuer)
     if failed:
         return Gathered(Facts(meters={}, ders={}, evidence=evidence), tuple(verdicts), presented)
-    facts = ask_utilities(meters, ders, evidence, utilities=utilities, now=now, criteria=criteria)
+    facts = ask_utilities(meters, ders, evidence, utilities=utilities, now=now, criteria=criteria, secondary=secondary)
     return Gathered(facts, tuple(verdicts), presented)
 
 
@@ -86,6 +87,14 @@ def with_subject_kind(facts: Facts, criteria: Iterable[Mapping[str, Any]], subje
     return replace(facts, subject_kind=kind or facts.subject_kind)
 
 
+def too_old_to_refuse(decision: Decision, facts: Facts) -> UtilityUnavailable | None:
+    """An outage in place of a refusal that rests on facts which may have changed since; None where none is stale."""
+    stale = next((each for each in facts.meters.values() if each.is_stale), None)
+    if decision.refusal is None or decision.is_refused_by_proofs or stale is None:
+        return None
+    return UtilityUnavailable(stale.utility_id, "files", reason=f"facts of {stale.as_of:%Y-%m-%d} refuse nobody")
+
+
 def issuer_unavailable(issuer: object) -> UtilityUnavailable:
     """The issuer's key or status list is not to be had now: it is asked again like a utility that is down."""
     return UtilityUnavailable(str(issuer)[:200], "credentials")
@@ -106,6 +115,7 @@ def ask_utilities(
     utilities: Sequence[str],
     now: datetime,
     criteria: Sequence[Mapping[str, Any]] = (),
+    secondary: Sequence[str] = (),
 ) -> Facts:
     """Meters and DERs as utilities know them, and devices that only makers know. Raises UtilityUnavailable."""
     known_meters: dict[str, MeterFacts] = {}
@@ -116,7 +126,7 @@ def ask_utilities(
         known_meters = _with_earlier_numbers(known_meters)
     known_ders: dict[str, DerFacts] = {}
     if ders:
-        for utility_id in _der_utilities(meters, known_meters, utilities):
+        for utility_id in (*_der_utilities(meters, known_meters, utilities), *secondary):
             for der in registry.adapter_for(utility_id).ders([d.der_id for d in ders]):
                 known_ders.setdefault(der.der_id, der)
     unknown = [d.der_id for d in ders if d.der_id not in known_ders]

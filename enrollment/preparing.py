@@ -14,7 +14,7 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor
 from credentials import presented
-from enrollment import catalog, claims, conflicts, documents, orders, own_meters, places, remembering
+from enrollment import catalog, claims, conflicts, cross_utility, documents, orders, own_meters, places, remembering
 from enrollment.admission import refused_at_the_door
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -22,8 +22,8 @@ from enrollment.commands import Authority, OrderRef, PrepareEnrollment
 from enrollment.dates import agree
 from enrollment.devices import with_sources
 from enrollment.eligibility import evaluate
-from enrollment.facts import Decision
-from enrollment.gathering import Gathered, gather, unverifiable_hints, with_subject_kind
+from enrollment.facts import Decision, Facts
+from enrollment.gathering import Gathered, gather, too_old_to_refuse, unverifiable_hints, with_subject_kind
 from enrollment.models import CaseCheck, EnrollmentCase, ProgramVersion
 from enrollment.results import (
     AlsoWrite,
@@ -97,6 +97,7 @@ def prepare(
             subject_did=subject_did,
             now=now,
             criteria=version.criteria,
+            secondary=version.secondary_utilities,
         )
     except UtilityUnavailable as outage:
         return _wait(command, authority, version, outage, actor, now, also_write, is_retry=is_retry)
@@ -111,6 +112,9 @@ def prepare(
         now=now,
         ends_at=period.ends_at,
     )
+    stale = too_old_to_refuse(decision, gathered.facts)
+    if stale is not None:
+        return _wait(command, authority, version, stale, actor, now, also_write, is_retry=is_retry)
     hints: tuple[str, ...] = ()
     if command.existing and decision.refusal is None:
         hints = unverifiable_hints(command.existing, subject_did=subject_did, now=now)
@@ -465,6 +469,7 @@ def _decided(checked: Checked, case: EnrollmentCase, actor: Actor) -> Prepared |
         missing=decision.missing,
         warnings=(*decision.warnings, *checked.hints),
         requirements=with_status(catalog.requirements(checked.version), checked, seen.free),
+        cross_utility=cross_utility.lines(checked.version, checked.authority, checked.facts),
         are_conflicts_checked=checked.shows_ownership,
         documents=documents.lines_of(case, checked.command.documents) if checked.command.documents else (),
         reviews=decision.reviews,
@@ -524,5 +529,7 @@ def _wait(
         case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
         case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
         result = start_waiting(case, "init", outage, actor, now)
+        told = cross_utility.lines(version, authority, Facts({}, {}, ()), silent=outage.utility_id)
+        result = replace(result, cross_utility=told)
         also_write(result)
     return result

@@ -91,6 +91,10 @@ def _meters_of(enrollments: Iterable[Enrollment]) -> Mapping[int, Mapping[str, S
     rows = EnrollmentMeter.objects.filter(enrollment__in=[e.pk for e in enrollments]).order_by("pk")
     for pk, utility_id, umid in rows.values_list("enrollment_id", "meter__utility_id", "umid"):
         found[pk][utility_id].append(umid)
+    for enrollment in enrollments:
+        # A device behind another utility's meter: it is told of the enrolment, and of no meter that is not its own.
+        for utility_id in enrollment.program_version.secondary_utilities:
+            found[enrollment.pk].setdefault(utility_id, [])
     return found
 
 

@@ -63,13 +63,15 @@ def load_programs(now: datetime) -> Iterable[str]:
 
 def _put_texts(program: Program, entry: Mapping[str, Any]) -> None:
     versions = {consent["type"]: consent["textVersion"] for consent in entry["version"]["required_consents"]}
-    for consent_type, texts in entry["texts"].items():
+    for named, texts in entry["texts"].items():
+        # A type that is asked for twice (each direction of sharing) has its texts under "TYPE@version".
+        consent_type, _, number = named.partition("@")
         for locale, body in texts.items():
             digest = "sha256:" + hashlib.sha256(body.encode()).hexdigest()
             text, _ = ConsentText.objects.get_or_create(
                 program=program,
                 consent_type=consent_type,
-                version=versions[consent_type],
+                version=number or versions[consent_type],
                 locale=locale,
                 defaults={"body": body, "digest": digest},
             )

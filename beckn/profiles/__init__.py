@@ -3,8 +3,9 @@
 A profile is a module of this package with
 - `NAME`; `DOMAINS` where it is at home; `VERSIONS`; `ACTIONS`; `MARKS`, the keys of an order that only it has;
 - `SECRET_KEYS_IN`, `SECRET_KEYS_OUT`: keys whose values are kept apart, encrypted;
-- `validate(action, body)`; `order_ref`, `asked_for`, `user_auth`, `presentation`, `assisted_by`, the `read_*` (JSON →
-  commands) and `filter_of`; `write(action, result, …)` and `item(entry)` (results → JSON);
+- `validate(action, body)`; `order_ref`, `asked_for`, `user_auth`, `identities`, `link_reference`, `presentation`,
+  `assisted_by`, the `read_*` (JSON → commands) and `filter_of`; `write(action, result, …)` and `item(entry)`
+  (results → JSON);
 - where it differs from the others: `support(reference, contact)`, and `STRICT_UPDATES`, the commands of an update that
   a strict participant may send.
 Adding one is a new file: what it shares with others is in `words`, `contents`, `reading`, `schemas`.

@@ -17,6 +17,7 @@ from beckn.profiles.words import (
     conflict_check,
     consent,
     credential_bytes,
+    cross_utility,
     dates,
     documents,
     instant_text,
@@ -78,6 +79,7 @@ def _prepared(result: Prepared, spell: Spell) -> Json:
         **documents(result.documents),
         **rejected_meters(result.order.meters, spell),
         **({"warnings": list(result.warnings)} if result.warnings else {}),
+        **cross_utility(result.cross_utility),
         "nextSteps": _next_steps(result),
     }
 
@@ -132,6 +134,7 @@ def _code_sent(result: CodeSent, spell: Spell) -> Json:
 
 def _waiting(result: Waiting, spell: Spell) -> Json:
     return {
+        **cross_utility(result.cross_utility),
         "nextSteps": [
             {
                 "action": "WAIT",
@@ -139,7 +142,7 @@ def _waiting(result: Waiting, spell: Spell) -> Json:
                 "message": "The utility does not answer at the moment. We keep asking and will send on_status; "
                 "nothing needs to be done.",
             }
-        ]
+        ],
     }
 
 

@@ -84,6 +84,15 @@ def user_auth(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return reading.user_auth(_attributes(body))
 
 
+def identities(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Sign-ins at several utilities (personas P5; our extension)."""
+    return reading.identities(_attributes(body))
+
+
+def link_reference(body: Mapping[str, Any]) -> str:
+    return reading.link_reference(_attributes(body))
+
+
 def presentation(body: Mapping[str, Any]) -> str | None:
     return reading.presentation(_attributes(body))
 

@@ -43,6 +43,7 @@ from enrollment.results import (
     Waiting,
     Withdrawn,
 )
+from enrollment.states import CaseState
 from identity.proofs import Shown
 
 
@@ -203,6 +204,8 @@ def _snapshot(result: Snapshot) -> Json:
         body = _enrolled(order, live_status(order.enrollment))
     else:
         state = "WAITING_FOR_UTILITY" if order.waiting_utility else FULFILLMENT_STATES[order.case_state]
+        if order.case_state is CaseState.SUBMITTED and not order.subject_did and not order.waiting_utility:
+            state = "NEEDS_INPUT"  # the customer's code: before it nobody looks at anything
         body = {
             **head(order, ENDED_CASES.get(order.case_state, "PENDING")),
             **parties(order),

@@ -15,6 +15,7 @@ A_EXTENSIONS = frozenset(
         "beckn:orderAttributes.requiredConsents",
         "beckn:orderAttributes.enrollmentCriteria",
         "beckn:orderAttributes.documents",
+        "beckn:orderAttributes.additionalAttributes",
         "beckn:orderAttributes.nextSteps",
         "beckn:orderAttributes.warnings",
         "beckn:orderAttributes.rejectedMeters",

@@ -7,6 +7,7 @@ Source: onboarding guide 18, spec wire 7.
 from __future__ import annotations
 
 from beckn.profiles.schemas import (
+    ADDITIONAL,
     ASSISTED_BY,
     CONSENTS,
     CREDENTIAL_DATA,
@@ -85,6 +86,7 @@ _ATTRIBUTES: Schema = {
     "endDate": INSTANT,
     "userAuth": _USER_AUTH,
     "presentation": PRESENTATION,
+    "additionalAttributes": ADDITIONAL,
     "assistedBy": ASSISTED_BY,
     "documents": DOCUMENTS,
     "consents": CONSENTS,

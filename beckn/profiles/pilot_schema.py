@@ -7,6 +7,7 @@ Of what they require we ask only what we need; `orderAttributes` is open. Source
 from __future__ import annotations
 
 from beckn.profiles.schemas import (
+    ADDITIONAL,
     ASSISTED_BY,
     CONSENTS,
     CREDENTIAL_DATA,
@@ -126,6 +127,7 @@ _ATTRIBUTES: Schema = {
     "endDate": INSTANT,
     "userAuth": _USER_AUTH,
     "presentation": PRESENTATION,
+    "additionalAttributes": ADDITIONAL,
     "assistedBy": ASSISTED_BY,
     "documents": DOCUMENTS,
     "consents": CONSENTS,

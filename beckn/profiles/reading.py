@@ -47,6 +47,16 @@ def user_auth(attributes: Attributes) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
+def identities(attributes: Attributes) -> list[Mapping[str, Any]]:
+    """The sign-ins at several utilities that a message carries (personas P5; our extension)."""
+    return list(attributes.get("additionalAttributes", {}).get("identities", ()))
+
+
+def link_reference(attributes: Attributes) -> str:
+    """What stands for sign-ins that our own portal has seen, so that no token need travel."""
+    return str(attributes.get("additionalAttributes", {}).get("cross_utility_info", {}).get("linkReference", ""))
+
+
 def presentation(attributes: Attributes) -> str | None:
     """The JWT by which the customer's own key shows who they are, where the message carries one (our extension)."""
     found = attributes.get("presentation")

@@ -90,6 +90,25 @@ CONSENTS = a_list(
     ),
     most=50,
 )
+#: Sign-ins at several utilities, and what stands for them (personas P5; our extension).
+ADDITIONAL = an_object(
+    {
+        "identities": a_list(
+            an_object(
+                {
+                    "utilityId": ID,
+                    "role": {"type": "string", "enum": ["PRIMARY", "SECONDARY"]},
+                    "authMethod": {"type": "string", "enum": ["OIDC", "OAUTH2"]},
+                    "accessToken": {"type": "string", "maxLength": 16_384},
+                    "idToken": {"type": "string", "maxLength": 16_384},
+                },
+                required=["utilityId", "authMethod"],
+            ),
+            most=4,
+        ),
+        "cross_utility_info": an_object({"linkReference": TEXT, "linkNonce": TEXT, "relationship": TEXT}),
+    }
+)
 REVOCATION = an_object(
     {
         "consentCredentialId": URL_ID,

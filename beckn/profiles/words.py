@@ -16,6 +16,7 @@ from enrollment.results import (
     AvailableMeter,
     ConsentLine,
     CredentialLine,
+    CrossUtilityLine,
     DocumentLine,
     EnrollmentLine,
     IssuedLine,
@@ -48,6 +49,8 @@ SECRET_KEYS_IN = frozenset(
         "utilityCustomerId",
         "credentialData",
         "presentationData",
+        "linkReference",
+        "linkNonce",
         "uploadUrl",
         "email",
         "phone",
@@ -231,9 +234,27 @@ def credential_bytes(credential: IssuedLine) -> Json:
     return {"format": "VC-JWT", "credentialData": f"sealed:credential:{credential.jwt_ref}"}
 
 
+def cross_utility(lines: Sequence[CrossUtilityLine]) -> Json:
+    """How each utility's part of an order stands, where it needs several (personas P5)."""
+    if not lines:
+        return {}
+    told = [
+        {
+            "utilityId": line.utility_id,
+            "identity": line.identity,
+            "meters": [{"meterId": umid} for umid in line.meters],
+            "status": line.status,
+            **({"code": "UTILITY_UNAVAILABLE"} if line.status == "UNAVAILABLE" else {}),
+        }
+        for line in lines
+    ]
+    return {"additionalAttributes": {"crossUtility": told}}
+
+
 def consent(consent: ConsentLine, *, with_data: bool) -> Json:
     told: Json = {
         "type": consent.type,
+        **({"fromUtility": consent.from_utility, "toUtility": consent.to_utility} if consent.from_utility else {}),
         "granted": consent.state == "GRANTED",
         "grantedAt": instant_text(consent.granted_at),
         "consentCredentialId": consent.credential.url,

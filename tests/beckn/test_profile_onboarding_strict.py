@@ -14,6 +14,7 @@ from enrollment.codes import Code, Refusal
 from enrollment.facts import MissingCredential
 from enrollment.results import (
     AvailableMeter,
+    CrossUtilityLine,
     Catalog,
     Confirmed,
     ConsentsGranted,
@@ -108,7 +109,11 @@ def test_every_extension_of_the_list_is_written_somewhere() -> None:
     rejected = replace(PREPARED, order=order(meters=(MeterLine("u", state=MeterState.REJECTED, refusal=Refusal(Code.NO_METER, "")),)))  # fmt: skip  # noqa: E501
     seen = {f"error.{p}" for p in paths(retried)} | set(paths(write("on_init", rejected)["order"]))
     shown = Shown(Method.OIDC, is_verified=True)
-    proven = replace(PREPARED, available_meters=(AvailableMeter("umid-001", "utility-example-001"),))
+    proven = replace(
+        PREPARED,
+        available_meters=(AvailableMeter("umid-001", "utility-example-001"),),
+        cross_utility=(CrossUtilityLine("utility-example-002", "VERIFIED"),),
+    )
     seen |= set(paths(write("on_init", proven, shown=shown)["order"]))
     assert unseen - seen == set()
 
