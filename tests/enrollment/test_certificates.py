@@ -18,7 +18,7 @@ from enrollment import certificates, repairing, standing
 from enrollment.commands import DerRef, RepairEnrollment
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import ReliedCertificate
-from enrollment.results import Ended, Prepared, Refused, Snapshot
+from enrollment.results import Confirmed, Ended, Prepared, Refused, Snapshot
 from sandbox import issuing
 from tests.enrollment.utility import ISSUER
 from tests.enrollment.world import World, code, live_claims, nothing, portal, the_case, the_enrollment
@@ -283,3 +283,16 @@ def test_p6_7_a_certificate_with_the_number_we_remember_of_a_replaced_meter_stil
     other = [world.ownership("umid-002"), world.vc(DER_CERTIFICATION, claims)]
     refused = world.prepare(world.application(4, "umid-002", ders=(ten_kw_solar(),), credentials=other))
     assert refused.refusal.details["reason"] == "WRONG_DER"
+
+
+def test_a_program_may_end_the_enrolment_with_the_certificate(bare_world: World) -> None:
+    world = bare_world
+    a_program(criteria=[criterion("DER_CERTIFIED", onCertificateEnd="END")], required_credentials=[])
+    ending = der_vc(world, expires_at=NOON + 60 * DAY)
+
+    prepared = world.prepare(world.application(ders=(ten_kw_solar(),), credentials=[world.ownership(), ending]))
+    assert prepared.warnings[0].endswith("the enrollment ends with it.")
+    assert isinstance(world.confirm(), Confirmed)
+
+    assert the_enrollment().period.upper == NOON + 60 * DAY
+    assert certificates.remind(NOON + 40 * DAY) == 0  # there is nothing to be renewed for
