@@ -4,11 +4,13 @@ Source: spec/wire.md 4, spec/personas.md P1-12.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from sandbox.journey import wire
 from sandbox.journey.story import (
+    CUSTOMER,
     METER,
     PROGRAM,
     PROVIDER,
@@ -22,6 +24,7 @@ from sandbox.journey.story import (
     _new,
 )
 
+MOBILE = "+910000000001"
 DOMAIN = "beckn.one:deg:p2p-enrollment:2.0.0"
 CORE_URL = (
     "https://raw.githubusercontent.com/beckn/protocol-specifications-new/refs/heads/p2p-trading/"
@@ -31,7 +34,13 @@ CORE_URL = (
 
 @dataclass
 class PilotStory(Story):
-    """Rajesh's story again; only the grammar differs, and what it makes of states."""
+    """Rajesh's story again; only the grammar differs, and what it makes of states.
+
+    `by_code`: he proves himself by the code that his utility sends him, and brings no credential.
+    """
+
+    by_code: bool = False
+    _sign_in: Json = field(default_factory=dict)
 
     def _search(self) -> None:
         self._title("1. discover: which programs pay for energy that is not used?")
@@ -47,7 +56,29 @@ class PilotStory(Story):
             "on_discover says the eligibility criteria",
         )
 
+    def _fetch_credentials(self) -> list[Json]:
+        return [] if self.by_code else super()._fetch_credentials()
+
     def _init(self, credentials: list[Json]) -> None:
+        if self.by_code:
+            self._have_a_code_sent()
+        else:
+            self._apply_with(credentials)
+
+    def _have_a_code_sent(self) -> None:
+        self._title("3. init: Rajesh gives his mobile number, and his utility sends him a code")
+        asked = {"authMethod": "OTP", "mobile": MOBILE, "utilityCustomerId": CUSTOMER}
+        order = self._ask("init", {"beckn:orderAttributes": _attributes({"userAuth": asked})}, "onboard")
+        proof = order["beckn:orderAttributes"]["userAuth"]
+        self._expect(order["beckn:orderStatus"] == "PENDING", "on_init waits for the code")
+        self._title("4. The utility's message, as its outbox shows it")
+        reply = wire.call(f"{self.utility_url}/outbox", headers={"Accept": "application/json"})
+        message = next(each for each in reply.json()["messages"] if each["to"] == MOBILE)
+        said = message["parameters"]
+        self._expect(bool(said["requestedBy"]) and bool(said["program"]), "it names who asks and for which program")
+        self._sign_in = {**asked, "nguid": proof["nguid"], "otp": said["code"]}
+
+    def _apply_with(self, credentials: list[Json]) -> None:
         self._title("4. init: Rajesh applies with his meter and his credentials")
         own, *others = credentials
         delivery = {
@@ -74,6 +105,7 @@ class PilotStory(Story):
         self._title("5. confirm: from today for a year")
         start = self.bap.clock.now().replace(microsecond=0)
         asked = {
+            **({"userAuth": self._sign_in} if self.by_code else {}),
             "meters": [{"meterId": METER, "utilityId": UTILITY}],
             "startDate": _iso(start),
             "endDate": _iso(start + timedelta(days=365)),
@@ -118,7 +150,11 @@ class PilotStory(Story):
             "beckn:id": self.order_id,
             "beckn:orderStatus": "CREATED",
             "beckn:seller": PROVIDER,
-            "beckn:buyer": {"@context": CORE_URL, "@type": "beckn:Buyer", "beckn:id": SUBJECT},
+            "beckn:buyer": {
+                "@context": CORE_URL,
+                "@type": "beckn:Buyer",
+                "beckn:id": "pending-verification" if self.by_code else SUBJECT,
+            },
             "beckn:orderItems": [{"beckn:orderedItem": PROGRAM}],
             **more,
         }

@@ -110,8 +110,9 @@ def _said_by_the_examples(base: str, order: dict[str, Any]) -> list[int]:
 @pytest.mark.processes
 def test_the_whole_journey_is_as_expected_twice_in_both_profiles_and_after_a_reset(make_stack) -> None:
     stack = make_stack()
-    for profile, first in (("A", "search"), ("A", "search"), ("B", "discover")):
-        messages = json.loads(stack.manage("demo", "journey", "--profile", profile, "--json").stdout)
+    runs = (("A", "search"), ("A", "search"), ("B", "discover"), ("B", "discover", "--by-code"))
+    for profile, first, *more in runs:
+        messages = json.loads(stack.manage("demo", "journey", "--profile", profile, *more, "--json").stdout)
         actions = [message["action"] for message in messages]
         assert actions == [
             name

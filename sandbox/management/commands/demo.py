@@ -28,6 +28,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--profile", choices=["A", "B"], default="A", help="A: the guide's messages; B: the public pilot's"
         )
+        parser.add_argument(
+            "--by-code", action="store_true", help="with profile B: by a one-time code in place of credentials"
+        )
         parser.add_argument("--json", action="store_true", help="print one array of all messages, in order")
         parser.add_argument(
             "--stay",
@@ -47,6 +50,8 @@ class Command(BaseCommand):
 
         said: list[str] = []
         say = said.append if quiet else self.stdout.write
+        if options["by_code"] and options["profile"] != "B":
+            raise CommandError("--by-code belongs to --profile B.")
         told_as, domain = {"A": (Story, DOMAIN), "B": (PilotStory, PILOT_DOMAIN)}[options["profile"]]
         bap = Bap(self._identity(base), Clock(settings.CLOCK_OFFSET), log, domain)
         story = told_as(
@@ -57,6 +62,8 @@ class Command(BaseCommand):
             say=say,
             stays=options["stay"],
         )
+        if isinstance(story, PilotStory):
+            story.by_code = options["by_code"]
         try:
             with bap:
                 is_good = story.play()
