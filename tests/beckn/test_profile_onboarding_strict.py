@@ -14,11 +14,11 @@ from enrollment.codes import Code, Refusal
 from enrollment.facts import MissingCredential
 from enrollment.results import (
     AvailableMeter,
-    CrossUtilityLine,
     Catalog,
     Confirmed,
     ConsentsGranted,
     ConsentWithdrawn,
+    CrossUtilityLine,
     Ended,
     MeterLine,
     MeterState,
