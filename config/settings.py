@@ -231,6 +231,9 @@ SWEEPS = [
 ]
 # What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
 BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
+# A utility's one-time codes, for who signs in by them (`identity.codes.CodeService`).
+CODE_SERVICE = "utility_systems.registry.adapter_for"
+CODE_SERVICE_DOWN = "utility_systems.ports.UtilityUnavailable"
 NEWS_HAS_ROOM = "beckn.outgoing.has_room"
 BEAT_SECONDS = ENV.BEAT_SECONDS
 BEAT = [

@@ -68,6 +68,8 @@ TABLE: dict[str, Who] = {
     "jwt-vc-issuer": Who.PUBLIC,
     "oidc-sign-in": Who.PUBLIC,
     "oidc-callback": Who.PUBLIC,
+    "oidc-meter": Who.PUBLIC,
+    "oidc-code": Who.PUBLIC,
     "oidc-ended": Who.PUBLIC,
     "oidc-sign-out": Who.PUBLIC,
     "oidc-signed-out": Who.PUBLIC,

@@ -12,10 +12,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class CodeRequest:
-    """Whom to send a code, and what its message has to say: who asks, for which program and meters (point 9)."""
+    """Whom to send a code, and what its message has to say: who asks, for which program and meters (point 9).
+
+    A mobile number, an account, or the number of a meter, whose holder then gets it at the contact the utility has.
+    """
 
     mobile: str = field(repr=False)
     utility_customer_id: str = field(default="", repr=False)
+    meter_number: str = field(default="", repr=False)
     requested_by: str = ""
     program: str = ""
     meters: Sequence[str] = ()

@@ -89,7 +89,8 @@ def _reserve(
     known = OneTimeCode.objects.filter(participant_id=participant_id, message_id=message_id).first()
     if known is not None:
         return known, False
-    number = blind_index(asked.mobile or f"account {asked.utility_customer_id}", purpose="one-time-code-number")
+    named = asked.mobile or f"account {asked.utility_customer_id}{asked.meter_number}"
+    number = blind_index(named, purpose="one-time-code-number")
     account = blind_index(asked.utility_customer_id, purpose="one-time-code-account")
     if not _may_send(number, account if asked.utility_customer_id else None, participant_id, now):
         return None, False

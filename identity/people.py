@@ -5,6 +5,7 @@ provider names, else `issuer#sub`, which is what messages with the same tokens f
 number: those change hands (issue 4 point 1; Keycloak 53041).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -38,6 +39,18 @@ def of_utility(user: User, proven: Proven, *, now: datetime) -> Subject:
     _set(user, subject)
     Subject.objects.select_for_update().get(pk=subject.pk)  # of two sign-ins at once the second finds what is there
     _remember(subject, proven, now)
+    return subject
+
+
+@transaction.atomic
+def of_code(user: User, *, utility_id: str, did: str, account: str, now: datetime) -> Subject:
+    """Return whose one-time code of a utility this was, and keep the account. Raises OtherPerson."""
+    subject = living(user.subject)
+    named = Subject.objects.for_did(known_as(user.issuer, user.sub, did))
+    subject = joined(subject, named, now=now) if subject else named
+    _set(user, subject)
+    Subject.objects.select_for_update().get(pk=subject.pk)
+    _keep_accounts(subject, utility_id, [account] if account else [], now)
     return subject
 
 
@@ -126,8 +139,12 @@ def _remember(subject: Subject, proven: Proven, now: datetime) -> None:
         defaults={"subject": subject, **said},
         create_defaults={"subject": subject, "linked_at": now, **said},
     )
-    for number in proven.utility_customer_ids:
+    _keep_accounts(subject, proven.utility_id, proven.utility_customer_ids, now)
+
+
+def _keep_accounts(subject: Subject, utility_id: str, numbers: Sequence[str], now: datetime) -> None:
+    for number in numbers:
         index = blind_index(number, purpose="utility_customer_id")
-        named = {"utility_id": proven.utility_id, "customer_index": index, "subject": subject, "status": "ACTIVE"}
+        named = {"utility_id": utility_id, "customer_index": index, "subject": subject, "status": "ACTIVE"}
         if not SubjectUtilityLink.objects.filter(**named).exists():
             SubjectUtilityLink.objects.create(**named, utility_customer_id=number, linked_at=now)

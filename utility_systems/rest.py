@@ -91,6 +91,7 @@ class RestAdapter:
             "program": asked.program,
             "meters": list(asked.meters),
             "locale": asked.locale,
+            **({"meterNumber": asked.meter_number} if asked.meter_number else {}),
         }
         return self._ask("codes", partial(self._code, "generate", question), answers.read_code_session)
 

@@ -109,7 +109,7 @@ class Utility:
         self.discovery = Discovery(self.registry.look_up, self.now)
         self.sign_ins = SignIns(self, own)
         self.provider = provider(self, self.sign_ins, folder, clock_offset=clock_offset)
-        self.codes = Codes(self.now, self.people.of_mobile, self._send_code)
+        self.codes = Codes(self.now, self.people.of_mobile, self._send_code, self.people.of_meter_number)
         self.billing = news.Billing(self.now)
         self.happenings = news.Happenings(self.people, self.now, webhook)
         self._routes = self._table()

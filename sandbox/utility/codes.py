@@ -26,21 +26,24 @@ class _Session:
 
 
 class Codes:
-    """All sessions of one utility. `whose(mobile, account)` gives (subject, account id), or None."""
+    """All sessions of one utility. `whose(mobile, account)` gives (subject, account id), or None; `holder` the same of
+    a meter's number."""
 
     def __init__(
         self,
         now: Callable[[], datetime],
         whose: Callable[[str, str], tuple[str, str] | None],
         send: Callable[[Mapping[str, Any]], None],
+        holder: Callable[[str], tuple[str, str] | None],
     ) -> None:
-        self._now, self._whose, self._send = now, whose, send
+        self._now, self._whose, self._send, self._holder = now, whose, send, holder
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
 
     def generate(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         mobile = str(asked.get("mobile", ""))
-        found = self._whose(mobile, str(asked.get("utilityCustomerId") or ""))
+        meter = str(asked.get("meterNumber") or "")
+        found = self._holder(meter) if meter else self._whose(mobile, str(asked.get("utilityCustomerId") or ""))
         nguid, code = secrets.token_urlsafe(48), f"{secrets.randbelow(1_000_000):06}"
         expires_at = self._now() + LIFETIME
         with self._lock:

@@ -125,6 +125,15 @@ class People:
                 return (did, chosen) if chosen else None
         return None
 
+    def of_meter_number(self, number: str) -> tuple[str, str] | None:
+        """(subject, account) of the holder of record of the meter that carries this number today."""
+        made_up = self.meter(number.removeprefix("MTR-"))
+        for meter in [*self._meters.values(), *([made_up] if made_up else [])]:
+            for holder in meter["holders"] if meter["meterNumber"] == number else ():
+                if holder["role"] == "HOLDER" and not holder["until"]:
+                    return (holder["subject"], holder["utilityCustomerId"])
+        return None
+
 
 def roles(meter: Mapping[str, Any], subject: str) -> list[str]:
     """In which roles the subject stands to the meter today, OWNER first."""

@@ -1,10 +1,12 @@
 """Signing in at the utilities' own providers, over HTTP, as a browser does it; and what attackers try with it."""
 
+import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.bap import http
 from tests.identity.visiting import A, B, Visitor
 from tests.signing_in import _Form
 from tests.stack import Stack
@@ -160,3 +162,43 @@ def test_a_session_ended_at_the_provider_ends_here_by_its_logout_token(visitor: 
     while visitor.get("/oidc/account").status == 200 and time.monotonic() < until:
         time.sleep(0.02)
     assert visitor.get("/oidc/account").status == 302
+
+
+def test_somebody_signs_in_with_their_meters_number_and_a_code(visitor: Visitor) -> None:
+    sent = visitor.post("/oidc/meter", provider=A, number="MTR-load-690700", next="/oidc/link")
+    assert sent.to == "/oidc/code"
+    wrong = visitor.post("/oidc/code", code="0000")
+    assert wrong.status == 422 and "You can try 4 more times" in wrong.text
+    code = _code_for(visitor, "CUST-load-690700")
+    somebody = Visitor(visitor.stack)
+    somebody.post("/oidc/meter", provider=A, number="MTR-load-690701")
+    assert somebody.post("/oidc/code", code=code).status == 422, "a code counts where it was asked for"
+    assert visitor.post("/oidc/code", code=code).to == "/oidc/link"
+    assert visitor.stack.sql(SUBJECT, visitor.session) == [("did:example:load-690700",)]
+    assert "0700" in visitor.get("/oidc/account").text
+    # The same person through the provider is the same Subject.
+    other = Visitor(visitor.stack)
+    other.sign_in("load-690700")
+    assert visitor.stack.sql(SUBJECT, other.session) == visitor.stack.sql(SUBJECT, visitor.session)
+
+
+def test_a_meters_number_that_nobody_has_is_answered_like_one_that_somebody_has(visitor: Visitor) -> None:
+    known = visitor.post("/oidc/meter", provider=A, number="MTR-load-690702")
+    page = visitor.get("/oidc/code")
+    nobody = Visitor(visitor.stack)
+    unknown = nobody.post("/oidc/meter", provider=A, number="MTR-nobody")
+    assert (known.status, known.to) == (unknown.status, unknown.to)
+    assert _without_token(page.text) == _without_token(nobody.get("/oidc/code").text)
+    tries = [nobody.post("/oidc/code", code="1234").text for _ in range(6)]
+    assert "4 more times" in tries[0] and "This code is over" in tries[-1]
+    assert nobody.session and nobody.get("/oidc/account").status == 302
+
+
+def _code_for(visitor: Visitor, account: str) -> str:
+    messages = http("GET", f"{visitor.stack.utility_url(A)}/outbox", headers={"Accept": "application/json"}).body
+    found = [each for each in messages["messages"] if each["to"] == f"the contact of {account}"]
+    return str(found[0]["parameters"]["code"])
+
+
+def _without_token(page: str) -> str:
+    return re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)

@@ -91,6 +91,19 @@ def signed_in(path: str) -> Visit:
     return visit
 
 
+def meter(page: Page, number: str) -> None:
+    page.goto("/oidc/meter")
+    page.get_by_label("North Grid").check()
+    page.get_by_label("Number of your meter").fill(number)
+    press(page, "Send me a code")
+
+
+def wrong_code(page: Page, _: Enrolled) -> None:
+    meter(page, "MTR-nobody")
+    page.get_by_label("Code", exact=True).fill("1234")
+    press(page, "Sign in")
+
+
 def chosen_nothing(page: Page, _: Enrolled) -> None:
     page.goto("/oidc/sign-in")
     press(page, "Continue")
@@ -113,6 +126,9 @@ SCREENS: dict[str, Visit] = {
     "sign-in": lambda page, _: _goto(page, "/oidc/sign-in"),
     "sign-in-mistaken": chosen_nothing,
     "sign-in-no-account": lambda page, _: _goto(page, "/oidc/ended/no-account"),
+    "sign-in-by-meter": lambda page, _: _goto(page, "/oidc/meter"),
+    "sign-in-by-meter-mistaken": lambda page, _: meter(page, "?"),
+    "sign-in-by-code": wrong_code,
     "account": signed_in("/oidc/account"),
     "account-link": signed_in("/oidc/link"),
     "second-step": signed_in("/oidc/step-up?acr=2&next=/oidc/account"),
