@@ -22,7 +22,7 @@ from typing import Any
 from enrollment.commands import Authority
 from enrollment.criteria import check
 from enrollment.facts import Facts, Finding
-from utility_systems.ports import MeterFacts
+from utility_systems.ports import Holder, MeterFacts
 
 REPAIR = timedelta(days=30)
 
@@ -65,9 +65,29 @@ def rule_for(kind: str, *, is_permanent: bool = False) -> Rule:
     return Rule(Follows.END, rule.reason) if is_permanent and rule.follows is Follows.SUSPEND else rule
 
 
-def is_still_theirs(meter: MeterFacts | None, subject_did: str, now: datetime) -> bool:
-    """Does the utility's record, read now, still know this person at the meter? One without the meter knows nobody."""
-    return meter is not None and meter.holder(subject_did, now) is not None
+@dataclass(frozen=True)
+class Known:
+    """By what names a utility may know the person of an enrolment; `enrolled_at`: it certainly did then."""
+
+    dids: frozenset[str]
+    accounts: frozenset[str]
+    enrolled_at: datetime
+
+    def is_(self, holder: Holder) -> bool:
+        """Does the record name this person here, by DID or by account?"""
+        return holder.subject_did in self.dids or holder.utility_customer_id in self.accounts
+
+
+def is_still_theirs(meter: MeterFacts | None, person: Known, now: datetime) -> bool:
+    """Does the utility's record, read now, still know this person at the meter? One without the meter knows nobody.
+
+    A record that names no people by DIDs, of somebody whose account we do not know, can only say whether whoever was
+    there when they enrolled still is.
+    """
+    present = meter.holders_at(now) if meter is not None else ()
+    if any(map(person.is_, present)):
+        return True
+    return not person.accounts and any(not h.subject_did and h.since <= person.enrolled_at for h in present)
 
 
 #: Conditions that a change at the meter may touch; the others are proven by the person and stay proven.

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from audit import log
 from audit.log import SYSTEM, Action
-from enrollment import certificates, change_rules, ending, standing, told
+from enrollment import certificates, change_rules, ending, known, standing, told
 from enrollment.change_rules import CRITERIA_NOT_MET, REPAIR, Follows, Rule
 from enrollment.models import Enrollment, EnrollmentCase, ReliedCertificate, UtilityChange, UtilityFeed
 from enrollment.states import LIVE_ENROLLMENT_STATES
@@ -153,7 +153,11 @@ def _enrollments(change: UtilityChange) -> list[Enrollment]:
 
 
 def _meter(change: UtilityChange) -> MeterFacts | None:
-    return next(iter(registry.adapter_for(change.utility_id).meters([change.umid])), None)
+    try:
+        adapter = registry.adapter_for(change.utility_id)
+    except registry.UnknownUtility as gone:
+        raise UtilityUnavailable(change.utility_id, "mdm", reason="not configured any more") from gone
+    return next(iter(adapter.meters([change.umid])), None)
 
 
 def _end(change: UtilityChange, rule: Rule, found: Sequence[Enrollment], now: datetime) -> int:
@@ -163,8 +167,12 @@ def _end(change: UtilityChange, rule: Rule, found: Sequence[Enrollment], now: da
     return sum(
         standing.end(row, rule.reason, now=now)
         for row in found
-        if is_gone or not change_rules.is_still_theirs(meter, row.subject.did or "", now)
+        if is_gone or not _still_theirs(meter, row, change.utility_id, now)
     )
+
+
+def _still_theirs(meter: MeterFacts | None, row: Enrollment, utility_id: str, now: datetime) -> bool:
+    return change_rules.is_still_theirs(meter, known.of(row, utility_id), now)
 
 
 def _suspend(rule: Rule, found: Sequence[Enrollment], now: datetime) -> int:

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
+from enrollment import known
 from enrollment.models import Enrollment, EnrollmentMeter, UtilityNotice
 from utility_systems import news, registry
 from utility_systems.news import EnrollmentNotice
@@ -123,10 +124,12 @@ def deliver(now: datetime) -> int:
 def _take(now: datetime, silent: set[tuple[str, str]]) -> UtilityNotice | None:
     """The next row that is due and has no elder before it, leased."""
     elder = UtilityNotice.objects.filter(
+        # Billing that is told of an end before the start, and of the start when somebody tries again, has it wrong
+        # for good: what is stuck holds what comes after it. A person may hear of the next thing all the same.
+        Q(state="WAITING") | Q(state="STUCK", kind="BILLING"),
         enrollment=OuterRef("enrollment"),
         utility_id=OuterRef("utility_id"),
         kind=OuterRef("kind"),
-        state="WAITING",
         pk__lt=OuterRef("pk"),
     )
     due = UtilityNotice.objects.filter(state="WAITING", next_attempt_at__lte=now).filter(~Exists(elder))
@@ -166,10 +169,13 @@ def _send(row: UtilityNotice, now: datetime) -> str:
 
 def _send_to_person(row: UtilityNotice, now: datetime) -> str:
     """Through the utility's notices: the account is asked for now, because we keep no account numbers."""
-    adapter = registry.adapter_for(row.utility_id)
-    did = row.enrollment.subject.did
-    holders = [h for meter in adapter.meters(row.meters) for h in meter.holders if h.subject_did == did]
-    account = next((h.utility_customer_id for h in holders if h.utility_customer_id), "")
+    try:
+        adapter = registry.adapter_for(row.utility_id)
+    except registry.UnknownUtility as gone:
+        raise UtilityUnavailable(row.utility_id, "notices", reason="not configured any more") from gone
+    person = known.of(row.enrollment, row.utility_id)
+    accounts = [known.account_at(meter, person) for meter in adapter.meters(row.meters)]
+    account = next(filter(None, accounts), "")
     if not account:
         return "nobody to tell"
     adapter.notify(

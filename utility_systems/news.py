@@ -13,6 +13,7 @@ from typing import Any
 
 from utility_systems import registry
 from utility_systems.answers import Part, UnusableAnswer
+from utility_systems.mapping import BadCipher
 from utility_systems.ports import UtilityUnavailable
 from utility_systems.transport import Declined, Pairs, System
 
@@ -118,8 +119,8 @@ def _ask(utility_id: str, name: str, method: str, query: Pairs = (), body: Mappi
         raise UtilityUnavailable(utility_id, name, reason="not configured")
     try:
         return system.ask(method, "", query=query, body=body)
-    except Declined as declined:
-        raise UtilityUnavailable(utility_id, name, reason=str(declined)) from declined
+    except (Declined, BadCipher) as problem:
+        raise UtilityUnavailable(utility_id, name, reason=str(problem)) from problem
 
 
 def _system(utility_id: str, name: str) -> System | None:
