@@ -26,6 +26,7 @@ from identity.oidc.endings import Ending, SignInFailed
 from identity.oidc.requests import own_path
 from identity.oidc.tokens import Tokens
 from identity.oidc.views import FROM_ONE_ADDRESS, Door, ends
+from identity.providers import sign_ins
 from identity.sessions import SignedIn
 
 KEY = "code_asked"  # in the session: {message, next, until}; never the code's own session
@@ -59,7 +60,9 @@ class Meter(Door):
     template_name = "identity/meter.html"
 
     def page(self, request: HttpRequest, *, status: int = 200, **said: Any) -> HttpResponse:
-        utilities = [{"slug": each.id, "name": each.name or each.id} for each in settings.UTILITIES]
+        known = {utility: each.name for each in sign_ins() for utility in each.utilities}
+        named = {each.id: each.name or known.get(each.id) or each.id for each in settings.UTILITIES}
+        utilities = [{"slug": utility, "name": name} for utility, name in named.items()]
         typed = {"number": request.POST.get("number", ""), "chosen": request.POST.get("provider", "")}
         return super().page(request, status=status, utilities=utilities, **typed, **said)
 
