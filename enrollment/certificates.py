@@ -56,7 +56,11 @@ def poll(now: datetime, *, everyone: bool = False) -> Report:
     if not everyone:
         rows = rows.filter(checked_at__lte=now - EVERY)
     while True:
-        batch = list(rows.filter(pk__gt=seen).order_by("pk").select_related("enrollment__case")[:BATCH])
+        batch = list(
+            rows.filter(pk__gt=seen)
+            .order_by("pk")
+            .select_related("enrollment__case", "enrollment__program_version")[:BATCH]
+        )
         if not batch:
             return report
         seen = batch[-1].pk
@@ -94,8 +98,9 @@ def _registers(rows: Iterable[ReliedCertificate]) -> dict[int, _Register]:
     asked: dict[str, set[str]] = defaultdict(set)
     of_row: dict[int, list[str]] = {}
     for row in rows:
-        utilities = row.enrollment.meters.values_list("meter__utility_id", flat=True)
-        of_row[row.pk] = sorted(set(utilities) & set(registry.utility_ids()))
+        of_meters = row.enrollment.meters.values_list("meter__utility_id", flat=True)
+        utilities = {*of_meters, *row.enrollment.program_version.secondary_utilities}
+        of_row[row.pk] = sorted(utilities & set(registry.utility_ids()))
         for utility_id in of_row[row.pk]:
             asked[utility_id].add(row.der_id)
     answers: dict[str, _Register] = {}

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit import log
 from audit.log import SYSTEM, Action
@@ -212,12 +213,14 @@ def _recheck_one(change: UtilityChange, rule: Rule, row: Enrollment, meter: Mete
 
 
 def _certificate(change: UtilityChange, now: datetime) -> int:
+    of_its_meters = Q(enrollment__meters__meter__utility_id=change.utility_id)
+    of_its_devices = Q(enrollment__program_version__secondary_utilities__contains=[change.utility_id])
     rows = ReliedCertificate.objects.filter(
+        of_its_meters | of_its_devices,
         der_id=change.der_id,
         replaced_at=None,
         failed_reason="",
         enrollment__state__in=LIVE_ENROLLMENT_STATES,
-        enrollment__meters__meter__utility_id=change.utility_id,
     )
     return sum(certificates.fail(row, "REVOKED", now) for row in rows.select_related("enrollment").distinct())
 
