@@ -56,11 +56,13 @@ class UtilityNotice(models.Model):
 
 
 class UtilityFeed(models.Model):
-    """How far we have read a utility's feed of changes. pii: none"""
+    """How far we have read a utility's feed of changes, when we last asked, and when it last answered. pii: none"""
 
     utility_id = models.CharField(max_length=128, unique=True)
     cursor = models.CharField(max_length=200, blank=True)
     polled_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+    last_problem = models.CharField(max_length=200, blank=True, default="")
 
     class Meta:
         db_table = "utility_feeds"
