@@ -70,9 +70,8 @@ def _utility_news(now: datetime) -> Iterator[Metric]:
         notices.add_metric([utility_id, state.lower()], count)
     due = UtilityChange.objects.filter(handled_at=None, at__lte=now).count()
     read = GaugeMetricFamily("utility_feed_age_seconds", "Since a feed of changes was read", labels=["utility"])
-    for feed in UtilityFeed.objects.exclude(polled_at=None).order_by("utility_id"):
-        if feed.polled_at is not None:
-            read.add_metric([feed.utility_id], (now - feed.polled_at).total_seconds())
+    for feed in UtilityFeed.objects.order_by("utility_id"):
+        read.add_metric([feed.utility_id], (now - feed.read_at).total_seconds() if feed.read_at else math.inf)
     yield from (notices, GaugeMetricFamily("utility_changes_due", "Changes at utilities not yet handled", due), read)
 
 

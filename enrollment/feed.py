@@ -75,11 +75,15 @@ def _poll(utility_id: str, now: datetime, everyone: bool) -> int:
         try:
             page = news.changes(utility_id, cursor, PAGE)
         except UtilityUnavailable as outage:
+            # Also a page with one line that cannot be read: skipping it might lose the move-out of somebody.
             logger.warning("a feed could not be read", extra={"utility": utility_id, "reason": outage.reason})
+            UtilityFeed.objects.filter(utility_id=utility_id).update(last_problem=outage.reason[:200])
             return new
         with transaction.atomic():
             new += receive(utility_id, page.items, "POLL", now)
-            UtilityFeed.objects.filter(utility_id=utility_id).update(cursor=page.cursor[:200])
+            UtilityFeed.objects.filter(utility_id=utility_id).update(
+                cursor=page.cursor[:200], read_at=now, last_problem=""
+            )
         if len(page.items) < PAGE or page.cursor == cursor:
             return new
         cursor = page.cursor

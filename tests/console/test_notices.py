@@ -78,14 +78,25 @@ def test_what_a_utility_has_told_is_listed_with_what_followed(staff: Client, enr
     assert (shown["kind"], shown["outcome"], shown["enrollments"]) == ("DISCONNECTION", "SUSPENDED", 1)
     (standing,) = said("list", "--utility", UTILITY_A)
     assert (standing["acknowledged"], standing["changes"], standing["openChanges"]) == (1, 1, 0)
-    assert standing["polledAt"]
+    assert standing["readAt"] and not standing["problem"]
+
+
+def test_a_line_that_cannot_be_read_stops_the_feed_and_is_seen(enrolled: World) -> None:
+    enrolled.utility.changes.append({"kind": "MOVE_OUT", "umid": "umid-001", "at": NOON.isoformat()})
+    assert said("poll")["new"] == 0
+    (standing,) = said("list", "--utility", UTILITY_A)
+    assert standing["readAt"] is None and "changeId" in standing["problem"]
+    enrolled.utility.changes[0]["changeId"] = "c-1"
+    assert said("poll")["new"] == 1
+    (standing,) = said("list", "--utility", UTILITY_A)
+    assert standing["readAt"] and not standing["problem"]
 
 
 def test_a_feed_that_is_not_read_any_more_is_seen_in_the_figures(staff: Client, settings: Any) -> None:
     from audit import clock
 
     settings.OPERATIONS_TOKEN = ""
-    UtilityFeed.objects.create(utility_id=UTILITY_A, polled_at=clock.now() - timedelta(hours=2))
+    UtilityFeed.objects.create(utility_id=UTILITY_A, polled_at=clock.now(), read_at=clock.now() - timedelta(hours=2))
     line = next(
         row
         for row in staff.get("/metrics").content.decode().splitlines()

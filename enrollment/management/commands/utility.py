@@ -43,7 +43,8 @@ class Command(Reporting):
         lines = [
             f"{f['utilityId']}  {'billing is told' if f['billing'] else 'billing is not told (no address)'}: "
             f"{f['acknowledged']} acknowledged, {f['waiting']} not yet, {f['stuck']} stuck; "
-            + (f"feed read {f['polledAt'] or 'never'}, " if f["feed"] else "feed is not read (no address), ")
+            + (f"feed read {f['readAt'] or 'never'}" if f["feed"] else "feed is not read (no address)")
+            + (f" (now: {f['problem']}), " if f["problem"] else ", ")
             + f"{f['changes']} changes, {f['openChanges']} open"
             for f in found
         ]
@@ -101,7 +102,8 @@ def _standing(utility_id: str) -> dict[str, Any]:
         "stuck": counts.get("STUCK", 0),
         "acknowledged": counts.get("ACKNOWLEDGED", 0),
         "feed": news.has_feed(utility_id),
-        "polledAt": read.polled_at.isoformat() if read and read.polled_at else None,
+        "readAt": read.read_at.isoformat() if read and read.read_at else None,
+        "problem": read.last_problem if read else "",
         "changes": changes["all"],
         "openChanges": changes["open"],
     }
