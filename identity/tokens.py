@@ -16,6 +16,7 @@ from django.db import connection
 
 from identity import claims as reading
 from identity import jwts
+from identity.acr import reaches
 from identity.jwts import Expired, Rejected, Token
 from identity.models import ProofUse
 from identity.providers import Provider, ProviderUnavailable, introspect, provider_for
@@ -64,23 +65,26 @@ def prove(
 ) -> Proven | Unproven:
     """Return who the token's customer is, or why that is not proven. Asks the provider for keys: no transaction open.
 
-    `user_auth` is `{authMethod: OIDC|OAUTH2, accessToken, idToken?}`; `order_id` may be empty where a message names
-    no order, and the token is then bound to the participant until an order comes; `nonce` is one we issued, if any.
+    `user_auth` is `{authMethod: OIDC|OAUTH2, accessToken, idToken?, utilityId?}`; `order_id` may be empty where a
+    message names no order, and the token is then bound to the participant until an order comes; `nonce` is one we
+    issued, if any.
     """
     method = str(user_auth.get("authMethod", "")).upper()
     if method not in ("OIDC", "OAUTH2"):
         return Unproven(AUTH_REQUIRED, "Send a token of the customer's identity provider in userAuth.")
     given = {name: user_auth.get(name) for name in ("accessToken", "idToken")}
+    utility_id = str(user_auth.get("utilityId") or "")
     if any(not isinstance(each, str) for each in given.values() if each is not None) or not any(given.values()):
         return Unproven(TOKEN_INVALID, "userAuth carries no token.")
     try:
-        tokens = _believed(str(given["accessToken"] or ""), str(given["idToken"] or ""), participant_id, now, nonce)
+        texts = _Texts(str(given["accessToken"] or ""), str(given["idToken"] or ""), utility_id)
+        tokens = _believed(texts, participant_id, now, nonce)
         provider = tokens[0][1].provider
         proven, least = proven_of(tokens[0][1]), provider.minimum_acr
         if provider.utilities and not proven.utility_id:
             # Without this, a provider trusted for two utilities would speak for every other one, too.
             return Unproven(TOKEN_INVALID, "The token names no utility that its provider may speak for.")
-        if least and not _reaches(proven.acr, least):
+        if not reaches(proven.acr, least, provider.acr_levels):
             return Unproven(AUTH_REQUIRED, f"The sign-in is not strong enough; it needs acr {least}.")
         for text, token in tokens:
             _bind(text, token, participant_id, order_id, now)
@@ -117,20 +121,30 @@ def purge(now: datetime) -> int:
     return ProofUse.objects.filter(expires_at__lt=now - jwts.LONGEST_LIFE).delete()[0]
 
 
-def _believed(
-    access_token: str, id_token: str, participant_id: str, now: datetime, nonce: str
-) -> list[tuple[str, Token]]:
+@dataclass(frozen=True)
+class _Texts:
+    """What a message carried; the utility it names says only whom to ask about a token that says nothing itself."""
+
+    access: str = field(repr=False)
+    id: str = field(repr=False)
+    utility_id: str
+
+
+def _believed(texts: _Texts, participant_id: str, now: datetime, nonce: str) -> list[tuple[str, Token]]:
     """Return the tokens of the message that count, at least one.
 
     One that was made for somebody else may stand beside one that counts; one that is wrong may not.
     """
     believed: list[tuple[str, Token]] = []
     not_for_us: Rejected | None = None
-    for text, check in ((id_token, _check_id_token), (access_token, _check_access_token)):
+    for text, is_id in ((texts.id, True), (texts.access, False)):
         if not text or (believed and not jwts.is_jwt(text)):
             continue  # nobody needs to be asked about an opaque token when the other one proves
         try:
-            believed.append((text, check(text, participant_id, now, nonce)))
+            if is_id:
+                believed.append((text, _check_id_token(text, participant_id, now, nonce)))
+            else:
+                believed.append((text, _check_access_token(text, texts.utility_id, now)))
         except _NotForUs as error:
             not_for_us = error
     if not believed:
@@ -155,17 +169,24 @@ def _check_id_token(text: str, participant_id: str, now: datetime, nonce: str) -
     return token
 
 
-def _check_access_token(text: str, participant_id: str, now: datetime, nonce: str) -> Token:
-    token = jwts.read(text, now=now) if jwts.is_jwt(text) else _introspected(text, now)
+def _check_access_token(text: str, utility_id: str, now: datetime) -> Token:
+    token = jwts.read(text, now=now) if jwts.is_jwt(text) else _introspected(text, utility_id, now)
     ours = set(token.provider.audiences) or {settings.PUBLIC_URL}
     if not ours.intersection(reading.texts(token.claims, "aud")):
         raise _NotForUs("The access token was not made for us.")
     return token
 
 
-def _introspected(text: str, now: datetime) -> Token:
-    """Ask the one provider we can ask; with several nobody may learn a token that is another's."""
-    asked = [each for each in settings.OIDC_PROVIDERS if each.client_id and each.client_secret]
+def _introspected(text: str, utility_id: str, now: datetime) -> Token:
+    """Ask the one provider we can ask: that of the utility the message names, or the only one there is.
+
+    Never one after the other: no provider may learn a token that is another's.
+    """
+    asked = [
+        each
+        for each in settings.OIDC_PROVIDERS
+        if each.client_id and each.client_secret and (not utility_id or utility_id in each.utilities)
+    ]
     if len(asked) != 1 or not _OPAQUE.fullmatch(text):
         raise _NotForUs("The access token is no JWT.")
     provider: Provider = asked[0]
@@ -201,11 +222,6 @@ def _utility(provider: Provider, named: str) -> str:
     if len(provider.utilities) == 1:
         return provider.utilities[0]
     return named if named in provider.utilities else ""
-
-
-def _reaches(acr: str, least: str) -> bool:
-    """Numbers are levels; other names mean only themselves."""
-    return int(acr) >= int(least) if acr.isdecimal() and least.isdecimal() else acr == least
 
 
 def _bind(text: str, token: Token, participant_id: str, order_id: str, now: datetime) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -287,6 +288,22 @@ def test_an_opaque_token_is_introspected_at_the_one_provider_we_may_ask(idp, set
     assert code(ask(access=opaque + "2")) == TOKEN_INVALID
     settings.OIDC_PROVIDERS = [provider, ProviderSettings("https://b.example.com", client_id="us", client_secret="s")]
     assert code(ask(access=opaque)) == TOKEN_INVALID, "the other provider must not see it"
+    named = {"authMethod": "OAUTH2", "accessToken": opaque, "utilityId": "utility-example-001"}
+    settings.OIDC_PROVIDERS[1] = replace(settings.OIDC_PROVIDERS[1], utilities=("utility-b",))
+    assert code(prove(named, participant_id="p", order_id="another", now=NOW)) == TOKEN_INVALID, (
+        "bound to its first use"
+    )
+    idp.known_tokens[opaque + "3"] = {**idp.claims(NOW, aud=OURS, jti="3"), "active": True}
+    named["accessToken"] = opaque + "3"
+    assert code(prove({**named, "utilityId": "utility-b"}, participant_id="p", order_id="o", now=NOW)) != "PROVEN"
+    assert code(prove(named, participant_id="p", order_id="o", now=NOW)) == "PROVEN"
+
+
+def test_a_providers_own_names_of_strength_have_an_order(idp, settings):
+    levels = ("urn:password", "urn:two")
+    settings.OIDC_PROVIDERS = [ProviderSettings(idp.issuer, minimum_acr="urn:password", acr_levels=levels)]
+    assert code(ask(identity=idp.token(NOW, acr="urn:two"))) == "PROVEN"
+    assert code(ask(identity=idp.token(NOW, acr="urn:three", jti="2"))) == AUTH_REQUIRED
 
 
 def test_a_sign_in_that_is_too_weak_asks_for_a_stronger_one_and_binds_nothing(idp, settings):
