@@ -8,10 +8,15 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sandbox.certificates import Authority
 
 MARK = "sandbox-"
 OWNER = "vpp-program-owner.example.com"  # the guide's own name for us: its samples are addressed to it
@@ -24,8 +29,13 @@ APP_PARTICIPANTS = ("journey.sandbox.example", "portal.test.example")  # who may
 MAKER = "vidyut-motors"
 
 
-def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -> dict[str, str]:
-    """Return every variable a sandbox deployment on `port` needs, but for DATABASE_URL."""
+def settings_for(
+    port: int, *, folder: Path, utility_ports: Mapping[str, int], mutual_ports: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Return every variable a sandbox deployment on `port` needs, but for DATABASE_URL.
+
+    The systems of a utility in `mutual_ports` are asked there, over mutual TLS (`certify` makes the certificates).
+    """
     base = f"http://127.0.0.1:{port}"
     utilities = [
         {
@@ -36,6 +46,7 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
             "billing_url": f"http://127.0.0.1:{utility_port}/billing/enrolments",
             "changes_url": f"http://127.0.0.1:{utility_port}/changes/feed",
             "changes_secret": MARK + secrets.token_urlsafe(24),
+            **({"systems": _systems(folder, (mutual_ports or {})[name])} if name in (mutual_ports or {}) else {}),
         }
         for name, utility_port in utility_ports.items()
     ]
@@ -76,14 +87,45 @@ def settings_for(port: int, *, folder: Path, utility_ports: Mapping[str, int]) -
     }
 
 
+def _systems(folder: Path, port: int) -> dict[str, object]:
+    """CIS, MDM and DER register at addresses of their own, over mutual TLS, with tokens for one client."""
+    base, tls = f"https://127.0.0.1:{port}/systems", folder / "tls"
+    secret = MARK + secrets.token_urlsafe(24)
+    access = {
+        "oauth2": {"token_url": f"{base}/token", "client_id": "program-owner", "client_secret": secret},
+        "tls": {"certificate": f"{tls}/owner.crt", "key": f"{tls}/owner.key", "ca": f"{tls}/authority.pem"},
+    }
+    return {name: {"url": f"{base}/{name}", **access} for name in ("cis", "mdm", "der")}
+
+
+def certify(folder: Path) -> None:
+    """Make the certificates of a deployment that has none: its authority, the utility's and ours."""
+    tls = folder / "tls"
+    if (tls / "owner.crt").exists():
+        return
+    authority = Authority(tls, days=3650)
+    for name in ("utility", "owner"):
+        authority.sign(name, lasts=timedelta(days=3650))
+
+
 def of_utility(values: Mapping[str, str], utility: str) -> dict[str, str]:
     """What the process of a sandbox utility has to know of the settings: our token, and where it brings its changes."""
-    entry: dict[str, str] = next((each for each in json.loads(values["UTILITIES"]) if each["id"] == utility), {})
+    entry: dict[str, Any] = next((each for each in json.loads(values["UTILITIES"]) if each["id"] == utility), {})
     return {
         "SANDBOX_UTILITY_TOKEN": entry.get("token", ""),
         "SANDBOX_UTILITY_WEBHOOK_URL": f"{values['PUBLIC_URL']}/utilities/{utility}/changes",
         "SANDBOX_UTILITY_WEBHOOK_SECRET": entry.get("changes_secret", ""),
+        **_of_its_systems(entry),
     }
+
+
+def _of_its_systems(entry: Mapping[str, Any]) -> dict[str, str]:
+    for system in (entry.get("systems") or {}).values():
+        return {
+            "SANDBOX_UTILITY_SYSTEMS_SECRET": system["oauth2"]["client_secret"],
+            "SANDBOX_UTILITY_MUTUAL_PORT": str(urlsplit(system["url"]).port),
+        }
+    return {}
 
 
 def oidc_provider(utility: str, utility_port: int, base: str) -> dict[str, object]:

@@ -24,6 +24,7 @@ from sandbox.supervisor import Child, DidNotStart
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "credentials"
+MUTUAL_TLS = 4  # after the deployment's own port: utility B's systems
 
 
 class Stopped(BaseException):
@@ -83,7 +84,7 @@ class Demo:
             self.postgres.stop()
 
     def _refuse_taken_ports(self) -> None:
-        mine = [self.port, *self.utilities_here().values()]
+        mine = [self.port, *self.utilities_here().values(), self.port + MUTUAL_TLS]
         taken = [port for port in mine if not _is_free(port)]
         if taken:
             raise DidNotStart(f"port {', '.join(map(str, taken))} is taken by another program; choose another PORT")
@@ -93,8 +94,14 @@ class Demo:
         values = (
             generated.read(self.settings_file)
             if self.settings_file.exists()
-            else generated.settings_for(self.port, folder=self.folder, utility_ports=self.utility_ports)
+            else generated.settings_for(
+                self.port,
+                folder=self.folder,
+                utility_ports=self.utility_ports,
+                mutual_ports={generated.UTILITY_B: self.port + MUTUAL_TLS},
+            )
         )
+        generated.certify(self.folder)
         if not os.environ.get("DATABASE_URL"):
             self.postgres = Postgres(self.folder)
             self.postgres.start()

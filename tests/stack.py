@@ -59,12 +59,16 @@ class Stack:
 
     def __post_init__(self) -> None:
         # As in the demo: the utilities and the journey's callback address follow on the web's port.
-        self.port = free_ports(4)
+        self.port = free_ports(6)
         self.base = f"http://127.0.0.1:{self.port}"
         self.utility_ports = {name: self.port + number for number, name in enumerate(self.utilities, start=1)}
         self.logs = self.folder / "logs"
         self.settings_file = self.folder / "settings.env"
-        self.settings = generated.settings_for(self.port, folder=self.folder, utility_ports=self.utility_ports)
+        # Utility B's systems are asked over mutual TLS.
+        self.mutual_ports = {name: self.port + 4 for name in self.utilities if name == generated.UTILITY_B}
+        self.settings = generated.settings_for(
+            self.port, folder=self.folder, utility_ports=self.utility_ports, mutual_ports=self.mutual_ports
+        )
         self.bap = self.new_bap("portal.test.example")
         self.children: dict[str, Child] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
@@ -241,6 +245,8 @@ class Stack:
             **self.environment,
         }
         generated.write(self.settings_file, self.settings)
+        if self.mutual_ports:
+            generated.certify(self.folder)
 
     def _find_broker(self) -> str:
         if self.broker == "none":

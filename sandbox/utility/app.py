@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.utility import maker, news, pages
+from sandbox.utility import maker, mutual, news, pages, systems
 from sandbox.utility.codes import Codes
 from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
@@ -24,6 +24,8 @@ from sandbox.utility.signing_in import SignIns, provider
 
 CONFIG = "SANDBOX_UTILITY"
 TOKEN = "SANDBOX_UTILITY_TOKEN"
+SYSTEMS_SECRET = "SANDBOX_UTILITY_SYSTEMS_SECRET"
+MUTUAL_PORT = "SANDBOX_UTILITY_MUTUAL_PORT"
 WEBHOOK_URL, WEBHOOK_SECRET = "SANDBOX_UTILITY_WEBHOOK_URL", "SANDBOX_UTILITY_WEBHOOK_SECRET"
 OPEN_TOKEN = "sandbox"  # contract.md: whoever plays in the sandbox may fetch credentials
 PROGRAM_ISSUER_AT = "utility-example-001"
@@ -90,6 +92,8 @@ class Utility:
         token: str,
         clock_offset: float = 0.0,
         webhook: news.Webhook | None = None,
+        systems_secret: str = "",
+        demands_certificates: bool = False,
     ) -> None:
         self.name = utility
         self.public_url = public_url
@@ -104,7 +108,9 @@ class Utility:
             base = f"{public_url}/issuers/program"
             self.program_issuer = Issuer(base, own / "program-issuer", clock=self.now)
         self.faults = Faults(when_rotated=self._rotate)
-        self.own_faults = {"billing": Faults(), "changes": Faults()}
+        self.own_faults = {name: Faults() for name in ("billing", "changes", *systems.NAMES)}
+        self.tokens = systems.Tokens(systems_secret)
+        self.demands_certificates = demands_certificates
         self.registry = Registry(folder / "registry.json")
         self.discovery = Discovery(self.registry.look_up, self.now)
         self.sign_ins = SignIns(self, own)
@@ -144,14 +150,14 @@ class Utility:
     def answer(self, request: Request) -> Answer:
         if len(request.body) > MAX_BODY:
             raise Problem(413, "TOO_LARGE", "The body is larger than 1 MiB.")
-        faults = self._faults_at(request)
-        in_trouble = self._trouble(faults) if faults else None
-        if in_trouble is not None:
-            return in_trouble
+        for faults in self._faults_at(request):
+            in_trouble = self._trouble(faults)
+            if in_trouble is not None:
+                return in_trouble
         method = "GET" if request.method == "HEAD" else request.method
         route = self._routes.get((method, request.path))
         if route is not None:
-            return route(request)
+            return self._spoilt(request, route(request))
         head, _, tail = request.path.rpartition("/")
         route = self._routes.get((method, head + "/*"))
         if route is not None and tail:
@@ -190,6 +196,7 @@ class Utility:
             answer_page=lambda text: _page(pages.plain(f"{self.name}: billing and changes", text)),
             clock=self.now,
         )
+        table |= self._systems_table()
         if self.name == PROGRAM_ISSUER_AT:
             made = maker.Maker(FILE)
             table |= maker.routes(made, authorize=self._authorize, answer_json=as_json, answer_page=_page)
@@ -211,11 +218,24 @@ class Utility:
 
     # -- trouble
 
-    def _faults_at(self, request: Request) -> Faults | None:
-        """Billing and the feed fail by themselves, the rest of the systems together; pages never."""
+    def _faults_at(self, request: Request) -> list[Faults]:
+        """Each system fails by itself, and all but billing and the feed with the whole utility; pages never."""
         if request.path.startswith("/api/"):
-            return self.faults
-        return self.own_faults.get(request.path.split("/")[1])
+            return [self.faults]
+        first, _, rest = request.path.removeprefix("/").partition("/")
+        if first == "systems":
+            own = self.own_faults.get(rest.partition("/")[0])
+            return [self.faults, *([own] if own else [])]
+        return [self.own_faults[first]] if first in self.own_faults else []
+
+    def _spoilt(self, request: Request, answer: Answer) -> Answer:
+        """What the caller gets of an answer while a system says half of it, or speaks of another's meter."""
+        modes = {faults.mode() for faults in self._faults_at(request)} & {"half", "wrong-data"}
+        if not modes or answer.content_type != "application/json" or answer.status != 200:
+            return answer
+        others = [each for each in self.people.meters() if each["umid"] not in request.query.get("umid", [])]
+        spoilt = systems.spoilt(min(modes), json.loads(answer.body), others[0] if others else None)
+        return as_json(spoilt)
 
     def _trouble(self, faults: Faults) -> Answer | None:
         mode = faults.mode()
@@ -245,6 +265,35 @@ class Utility:
         self.provider.rotate(rotated)
 
     # -- systems
+
+    def _systems_table(self) -> dict[tuple[str, str], Callable[[Request], Answer]]:
+        """The three systems at addresses of their own (`sandbox.utility.systems`)."""
+        return {
+            ("POST", "/systems/token"): self._give_token,
+            ("GET", "/systems/mdm/api/v1/meters"): lambda r: self._part_of_meters(r, systems.of_the_mdm),
+            ("GET", "/systems/cis/api/v1/holders"): lambda r: self._part_of_meters(r, systems.of_the_cis),
+            ("GET", "/systems/cis/api/v1/accounts"): self._accounts,
+            ("POST", "/systems/cis/api/v1/consumer/validate"): self._validate,
+            ("GET", "/systems/der/api/v1/ders"): self._ders,
+        }
+
+    def _give_token(self, request: Request) -> Answer:
+        self._check_certificate(request)
+        given = self.tokens.give(
+            request.headers.get("HTTP_AUTHORIZATION", ""), parse_qs(request.body.decode("latin-1"))
+        )
+        if given is None:
+            raise Problem(401, "invalid_client", "This client is not known here.")
+        return as_json(given)
+
+    def _check_certificate(self, request: Request) -> None:
+        is_systems = request.path.startswith(mutual.PATH)
+        if is_systems and self.demands_certificates and not request.headers.get("sandbox.mutual_tls"):
+            raise Problem(403, "CERTIFICATE_NEEDED", "These systems are served over mutual TLS only.")
+
+    def _part_of_meters(self, request: Request, part: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Answer:
+        whole = json.loads(self._meters(request).body)
+        return as_json({"meters": [part(each) for each in whole["meters"]]})
 
     def _accounts(self, request: Request) -> Answer:
         self._authorize(request)
@@ -412,8 +461,11 @@ class Utility:
         raise Problem(404, "CREDENTIAL_NOT_FOUND", "No such credential was issued here.")
 
     def _authorize(self, request: Request, *, open_to_all: bool = False) -> None:
+        self._check_certificate(request)
         given = request.bearer()
         accepted = [self._token, *([OPEN_TOKEN] if open_to_all else [])]
+        if request.path.startswith(mutual.PATH) and self.tokens.knows(given):
+            return
         if not any(hmac.compare_digest(given.encode(), token.encode()) for token in accepted):
             raise Problem(401, "UNAUTHORIZED", "Send Authorization: Bearer with a token that is known here.")
 
@@ -506,14 +558,20 @@ def from_environment() -> Utility:
     """The application of this process, as `python -m sandbox.utility` has described it."""
     config = json.loads(os.environ[CONFIG])
     folder = Path(config["var"])
-    return Utility(
+    mutual_port = int(os.environ.get(MUTUAL_PORT) or 0)
+    utility = Utility(
         utility=config["utility"],
         public_url=config["public_url"],
         folder=folder,
         token=_kept_token(folder / config["utility"] / "token"),
         clock_offset=float(config["clock_offset"]),
         webhook=_webhook(),
+        systems_secret=os.environ.get(SYSTEMS_SECRET, ""),
+        demands_certificates=mutual_port > 0,
     )
+    if mutual_port:
+        mutual.serve(utility, mutual_port, folder=folder / "tls")
+    return utility
 
 
 def _webhook() -> news.Webhook | None:

@@ -1,10 +1,10 @@
-"""Real trouble on demand: slow answers, none, a page instead of JSON, other keys."""
+"""Real trouble on demand: slow answers, none, a page, half of the fields, another's meter, other keys."""
 
 import threading
 import time
 from collections.abc import Callable
 
-MODES = ("none", "slow", "down", "html", "rotated-keys")
+MODES = ("none", "slow", "down", "html", "half", "wrong-data", "rotated-keys")
 DEFAULT_SECONDS = 30.0
 
 

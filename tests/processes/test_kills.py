@@ -280,7 +280,7 @@ def test_peers_that_hang_hold_up_nobody_else(frail: Stack):
         assert all(peer.send(frail.base, search(peer)).is_ack for peer in peers * 6)
         for peer in peers:
             peer.wait_until_hanging(4)
-        # Of the twelve that one worker can make at once; bell and sweep may count at the same instant and take one more.
+        # Of the twelve that one worker can make; bell and sweep may count at the same instant and take one more.
         assert 8 <= deliveries_in_work(frail) < 12
         frail.bap.ask(frail.base, search(frail.bap))
         assert 8 <= deliveries_in_work(frail) < 12

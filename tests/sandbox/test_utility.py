@@ -242,3 +242,39 @@ def test_the_second_utility_has_other_people_and_no_program_issuer(tmp_path: Pat
         assert b.call("/issuers/program/did.json")[0] == 404
         answer = own(b, "program-eligibility", subject="did:example:cross-chandra", programId="p")
         assert verified(b, answer["credentialData"])["iss"] == b.json("/.well-known/did.json")["id"]
+
+
+# --- systems of their own
+
+
+def systems_of(utility: RunningUtility, system: str, path: str, token: str) -> tuple[int, dict]:
+    status, body = utility.call(f"/systems/{system}{path}", token=token)
+    return status, json.loads(body)
+
+
+def test_the_mdm_knows_meters_and_not_whose_they_are_and_the_cis_the_other_way_round(a_utility: RunningUtility):
+    status, mdm = systems_of(a_utility, "mdm", "/api/v1/meters?umid=umid-001", a_utility.token)
+    assert status == 200 and mdm["meters"][0]["sanctionedLoadKw"] == 5 and "holders" not in mdm["meters"][0]
+    _, cis = systems_of(a_utility, "cis", "/api/v1/holders?umid=umid-001", a_utility.token)
+    assert set(cis["meters"][0]) == {"umid", "holders", "accountStanding"}
+
+
+def test_each_system_fails_by_itself(a_utility: RunningUtility):
+    a_utility.call("/faults", {"system": "der", "mode": "down", "seconds": 30})
+    try:
+        assert systems_of(a_utility, "der", "/api/v1/ders?derId=der-solar-001", a_utility.token)[0] == 503
+        assert systems_of(a_utility, "mdm", "/api/v1/meters?umid=umid-001", a_utility.token)[0] == 200
+    finally:
+        a_utility.call("/faults", {"system": "der", "mode": "none"})
+
+
+def test_wrong_data_on_demand_is_half_of_the_fields_or_another_customers_meter(a_utility: RunningUtility):
+    try:
+        a_utility.fault("half", 30)
+        _, body = a_utility.call("/api/v1/meters?umid=umid-001", token=a_utility.token)
+        assert len(json.loads(body)["meters"][0]) < 9
+        a_utility.fault("wrong-data", 30)
+        _, body = a_utility.call("/api/v1/meters?umid=umid-001", token=a_utility.token)
+        assert json.loads(body)["meters"][0]["umid"] != "umid-001"
+    finally:
+        a_utility.fault("none")

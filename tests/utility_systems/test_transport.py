@@ -13,7 +13,7 @@ import pytest
 from django.db import transaction
 
 from outbound.client import TlsIdentity
-from tests.certificates import Authority, Pair
+from sandbox.certificates import Authority, Pair
 from tests.outbound.servers import Server, answering, serving
 from utility_systems import health
 from utility_systems.access import Access, ClientCredentials, FixedToken

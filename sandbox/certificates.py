@@ -1,4 +1,4 @@
-"""X.509 certificates for tests: an authority and what it signs, as PEM files."""
+"""X.509 certificates of a sandbox: an authority and what it signs, as PEM files."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,13 +24,13 @@ class Pair:
 class Authority:
     """Signs certificates for 127.0.0.1; `file` is its own."""
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
+    def __init__(self, folder: Path, name: str = "authority", *, days: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         self._own = (
-            _builder(self._name, self._name, self._key.public_key(), DAY)
+            _builder(self._name, self._name, self._key.public_key(), days * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
@@ -53,6 +53,7 @@ class Authority:
         )
         pair = into or Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        pair.key.touch(mode=0o600)
         pair.key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
