@@ -194,6 +194,18 @@ def test_a_meters_number_that_nobody_has_is_answered_like_one_that_somebody_has(
     assert nobody.session and nobody.get("/oidc/account").status == 302
 
 
+def test_no_log_names_a_code_a_token_or_a_meter(visitor: Visitor) -> None:
+    back = visitor.come_back("rajesh")
+    visitor.get(back)
+    visitor.post("/oidc/meter", provider=A, number="MTR-load-690703")
+    visitor.post("/oidc/code", code="473829")
+    given = parse_qs(urlsplit(back).query)
+    secrets = [given["code"][0], given["state"][0], visitor.session, "MTR-load-690703", "473829", "CUST-123456", RAJESH]
+    for name, text in visitor.stack.log_texts().items():
+        if not name.startswith("utility"):
+            assert [each for each in secrets if each in text] == [], name
+
+
 def _code_for(visitor: Visitor, account: str) -> str:
     messages = http("GET", f"{visitor.stack.utility_url(A)}/outbox", headers={"Accept": "application/json"}).body
     found = [each for each in messages["messages"] if each["to"] == f"the contact of {account}"]
