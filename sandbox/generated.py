@@ -133,7 +133,7 @@ def oidc_provider(utility: str, utility_port: int, base: str) -> dict[str, objec
     return {
         "issuer": f"http://127.0.0.1:{utility_port}/o",
         "slug": utility,
-        "name": UTILITY_NAMES[utility],
+        "name": UTILITY_NAMES.get(utility, utility),
         "utilities": [utility],
         "client_id": "energy-portal",
         "client_secret": MARK + secrets.token_urlsafe(24),
