@@ -77,7 +77,7 @@ def settings_for(
         ),
         "DER_MAKERS": json.dumps(makers, separators=(",", ":")),
         "BECKN_TTL_POLICY": "off",
-        "DISCOVERY_URL": f"http://127.0.0.1:{utility_ports[UTILITY_A]}/discovery",
+        "DISCOVERY_URL": next((f"{each['url']}/discovery" for each in utilities if each["id"] == UTILITY_A), ""),
         "DISCOVERY_ID": "discovery.sandbox.example",
         "CELERY_BROKER_URL": "memory://",
         "VAR_DIR": str(folder),
