@@ -22,7 +22,7 @@ from identity import claims as reading
 from identity.acr import reaches
 from identity.jwts import Token
 from identity.models import AccountLink, LinkReference, LogoutToken, OidcSession, User
-from identity.oidc.tokens import Declined, Tokens, renew
+from identity.oidc.tokens import Declined, Tokens, keepable, renew
 from identity.providers import Provider, ProviderUnavailable, provider_for
 from identity.tokens import Proven, proven_of
 
@@ -110,8 +110,8 @@ def access_token(request: HttpRequest, utility_id: str, now: datetime) -> str:
     or another request is renewing it. May ask the provider: no transaction open.
     """
     row = next((row for row in of(request) if _speaks_for(row, utility_id)), None)
-    if row is None or not row.tokens or row.access_expires_at is None:
-        raise SignInNeeded(f"no sign-in at {utility_id}")
+    if row is None or not row.tokens or not row.tokens["access"] or row.access_expires_at is None:
+        raise SignInNeeded(f"no sign-in at {utility_id}, or none whose token we may keep")
     if now < row.access_expires_at - RENEW_BEFORE:
         return str(row.tokens["access"])
     return _renewed(row, now)
@@ -183,15 +183,14 @@ def _renewed(row: OidcSession, now: datetime) -> str:
     except ProviderUnavailable:
         OidcSession.objects.filter(pk=row.pk).update(renewing_until=None)
         raise
-    kept = {
-        "access": got.access,
-        "refresh": got.refresh or row.tokens["refresh"],
-        "id": got.id or row.tokens.get("id", ""),
-    }
+    new = keepable(got)
+    kept = {name: new[name] or row.tokens.get(name, "") for name in ("refresh", "id")} | {"access": new["access"]}
     OidcSession.objects.filter(pk=row.pk, ended_at=None).update(
         tokens=kept, access_expires_at=got.access_expires_at, renewing_until=None
     )
-    return got.access
+    if not new["access"]:
+        raise SignInNeeded("the provider's access tokens tell more than we keep")
+    return new["access"]
 
 
 def _living(request: HttpRequest) -> Any:
@@ -210,7 +209,6 @@ def _speaks_for(row: OidcSession, utility_id: str) -> bool:
 
 
 def _keep(request: HttpRequest, user: Any, signed_in: SignedIn, now: datetime, *, is_primary: bool) -> None:
-    tokens = signed_in.tokens
     OidcSession.objects.create(
         user=user,
         session_key=str(request.session.session_key),
@@ -221,8 +219,8 @@ def _keep(request: HttpRequest, user: Any, signed_in: SignedIn, now: datetime, *
         acr=signed_in.acr[:128],
         auth_time=reading.instant(signed_in.claims, "auth_time"),
         claims=signed_in.claims,
-        tokens={"access": tokens.access, "refresh": tokens.refresh, "id": tokens.id},
-        access_expires_at=tokens.access_expires_at,
+        tokens=keepable(signed_in.tokens),
+        access_expires_at=signed_in.tokens.access_expires_at,
         began_at=now,
     )
 

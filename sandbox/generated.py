@@ -30,9 +30,16 @@ MAKER = "vidyut-motors"
 
 
 def settings_for(
-    port: int, *, folder: Path, utility_ports: Mapping[str, int], mutual_ports: Mapping[str, int] | None = None
+    port: int,
+    *,
+    folder: Path,
+    utility_ports: Mapping[str, int],
+    mutual_ports: Mapping[str, int] | None = None,
+    national_port: int = 0,
 ) -> dict[str, str]:
     """Return every variable a sandbox deployment on `port` needs, but for DATABASE_URL.
+
+    People may sign in at a national identity provider, too, where `national_port` is given.
 
     The systems of a utility in `mutual_ports` are asked there, over mutual TLS (`certify` makes the certificates).
     """
@@ -72,7 +79,10 @@ def settings_for(
         "BECKN_IDENTITIES": json.dumps(identities, separators=(",", ":")),
         "UTILITIES": json.dumps(utilities, separators=(",", ":")),
         "OIDC_PROVIDERS": json.dumps(
-            [oidc_provider(name, utility_port, base) for name, utility_port in utility_ports.items()],
+            [
+                *(oidc_provider(name, utility_port, base) for name, utility_port in utility_ports.items()),
+                *([national_provider(national_port)] if national_port else []),
+            ],
             separators=(",", ":"),
         ),
         "DER_MAKERS": json.dumps(makers, separators=(",", ":")),
@@ -139,6 +149,18 @@ def oidc_provider(utility: str, utility_port: int, base: str) -> dict[str, objec
         "client_secret": MARK + secrets.token_urlsafe(24),
         "audiences": [base],
         "clients": [{"client_id": "energy-app", "participant_id": participant} for participant in APP_PARTICIPANTS],
+    }
+
+
+def national_provider(port: int) -> dict[str, object]:
+    """Describe the national identity provider: it knows people and no accounts."""
+    return {
+        "issuer": f"http://127.0.0.1:{port}/o",
+        "slug": "national",
+        "name": "National identity",
+        "kind": "NATIONAL",
+        "client_id": "energy-portal",
+        "client_secret": MARK + secrets.token_urlsafe(24),
     }
 
 

@@ -25,6 +25,7 @@ from sandbox.supervisor import Child, DidNotStart
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "credentials"
 MUTUAL_TLS = 4  # after the deployment's own port: utility B's systems
+NATIONAL = 5  # the national identity provider
 
 
 class Stopped(BaseException):
@@ -84,7 +85,7 @@ class Demo:
             self.postgres.stop()
 
     def _refuse_taken_ports(self) -> None:
-        mine = [self.port, *self.utilities_here().values(), self.port + MUTUAL_TLS]
+        mine = [self.port, *self.utilities_here().values(), self.port + MUTUAL_TLS, self.port + NATIONAL]
         taken = [port for port in mine if not _is_free(port)]
         if taken:
             raise DidNotStart(f"port {', '.join(map(str, taken))} is taken by another program; choose another PORT")
@@ -99,6 +100,7 @@ class Demo:
                 folder=self.folder,
                 utility_ports=self.utility_ports,
                 mutual_ports={generated.UTILITY_B: self.port + MUTUAL_TLS},
+                national_port=self.port + NATIONAL,
             )
         )
         generated.certify(self.folder)
@@ -135,6 +137,9 @@ class Demo:
             command = [sys.executable, "-m", "sandbox.utility", "--port", str(port), "--utility", name]
             command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
             self._start(name, command, **generated.of_utility(values, name))
+        if self.utilities_here():
+            command = [sys.executable, "-m", "sandbox.national", "--port", str(self.port + NATIONAL)]
+            self._start("national", [*command, "--var", str(self.folder), "--clock-offset", self._clock_offset()])
 
     def _child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)
@@ -184,6 +189,9 @@ def say_where(demo: Demo) -> None:
     for name, utility_port in here.items():
         print(f"  {f'http://127.0.0.1:{utility_port}':<28} sandbox utility {name}: who is who")
     if here:
+        national = f"http://127.0.0.1:{demo.port + NATIONAL}"
+        print(f"  {national:<28} national identity: who signs in without a utility")
+        print(f"  {f'{demo.base}/oidc/sign-in':<28} sign in; user names and passwords are on the pages of who is who")
         print("\n  People of the sandbox:")
         for person in json.loads((ROOT / "sandbox" / "personas.json").read_text())["people"]:
             print(f"    {person['name']:<16} {person['did']:<32} {person.get('story', '')}")

@@ -1,17 +1,25 @@
 """The provider's token endpoint: a code or a refresh token for tokens."""
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from identity import jwts
+from identity.claims import ALLOWED
 from identity.providers import Provider, ProviderUnavailable, endpoint
 from outbound.client import OutboundError, post
 
 LONGEST_ACCESS = 86_400  # seconds; whoever says more is not believed
 DEFAULT_ACCESS = 300
+# What providers write for themselves: of the token, the session and rights, not of the person.
+_NOTES = {
+    *("typ", "ver", "scp", "uti", "rh", "s_hash", "c_hash", "session_state", "cnf", "allowed-origins"),
+    *("realm_access", "resource_access", "roles"),
+}
 
 
 class Declined(Exception):
@@ -37,6 +45,27 @@ def redeem(provider: Provider, *, code: str, verifier: str, redirect_uri: str, n
 def renew(provider: Provider, refresh_token: str, *, now: datetime) -> Tokens:
     """Exchange a refresh token; what the provider leaves out stays as it was. Raises Declined, ProviderUnavailable."""
     return _ask(provider, {"grant_type": "refresh_token", "refresh_token": refresh_token}, now)
+
+
+def keepable(got: Tokens) -> dict[str, str]:
+    """Return what may be kept of the tokens. One that tells more of a person than we take notice of is not.
+
+    Decision 16: whatever stands in a token would be written with it, a national number, too. Without its ID token a
+    sign-out asks at the provider; without an access token the person has to sign in again where one is needed.
+    """
+    given = {"access": got.access, "refresh": got.refresh, "id": got.id}
+    return {name: "" if _tells_more(text) else text for name, text in given.items()}
+
+
+def _tells_more(token: str) -> bool:
+    """Whether a JWT has claims beyond the allow-list and what providers note for themselves; opaque ones have none."""
+    if not jwts.is_jwt(token):
+        return False
+    try:
+        said = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(said, dict) or not set(said) <= ALLOWED | _NOTES
 
 
 def _ask(provider: Provider, form: dict[str, str], now: datetime) -> Tokens:

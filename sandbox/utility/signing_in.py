@@ -71,14 +71,14 @@ def provider(utility: "Utility", sign_ins: SignIns, folder: Path, *, clock_offse
         issuer=issuer,
         title=f"Sign in to {utility.name}",
         folder=folder / utility.name,
-        clients=_clients(folder / "settings.env", issuer),
+        clients=clients_of(folder / "settings.env", issuer),
         find=sign_ins.find,
         send_code=_to_the_outbox(utility),
         clock_offset=clock_offset,
     )
 
 
-def _clients(settings_file: Path, issuer: str) -> list[dict[str, Any]]:
+def clients_of(settings_file: Path, issuer: str) -> list[dict[str, Any]]:
     settings = generated.read(settings_file) if settings_file.exists() else {}
     base = settings.get("PUBLIC_URL", "")
     app = {"client_id": APP, "name": "The energy app", "redirect_uris": list(APP_REDIRECTS)}

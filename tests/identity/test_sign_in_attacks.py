@@ -215,6 +215,7 @@ def test_a_national_number_is_dropped_and_stands_nowhere(visitor, north, people_
         assert "aadhaar_number" not in row.claims and NATIONAL_NUMBER not in json.dumps(
             [row.claims, row.tokens["access"]]
         )
+        assert row.tokens["id"] == "", "the token it came in is not kept either"
     for needle in (NATIONAL_NUMBER, NATIONAL_NUMBER.replace(" ", ""), "aadhaar"):
         assert needle not in everything_kept() and needle not in caplog.text
 
