@@ -13,7 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
@@ -181,6 +184,19 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def warm_up(demo: Demo) -> None:
+    """Have the identity providers start, which they do with their first request: nobody should wait for that."""
+    ports = [*demo.utilities_here().values(), demo.port + NATIONAL] if demo.utilities_here() else []
+    for port in ports:
+        address = f"http://127.0.0.1:{port}/o/.well-known/openid-configuration"
+        threading.Thread(target=_look_at, args=(address,), daemon=True).start()
+
+
+def _look_at(address: str) -> None:
+    with suppress(OSError), urllib.request.urlopen(address, timeout=60):
+        pass
+
+
 def say_where(demo: Demo) -> None:
     """Print the addresses, who lives in the sandbox, and the one line that scripts wait for."""
     port = "" if demo.port == 8000 else f" --port {demo.port}"
@@ -220,6 +236,7 @@ def main() -> int:
     try:
         demo.up()
         say_where(demo)
+        warm_up(demo)
         demo.watch()
     except Stopped:
         print("\nstopping …", flush=True)

@@ -65,6 +65,7 @@ class Visitor:
 
     def begin(self, utility: str = A, *, next: str = "", page: str = "/oidc/sign-in", **form: str) -> str:
         """Choose a provider; return the address that the browser is sent to."""
+        assert self.at(utility).provider.metadata  # it starts with its first request, which may take a while
         sent = self.post(page, provider=utility, next=next, **form)
         assert sent.status == 303, sent
         return sent.to

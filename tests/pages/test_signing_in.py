@@ -13,13 +13,15 @@ from tests.signing_in import Provider
 def test_a_person_signs_in_at_their_utility_and_out_again_everywhere(page: Page, enrolled: Enrolled) -> None:
     stack, said = enrolled.journey.stack, list[str]()
     page.on("console", lambda message: said.append(message.text))
+    provider = Provider(stack.utility_url(A), stack.folder / A)
+    assert provider.metadata  # it starts with its first request, which may take a while
     page.goto("/oidc/account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Who is your electricity utility?")
     page.get_by_label("North Grid").check()
     press(page, "Continue")
     assert page.url.startswith(stack.utility_url(A))
     page.fill("input[name=username]", "chandra")
-    page.fill("input[name=password]", Provider(stack.utility_url(A), stack.folder / A).password("chandra"))
+    page.fill("input[name=password]", provider.password("chandra"))
     with page.expect_navigation():
         page.keyboard.press("Enter")
     if page.locator("[name=allow]").count():  # asked once for each person
