@@ -315,6 +315,20 @@ def test_a_token_is_renewed_before_it_ends_and_the_session_ends_when_it_cannot_b
         sessions.access_token(request, "utility-example-002", now)
 
 
+def test_of_two_requests_only_one_renews_and_the_other_uses_what_is_still_good(visitor, north, rf):
+    sign_in(visitor, north)
+    request = rf.get("/")
+    request.session, utility, now = visitor.session, "utility-example-001", clock.now()
+    soon, asked = now + timedelta(seconds=280), len(north.forms)
+    OidcSession.objects.update(renewing_until=now + timedelta(seconds=310))  # the other request is at it
+    assert sessions.access_token(request, utility, soon) == "opaque-access"
+    with pytest.raises(sessions.ProviderUnavailable):
+        sessions.access_token(request, utility, now + timedelta(seconds=305))
+    assert len(north.forms) == asked, "a refresh token that comes twice counts as stolen"
+    north.grants["refresh-1"] = {"access_token": "second", "expires_in": 300}
+    assert sessions.access_token(request, utility, now + timedelta(seconds=311)) == "second", "the other one died"
+
+
 def logout_token(provider: Any, **changes: Any) -> str:
     said = {"aud": "portal", "sid": "their-session", "jti": "1", "events": {EVENT: {}}, "typ": "logout+jwt", **changes}
     return provider.token(clock.now(), **said)
