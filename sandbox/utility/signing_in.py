@@ -69,7 +69,7 @@ def provider(utility: "Utility", sign_ins: SignIns, folder: Path, *, clock_offse
     issuer = f"{utility.public_url}/o"
     return Provider(
         issuer=issuer,
-        title=f"Sign in to {utility.name}",
+        title=f"Sign in to {generated.UTILITY_NAMES.get(utility.name, utility.name)}",
         folder=folder / utility.name,
         clients=clients_of(folder / "settings.env", issuer),
         find=sign_ins.find,
