@@ -99,13 +99,21 @@ def check_code(
 
 
 def _service(utilities: Sequence[str], utility_customer_id: str) -> CodeService | None:
-    """The utility that sends: the only one, or whichever knows the account; the first where nobody can tell."""
+    """The utility that sends: the only one, or whichever knows the account; the first where nobody can tell.
+
+    All are asked, also after one was found: an answer's time shall not tell whose customer somebody is.
+    """
     configured = [utility_id for utility_id in utilities if utility_id in registry.utility_ids()]
-    if len(configured) > 1 and utility_customer_id:
-        for utility_id in configured:
+    knowing, silent = [], None
+    for utility_id in configured if len(configured) > 1 and utility_customer_id else ():
+        try:
             if registry.adapter_for(utility_id).account(utility_customer_id) is not None:
-                return registry.adapter_for(utility_id)
-    return registry.adapter_for(configured[0]) if configured else None
+                knowing.append(utility_id)
+        except UtilityUnavailable as outage:
+            silent = outage
+    if silent is not None and not knowing:
+        raise silent
+    return registry.adapter_for((knowing or configured)[0]) if configured else None
 
 
 def _refusal(unproven: one_time_codes.Unproven) -> Refusal:

@@ -77,9 +77,14 @@ def send(
         return Sent(row.session, row.expires_at, row.masked_to)
     session = service.request_code(asked)
     row.session, row.session_index = session.nguid, _index_of_session(session.nguid)
-    row.expires_at, row.attempts_left, row.masked_to = session.expires_at, session.attempts, session.masked_to[:40]
+    row.expires_at, row.attempts_left, row.masked_to = session.expires_at, session.attempts, _masked(asked.mobile)
     row.save(update_fields=["session", "session_index", "expires_at", "attempts_left", "masked_to"])
     return Sent(session.nguid, session.expires_at, row.masked_to)
+
+
+def _masked(mobile: str) -> str:
+    """Where it went, in the sender's own words: the utility's might tell numbers that it knows from others."""
+    return f"{mobile[:3]}XXXXXX{mobile[-4:]}" if mobile else ""
 
 
 def _reserve(
@@ -89,10 +94,11 @@ def _reserve(
     known = OneTimeCode.objects.filter(participant_id=participant_id, message_id=message_id).first()
     if known is not None:
         return known, False
-    named = asked.mobile or f"account {asked.utility_customer_id}{asked.meter_number}"
+    account_id = asked.utility_customer_id.strip().casefold()  # another spelling is no other account
+    named = asked.mobile or f"account {account_id}{asked.meter_number.strip().casefold()}"
     number = blind_index(named, purpose="one-time-code-number")
-    account = blind_index(asked.utility_customer_id, purpose="one-time-code-account")
-    if not _may_send(number, account if asked.utility_customer_id else None, participant_id, now):
+    account = blind_index(account_id, purpose="one-time-code-account") if account_id else None
+    if not _may_send(number, account, participant_id, now):
         return None, False
     row = OneTimeCode.objects.create(
         participant_id=participant_id,
@@ -100,7 +106,7 @@ def _reserve(
         order_id=order_id,
         utility_id=utility_id,
         number_index=number,
-        account_index=account if asked.utility_customer_id else None,
+        account_index=account,
         asked_at=now,
         expires_at=now,
     )
@@ -185,7 +191,7 @@ def _keep(row: OneTimeCode, digest: bytes, verdict: CodeVerdict, now: datetime) 
         row.session = ""
     elif verdict.is_over or verdict.is_locked:
         row.verdict = OneTimeCode.Verdict.OVER if verdict.is_over else OneTimeCode.Verdict.LOCKED
-    row.save(update_fields=["checking", "attempts_left", "verdict", "right_code", "verified_at", "proof", "session"])
+    _save_unless_proven(row)
     if verdict.is_right:
         return _proof_of(row)
     if verdict.is_over:
@@ -193,6 +199,16 @@ def _keep(row: OneTimeCode, digest: bytes, verdict: CodeVerdict, now: datetime) 
     if verdict.is_locked:
         return _locked()
     return Unproven(OTP_INVALID, "The code is wrong.", verdict.attempts_left)
+
+
+def _save_unless_proven(row: OneTimeCode) -> None:
+    """A slower answer about a wrong code does not undo the right one that was sent beside it."""
+    with transaction.atomic():
+        now_kept = OneTimeCode.objects.select_for_update().get(pk=row.pk)
+        if now_kept.verdict != OneTimeCode.Verdict.RIGHT:
+            row.save(
+                update_fields=["checking", "attempts_left", "verdict", "right_code", "verified_at", "proof", "session"]
+            )
 
 
 def _proven_before(row: OneTimeCode, digest: bytes, now: datetime) -> Proven | Unproven:

@@ -53,8 +53,10 @@ _HINT = an_object(
 _USER_AUTH = an_object(
     {
         key: {"type": "string", "maxLength": MAX_TOKEN_CHARACTERS}
-        for key in ("authMethod", "mobile", "utilityCustomerId", "userType", "nguid", "otp", "accessToken", "idToken")
-    },
+        for key in ("authMethod", "utilityCustomerId", "userType", "nguid", "otp", "accessToken", "idToken")
+    }
+    # One spelling per number, as in the pilot's schema: how often it is sent to is counted by it.
+    | {"mobile": {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"}},
     required=["authMethod"],
 )
 _METER = an_object({"beckn:id": ID, "beckn:utilityId": TEXT, "beckn:utilityCustomerId": TEXT}, required=["beckn:id"])

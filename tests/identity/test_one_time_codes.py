@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 
 MOBILE = "+919876500001"
 RIGHT, WRONG = "123456", "654321"
+OURS: dict[str, Any] = {"participant_id": "app.example", "order_id": "order-1", "now": NOON}
 
 
 class Silence(Exception):
@@ -59,7 +60,7 @@ def service() -> Service:
 
 def send(service: Service, message_id: str = "m-1", **changes: Any) -> Sent | Unproven:
     asked = CodeRequest(changes.pop("mobile", MOBILE), changes.pop("account", ""))
-    values = {"participant_id": "app.example", "order_id": "order-1", "message_id": message_id, "now": NOON, **changes}
+    values = {**OURS, "message_id": message_id, **changes}
     return one_time_codes.send(service, asked, **values)
 
 
@@ -68,9 +69,7 @@ def prove(service: Service, code: str = RIGHT, **changes: Any) -> Proven | Unpro
         "nguid": "session-1",
         "code": code,
         "mobile": MOBILE,
-        "participant_id": "app.example",
-        "order_id": "order-1",
-        "now": NOON,
+        **OURS,
         **changes,
     }
     return one_time_codes.prove(lambda _: service, **values)
@@ -173,3 +172,32 @@ def test_codes_are_forgotten_after_two_days(service: Service) -> None:
     send(service)
     assert one_time_codes.purge(NOON + timedelta(days=1)) == 0
     assert one_time_codes.purge(NOON + timedelta(days=3)) == 1
+
+
+def test_a_slower_answer_about_a_wrong_code_does_not_undo_the_right_one(service: Service) -> None:
+    send(service)
+    proven: list[Proven | Unproven] = []
+
+    class Slow(Service):
+        """While it thinks about the wrong code, the right one is asked about and answered."""
+
+        def verify_code(self, nguid: str, code: str) -> CodeVerdict:
+            proven.append(prove(service))
+            return CodeVerdict(False, is_over=True)
+
+    assert why(one_time_codes.prove(lambda _: Slow(), nguid="session-1", code=WRONG, mobile=MOBILE, **OURS))
+    assert isinstance(proven[0], Proven)
+    assert prove(service) == proven[0]
+
+
+def test_where_a_code_went_is_told_in_the_senders_words_and_never_in_the_utilitys(service: Service) -> None:
+    by_number, by_account = send(service), send(service, "m-2", mobile="", account="CUST-1")
+    assert isinstance(by_number, Sent) and by_number.masked_to == "+91XXXXXX0001"
+    assert isinstance(by_account, Sent) and by_account.masked_to == ""  # the utility named a contact to this one, too
+
+
+def test_another_spelling_of_an_account_is_no_other_account(service: Service) -> None:
+    spelt = ["CUST-1", "cust-1", " CUST-1", "Cust-1", "CUST-1 "]
+    for number, account in enumerate(spelt):
+        assert isinstance(send(service, f"m-{number}", mobile="", account=account), Sent)
+    assert why(send(service, "m-9", mobile="", account="cUST-1")) == (TOO_MANY, None)
