@@ -182,10 +182,7 @@ def test_nothing_of_a_code_is_kept_in_the_clear(stack: Stack, app: Bap) -> None:
     proof = otp(710012, nguid=nguid, otp=code, utilityCustomerId="CUST-load-710012")
     journey.ask(journey.confirm({"userAuth": proof}))
     tables = [name for (name,) in stack.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-    dumped = "".join(
-        json.dumps(stack.sql(f"SELECT t::text FROM {name} t"), default=str)
-        for name in tables
-    )
+    dumped = "".join(json.dumps(stack.sql(f"SELECT t::text FROM {name} t"), default=str) for name in tables)
     logs = "".join(stack.log_texts().values())
     secrets = {"nguid": nguid, "mobile": mobile(710012), "account": "CUST-load-710012"}
     assert [name for name, secret in secrets.items() if secret in dumped or secret in logs] == []
