@@ -410,7 +410,8 @@ def _with_the_customers_proof(call: _Call, command: Any) -> Any:
     if authority.refusal_code:
         _refuse(call, services.authority_refusal(authority))
         return None
-    return replace(command, order=replace(command.order, proven_subject=authority.proven_subject))
+    order = replace(command.order, proven_subject=authority.proven_subject, proven_at=authority.proven_at)
+    return replace(command, order=order)
 
 
 def _support(call: _Call) -> None:

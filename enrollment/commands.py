@@ -17,6 +17,7 @@ class OrderRef:
 
     `profile`: in whose words the order came, and news of it goes out. `proven_subject`: who the customer proved to be
     in this very message; their orders may then be changed through a BAP that did not place them (decision 10).
+    `proven_at`: the utilities that say so, each for orders on meters of its own; empty for a key of the customer's.
     """
 
     bap_id: str
@@ -26,6 +27,7 @@ class OrderRef:
     domain: str = ""
     profile: str = ""
     proven_subject: str = ""
+    proven_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,14 @@ class Authority:
     def is_proven_at(self, utility_id: str) -> bool:
         """Has the customer shown who they are to this utility, or by a key that is theirs everywhere?"""
         at = {identity.utility_id for identity in self.identities} | {self.proven_utility}
-        return self.is_proven and (utility_id in at or at == {""})
+        return self.is_proven and (utility_id in at or (at == {""} and not self.identities))
+
+    @property
+    def proven_at(self) -> tuple[str, ...]:
+        """The utilities that vouch for who the customer is; empty for a key that is theirs everywhere."""
+        if not self.identities and self.proven_utility:
+            return (self.proven_utility,)
+        return tuple(identity.utility_id for identity in self.identities)
 
     def may_assert(self, utility_id: str) -> bool:
         return "*" in self.asserts_utilities or utility_id in self.asserts_utilities

@@ -38,6 +38,7 @@ from enrollment.gathering import (
 from enrollment.models import EnrollmentCase, ProgramVersion
 from enrollment.results import AlsoWrite, Confirmed, Order, Refused, Result, Stage, Waiting
 from enrollment.states import CaseState
+from enrollment.vouching import vouched
 from enrollment.waiting import start_waiting, stop_waiting
 from identity.models import Subject
 from utility_systems import records
@@ -109,7 +110,7 @@ def find_case(order: OrderRef) -> EnrollmentCase | None:
     found = own.filter(order_id=order.order_id).first() or own.filter(by_enrollment).first()
     if found is None and order.proven_subject:
         named = cases.filter(Q(order_id=order.order_id) | by_enrollment, subject__isnull=False)[:MOST_OF_ONE_NAME]
-        theirs = [case for case in named if _is_the_subject(case, order.proven_subject)]
+        theirs = [case for case in vouched(named, order.proven_at) if _is_the_subject(case, order.proven_subject)]
         found = theirs[0] if len(theirs) == 1 else None  # an order id is unique at one BAP only
     return _with_version(found) if found is not None else None
 

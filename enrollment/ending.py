@@ -39,11 +39,13 @@ from enrollment.states import (
     ConsentState,
     EnrollmentState,
 )
+from enrollment.vouching import vouched
 from enrollment.waiting import stop_waiting
 from identity.models import Subject
 
 #: Orders in one answer to a customer who asks for all of theirs.
 MOST_ORDERS = 100
+MOST_LOOKED_THROUGH = 5 * MOST_ORDERS
 _ZONE = ZoneInfo("UTC")  # where only the fact of a conflict counts, not its dates in words
 
 
@@ -98,12 +100,13 @@ def status(command: AskStatus, *, actor: Actor, now: datetime, also_write: AlsoW
 
 
 def status_of_all(authority: Authority, *, now: datetime, also_write: AlsoWrite) -> OrderList:
-    """Every order of the proven customer, whoever placed it (decision 25)."""
+    """Every order of the proven customer, whoever placed it (decision 25), that the proof speaks for."""
     known = Subject.objects.filter(did=authority.proven_subject).first()
     subject = (known.merged_into or known) if known is not None else None
-    cases = EnrollmentCase.objects.filter(subject=subject).select_related("subject").order_by("-created_at", "-pk")
+    theirs = EnrollmentCase.objects.filter(subject=subject).select_related("subject").order_by("-created_at", "-pk")
+    cases = vouched(theirs[:MOST_LOOKED_THROUGH], authority.proven_at) if subject is not None else []
     with transaction.atomic():
-        found = tuple(Snapshot(orders.of_case(case), now) for case in cases[:MOST_ORDERS]) if subject else ()
+        found = tuple(Snapshot(orders.of_case(case), now) for case in cases[:MOST_ORDERS])
         result = OrderList(found, now)
         also_write(result)
     return result

@@ -200,19 +200,22 @@ def _introspected(text: str, utility_id: str, now: datetime) -> Token:
 
 
 def proven_of(token: Token) -> Proven:
-    """Return what a token that holds says of its subject."""
-    said = token.claims
+    """Return what a token that holds says of its subject.
+
+    Who is a utility's customer only a utility's provider may say: any other proves its own `sub` and nothing more.
+    """
+    said, is_a_utilitys = token.claims, bool(token.provider.utilities)
     return Proven(
         issuer=token.provider.issuer,
         sub=reading.text(said, "sub"),
-        subject_did=reading.subject_did(said),
+        subject_did=reading.subject_did(said) if is_a_utilitys else "",
         utility_id=_utility(token.provider, reading.text(said, "utility_id")),
         acr=str(said.get("acr", "")),
         amr=reading.texts(said, "amr"),
         auth_time=reading.instant(said, "auth_time"),
         expires_at=token.expires_at,
-        meter_ids=reading.texts(said, "meter_ids"),
-        utility_customer_ids=reading.texts(said, "utility_customer_ids"),
+        meter_ids=reading.texts(said, "meter_ids") if is_a_utilitys else (),
+        utility_customer_ids=reading.texts(said, "utility_customer_ids") if is_a_utilitys else (),
         scope=reading.text(said, "scope"),
     )
 

@@ -10,7 +10,15 @@ import pytest
 
 from credentials.models import IssuedCredential
 from enrollment import services
-from enrollment.commands import AskStatus, ConsentGrant, EndEnrollment, OrderRef, WithdrawConsent
+from enrollment.commands import (
+    AskStatus,
+    Authority,
+    ConsentGrant,
+    EndEnrollment,
+    OrderRef,
+    ProvenIdentity,
+    WithdrawConsent,
+)
 from enrollment.models import CapCounter, Claim, ConflictPair, Consent, EnrollmentCase
 from enrollment.results import Ended, Prepared, Snapshot
 from enrollment.signals import enrollment_changed
@@ -25,7 +33,18 @@ from tests.enrollment.world import (
     the_case,
     the_enrollment,
 )
-from tests.factories import BINA, DATA_COLLECTION, NOON, OTHER_FLEX, PORTAL, RAJESH, RESEARCH, a_program
+from tests.factories import (
+    BINA,
+    DATA_COLLECTION,
+    NOON,
+    OTHER_FLEX,
+    PORTAL,
+    RAJESH,
+    RESEARCH,
+    UTILITY_A,
+    UTILITY_B,
+    a_program,
+)
 
 NOVEMBER, MAY, JUNE, NEXT_NOVEMBER = at(2026, 11, 1), at(2027, 5, 1), at(2027, 6, 1), at(2027, 11, 1)
 BOTH = (ConsentGrant("DATA_COLLECTION", True), ConsentGrant("RESEARCH", True))
@@ -336,8 +355,8 @@ def test_who_kept_only_the_enrolment_s_id_finds_the_order_by_it_and_nobody_else_
 OTHER_PORTAL = "other-portal.example.com"
 
 
-def through_another(proven: str) -> OrderRef:
-    return OrderRef(OTHER_PORTAL, "order-1", proven_subject=proven)
+def through_another(proven: str, *proven_at: str) -> OrderRef:
+    return OrderRef(OTHER_PORTAL, "order-1", proven_subject=proven, proven_at=proven_at)
 
 
 @pytest.fixture
@@ -376,25 +395,39 @@ def test_the_customer_withdraws_a_consent_through_another_portal(
     assert news == [("on_update", PORTAL, "ConsentWithdrawn")]
 
 
-@pytest.mark.parametrize("proven", ["", BINA])
+@pytest.mark.parametrize("proven", [[""], [BINA], [RAJESH, UTILITY_B], [RAJESH, ""]], ids=str)
 def test_without_the_customers_own_proof_another_portal_finds_nothing(
-    world: World, news: list[tuple[str, str, str]], proven: str
+    world: World, news: list[tuple[str, str, str]], proven: list[str]
 ) -> None:
+    """Nor does the word of another utility's provider, or of one that is no utility's, about who somebody is."""
     world.enrolled(1)
 
     for service, command in (
-        (services.end, EndEnrollment(through_another(proven))),
-        (services.cancel, EndEnrollment(through_another(proven))),
-        (services.withdraw_consent, WithdrawConsent(through_another(proven), consent_type="DATA_COLLECTION")),
+        (services.end, EndEnrollment(through_another(*proven))),
+        (services.cancel, EndEnrollment(through_another(*proven))),
+        (services.withdraw_consent, WithdrawConsent(through_another(*proven), consent_type="DATA_COLLECTION")),
     ):
         assert code(service(command, actor=portal(), now=NOON, also_write=nothing)) == "ORDER_NOT_FOUND"
     assert the_enrollment().state == "ACTIVE" and news == []
 
 
+def test_a_customers_list_of_orders_holds_those_that_the_proof_speaks_for(world: World) -> None:
+    world.enrolled(1)
+
+    def listed(*identities: ProvenIdentity) -> list[str]:
+        proof = Authority(OTHER_PORTAL, proven_subject=RAJESH, identities=identities)
+        found = services.status_of_all(proof, now=NOON, also_write=nothing)
+        return [each.order.order_id for each in found.snapshots]
+
+    at_a, at_b = (ProvenIdentity(utility_id, RAJESH, "OIDC") for utility_id in (UTILITY_A, UTILITY_B))
+    assert (listed(at_a), listed(at_b), listed(at_a, at_b)) == (["order-1"], [], ["order-1"])
+    assert listed() == ["order-1"]  # by a key of their own
+
+
 def test_an_application_is_withdrawn_through_another_portal(world: World, news: list[tuple[str, str, str]]) -> None:
     world.prepare()
 
-    services.cancel(EndEnrollment(through_another(RAJESH)), actor=portal(), now=NOON, also_write=nothing)
+    services.cancel(EndEnrollment(through_another(RAJESH, UTILITY_A)), actor=portal(), now=NOON, also_write=nothing)
 
     assert the_case().state == "WITHDRAWN" and live_claims() == []
     assert news == [("on_update", PORTAL, "Withdrawn")]

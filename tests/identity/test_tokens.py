@@ -323,7 +323,11 @@ def test_a_provider_of_several_utilities_has_to_name_one_of_its_own(idp, setting
 
 def test_a_provider_of_no_utility_in_particular_speaks_for_none(idp, settings):
     settings.OIDC_PROVIDERS = [ProviderSettings(idp.issuer, utilities=())]
-    assert ask(identity=idp.token(NOW)).utility_id == ""
+    proven = ask(identity=idp.token(NOW))
+    assert proven.utility_id == ""
+    # Nor does it say who is whose customer, and has which meters: its DID would open anybody's orders.
+    assert (proven.subject_did, proven.meter_ids, proven.utility_customer_ids) == ("", (), ())
+    assert ask(identity=idp.token(NOW, sub="did:example:priya", jti="2")).subject_did == ""
 
 
 @pytest.mark.parametrize(
