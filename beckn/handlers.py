@@ -102,7 +102,7 @@ class _Call:
         found: list[tokens.Proven] | several.NotProven
         reference, entries = self.profile.link_reference(self.body), self.profile.identities(self.body)
         if reference:
-            found = several.redeem(reference, participant_id=participant_id, order_id=order_id, now=self.now)
+            found = several.redeem(reference, first, participant_id=participant_id, order_id=order_id, now=self.now)
             method = "LINK"
         elif entries:
             found = several.prove(entries, first, participant_id=participant_id, order_id=order_id, now=self.now)

@@ -54,10 +54,17 @@ def prove(
     return _one_person(found)
 
 
-def redeem(reference: str, *, participant_id: str, order_id: str, now: datetime) -> list[Proven] | NotProven:
-    """The sign-ins that a link reference stands for; it counts once."""
+def redeem(
+    reference: str, first: Proven | None, *, participant_id: str, order_id: str, now: datetime
+) -> list[Proven] | NotProven:
+    """The sign-ins a link reference stands for; it counts once. `first`, that of `userAuth`, must be theirs, too."""
     found = links.redeem(reference, participant_id, order_id, now)
-    return NotProven("", found) if isinstance(found, Unproven) else found
+    if isinstance(found, Unproven):
+        return NotProven("", found)
+    if first is None:
+        return found
+    others = [each for each in found if (each.utility_id, each.sub) != (first.utility_id, first.sub)]
+    return _one_person([first, *others])
 
 
 def _problem(proof: Proven, utility_id: str, now: datetime) -> Unproven | None:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from identity import providers
-from identity.models import Subject, SubjectUtilityLink
+from identity import links, providers
+from identity.models import LinkReference, Subject, SubjectUtilityLink, User
 from identity.several import NotProven, prove, redeem
-from identity.tokens import IDP_UNAVAILABLE, TOKEN_INVALID
+from identity.tokens import IDP_UNAVAILABLE, TOKEN_INVALID, Proven
 from outbound.cache import default_cache
 from tests.identity.idp import KEYS, Client, ProviderSettings, running
 
@@ -106,5 +106,43 @@ def test_a_forged_second_token_is_refused(both):
 
 
 def test_a_reference_nobody_was_given_proves_nothing():
-    answer = redeem("lr_nothing", participant_id="portal.example.com", order_id="order-1", now=NOW)
+    answer = redeem("lr_nothing", None, participant_id="portal.example.com", order_id="order-1", now=NOW)
     assert code(answer) == TOKEN_INVALID
+
+
+def proven(did, sub="a-1", utility=A):
+    return Proven(
+        issuer="https://idp.example.com",
+        sub=sub,
+        subject_did=did,
+        utility_id=utility,
+        acr="1",
+        amr=(),
+        auth_time=NOW,
+        expires_at=NOW + timedelta(minutes=10),
+    )
+
+
+def referred_to(*people):
+    made = LinkReference.objects.create(
+        digest=links._digest("lr_given"),
+        user=User.objects.for_login("https://idp.example.com", "a-1"),
+        identities=[links._written(each) for each in people],
+        created_at=NOW,
+        expires_at=NOW + timedelta(minutes=10),
+    )
+    assert made.pk
+    return "lr_given"
+
+
+def test_a_reference_beside_a_sign_in_counts_only_for_the_same_person(both):
+    mine = [proven("did:example:me"), proven("did:example:me", "b-1", B)]
+    somebody = proven("did:example:somebody", "x-9")
+    answer = redeem(referred_to(*mine), somebody, participant_id="p", order_id="order-1", now=NOW)
+    assert code(answer) == "SUBJECT_MISMATCH"
+
+
+def test_a_reference_beside_its_own_sign_in_names_each_utility_once(both):
+    mine = [proven("did:example:me"), proven("did:example:me", "b-1", B)]
+    answer = redeem(referred_to(*mine), mine[0], participant_id="p", order_id="order-1", now=NOW)
+    assert code(answer) == [A, B]
