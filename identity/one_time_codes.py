@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from identity.codes import CodeRequest, CodeService, CodeVerdict
 from identity.encryption import blind_index
@@ -98,19 +98,30 @@ def _reserve(
     named = asked.mobile or f"account {account_id}{asked.meter_number.strip().casefold()}"
     number = blind_index(named, purpose="one-time-code-number")
     account = blind_index(account_id, purpose="one-time-code-account") if account_id else None
-    if not _may_send(number, account, participant_id, now):
-        return None, False
-    row = OneTimeCode.objects.create(
-        participant_id=participant_id,
-        message_id=message_id,
-        order_id=order_id,
-        utility_id=utility_id,
-        number_index=number,
-        account_index=account,
-        asked_at=now,
-        expires_at=now,
-    )
+    with transaction.atomic():
+        _one_at_a_time(number, account)
+        if not _may_send(number, account, participant_id, now):
+            return None, False
+        row = OneTimeCode.objects.create(
+            participant_id=participant_id,
+            message_id=message_id,
+            order_id=order_id,
+            utility_id=utility_id,
+            number_index=number,
+            account_index=account,
+            asked_at=now,
+            expires_at=now,
+        )
     return row, True
+
+
+def _one_at_a_time(*indexes: bytes | None) -> None:
+    """Until the transaction ends nobody else counts what was sent there: many at once would all be the fifth."""
+    # In sorted order, so that nobody deadlocks.
+    keys = sorted(int.from_bytes(each[:8], "big", signed=True) for each in indexes if each)
+    with connection.cursor() as cursor:
+        for key in keys:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
 
 
 def _may_send(number: bytes, account: bytes | None, participant_id: str, now: datetime) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from identity import one_time_codes
 from identity.codes import CodeRequest, CodeSession, CodeVerdict
@@ -31,14 +33,17 @@ class Service:
 
     utility_id: str = UTILITY_A
     sent: list[CodeRequest] = field(default_factory=list)
+    lock: Any = field(default_factory=threading.Lock)
     asked: list[str] = field(default_factory=list)
     is_silent: bool = False
     left: int = 5
 
     def request_code(self, asked: CodeRequest) -> CodeSession:
         self._answer()
-        self.sent.append(asked)
-        return CodeSession(f"session-{len(self.sent)}", NOON + timedelta(minutes=5), "+91XXXXXX0001", 5)
+        with self.lock:
+            self.sent.append(asked)
+            number = len(self.sent)
+        return CodeSession(f"session-{number}", NOON + timedelta(minutes=5), "+91XXXXXX0001", 5)
 
     def verify_code(self, nguid: str, code: str) -> CodeVerdict:
         self.asked.append(code)
@@ -201,3 +206,20 @@ def test_another_spelling_of_an_account_is_no_other_account(service: Service) ->
     for number, account in enumerate(spelt):
         assert isinstance(send(service, f"m-{number}", mobile="", account=account), Sent)
     assert why(send(service, "m-9", mobile="", account="cUST-1")) == (TOO_MANY, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_twelve_sends_at_once_to_one_number_five_go_out(service: Service) -> None:
+    barrier, answers = threading.Barrier(12), []
+
+    def ask(place: int) -> None:
+        barrier.wait()
+        answers.append(send(service, f"m-{place}"))
+        connection.close()
+
+    threads = [threading.Thread(target=ask, args=[place]) for place in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(service.sent), sum(isinstance(each, Sent) for each in answers)) == (5, 5)
