@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 from django.conf import settings
-from oauth2_provider.models import get_grant_model
+from oauth2_provider.models import get_grant_model, get_refresh_token_model
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
@@ -71,12 +71,20 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
 
     oidc_claim_scope = None
 
+    def validate_silent_login(self, request: Any) -> bool:
+        """The library leaves this open; `views.Authorize` answers prompt=none itself."""
+        return True
+
+    def validate_silent_authorization(self, request: Any) -> bool:
+        return True
+
     def save_authorization_code(self, client_id: str, code: Any, request: Any, *args: Any, **kwargs: Any) -> None:
         super().save_authorization_code(client_id, code, request, *args, **kwargs)
         Mark.objects.create(digest=digest(code["code"]), sitting_id=request.sitting_id, client_id=client_id)
 
     def validate_code(self, client_id: str, code: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
         if not super().validate_code(client_id, code, client, request, *args, **kwargs):
+            self._end_what_came_of(client_id, code)
             return False
         grant = get_grant_model().objects.get(code=code, application=client)
         if not getattr(request, "resource", None):
@@ -108,6 +116,17 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         if getattr(request, "sitting", None):
             claims["auth_time"] = request.sitting.auth_time
         return claims, expires
+
+    @staticmethod
+    def _end_what_came_of(client_id: str, code: str) -> None:
+        """A code that comes a second time was seen by another: nothing given for it counts (RFC 6749 4.1.2)."""
+        mark = Mark.objects.select_related("sitting").filter(digest=digest(code), client_id=client_id).first()
+        if mark is None or get_grant_model().objects.filter(code=code).exists():
+            return
+        given = get_refresh_token_model().objects.filter(user=mark.sitting.user, application__client_id=client_id)
+        for token in given.filter(revoked__isnull=True):
+            if Mark.objects.filter(digest=digest(token.token), sitting=mark.sitting).exists():
+                token.revoke()
 
     @staticmethod
     def _find_sitting(text: str, client_id: str, request: Any) -> bool:

@@ -3,6 +3,7 @@
 import json
 import secrets
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from django import forms
 from django.conf import settings
@@ -13,9 +14,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.generic import FormView
+from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import AuthorizationView, ConnectDiscoveryInfoView, IntrospectTokenView
 from oauth2_provider.views.oidc import RPInitiatedLogoutView
+from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 
 from sandbox.provider import directory, logging_out, people
 from sandbox.provider.models import Sitting
@@ -108,15 +111,24 @@ class Authorize(AuthorizationView):  # type: ignore[misc]
         prompt = request.GET.get("prompt", "").split()
         if request.user.is_authenticated and "login" not in prompt:
             if sitting is None or self._is_too_old(sitting):
-                return self._elsewhere("none" in prompt, settings.LOGIN_URL)
+                return self._elsewhere("none" in prompt, settings.LOGIN_URL, without="max_age")
             if self._wanted() > sitting.acr:
                 return self._elsewhere("none" in prompt, "/o/second-step/")
-        return super().get(request, *args, **kwargs)
+        answer = super().get(request, *args, **kwargs)
+        if "none" in prompt and answer.status_code == 200:
+            return self._needs_consent()
+        return answer
 
     def create_authorization_response(self, request: HttpRequest, scopes: Any, credentials: Any, allow: bool) -> Any:
         sitting = sitting_of(request)
         credentials["sitting_id"] = sitting.pk if sitting else None
         return super().create_authorization_response(request, scopes, credentials, allow and sitting is not None)
+
+    def redirect(self, redirect_to: str, application: Any) -> Any:
+        """RFC 9207 wants `iss` in errors as well; the library puts it where a code is."""
+        if "iss" not in dict(parse_qsl(urlsplit(redirect_to).query)):
+            redirect_to += f"{'&' if '?' in redirect_to else '?'}{urlencode({'iss': settings.ISSUER})}"
+        return super().redirect(redirect_to, application)
 
     def _wanted(self) -> str:
         """The weakest level that the client is content with."""
@@ -125,13 +137,23 @@ class Authorize(AuthorizationView):  # type: ignore[misc]
 
     def _is_too_old(self, sitting: Sitting) -> bool:
         longest = self.request.GET.get("max_age", "")
-        return longest.isdecimal() and now() - sitting.auth_time > int(longest)
+        return longest.isdecimal() and now() - sitting.auth_time >= int(longest)
 
-    def _elsewhere(self, is_silent: bool, address: str) -> HttpResponse:
+    def _needs_consent(self) -> HttpResponse:
+        """To the client: somebody is signed in and has to be asked, which `prompt=none` forbids."""
+        said = self.oauth2_data
+        error = CustomOAuth2Error(error="consent_required", state=said.get("state"))
+        toolkit_error = OAuthToolkitError(error=error, redirect_uri=said["redirect_uri"])
+        return self.error_response(toolkit_error, said["application"])  # type: ignore[no-any-return]
+
+    def _elsewhere(self, is_silent: bool, address: str, *, without: str = "") -> HttpResponse:
+        """To another page and back; `without` a parameter that is met by then, or it would be asked for ever."""
         if is_silent:
             self.request.user = _Nobody()  # the library then answers login_required to the client
             return self.handle_no_permission()  # type: ignore[no-any-return]
-        return HttpResponseRedirect(f"{address}?{urlencode({'next': self.request.get_full_path()})}")
+        asked = self.request.GET.copy()
+        asked.pop(without, None)
+        return HttpResponseRedirect(f"{address}?{urlencode({'next': f'{self.request.path}?{asked.urlencode()}'})}")
 
 
 class _Nobody:

@@ -28,6 +28,7 @@ SYSTEMS_SECRET = "SANDBOX_UTILITY_SYSTEMS_SECRET"
 MUTUAL_PORT = "SANDBOX_UTILITY_MUTUAL_PORT"
 WEBHOOK_URL, WEBHOOK_SECRET = "SANDBOX_UTILITY_WEBHOOK_URL", "SANDBOX_UTILITY_WEBHOOK_SECRET"
 OPEN_TOKEN = "sandbox"  # contract.md: whoever plays in the sandbox may fetch credentials
+IDP = "idp"  # the identity provider, among the systems that fail by themselves
 PROGRAM_ISSUER_AT = "utility-example-001"
 MAX_BODY = 1 << 20
 MAX_IDS = 500
@@ -109,6 +110,7 @@ class Utility:
             self.program_issuer = Issuer(base, own / "program-issuer", clock=self.now)
         self.faults = Faults(when_rotated=self._rotate)
         self.own_faults = {name: Faults() for name in ("billing", "changes", *systems.NAMES)}
+        self.own_faults[IDP] = Faults(when_rotated=lambda rotated: self.provider.rotate(rotated))
         self.tokens = systems.Tokens(systems_secret)
         self.demands_certificates = demands_certificates
         self.registry = Registry(folder / "registry.json")
@@ -124,11 +126,14 @@ class Utility:
         return datetime.now(UTC) + self._offset
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        in_trouble = None
         if (environ.get("PATH_INFO") or "").startswith("/o/"):
-            return self.provider(environ, start_response)
+            in_trouble = self._trouble(self.own_faults[IDP])
+            if in_trouble is None:
+                return self.provider(environ, start_response)
         request = _request(environ)
         try:
-            answer = self.answer(request)
+            answer = in_trouble or self.answer(request)
         except Problem as problem:
             answer = problem.answer
         headers = [("Content-Type", answer.content_type), ("Cache-Control", answer.cache)]

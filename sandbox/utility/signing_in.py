@@ -45,15 +45,24 @@ class SignIns:
         did = f"did:example:{login}"
         return self._account(login, login, did) if login.startswith("load-") and people.meters_of(did) else None
 
+    def _another(self, did: str) -> str:
+        """Somebody else with a meter here."""
+        people = self._utility.people
+        return next(other for other in people.people if other != did and people.meters_of(other))
+
     def _account(self, login: str, name: str, did: str) -> Account:
-        meters = self._utility.people.meters_of(did)
+        trouble = self._utility.own_faults["idp"].mode()
+        if trouble == "half":
+            return Account(login, name, self.password(login), did, {"utility_id": self._utility.name})
+        of = self._another(did) if trouble == "wrong-data" else did
+        meters = self._utility.people.meters_of(of)
         held = {
             holder["utilityCustomerId"]
             for meter in meters
             for holder in meter["holders"]
-            if holder["subject"] == did and not holder["until"]
+            if holder["subject"] == of and not holder["until"]
         }
-        accounts = sorted(held | {account.id for account in self._utility.people.accounts_of(did)})
+        accounts = sorted(held | {account.id for account in self._utility.people.accounts_of(of)})
         claims = {
             "did": did,
             "utility_id": self._utility.name,

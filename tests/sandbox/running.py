@@ -41,8 +41,8 @@ class RunningUtility:
     def json(self, path: str, body: Any = None, *, token: str = "sandbox") -> Any:
         return json.loads(self.call(path, body, token=token)[1])
 
-    def fault(self, mode: str, seconds: float | None = None) -> None:
-        status, _ = self.call("/faults", {"mode": mode, "seconds": seconds})
+    def fault(self, mode: str, seconds: float | None = None, *, system: str = "") -> None:
+        status, _ = self.call("/faults", {"mode": mode, "seconds": seconds, "system": system})
         assert status == 200
 
 
