@@ -8,6 +8,7 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -208,12 +209,26 @@ def say_where(demo: Demo) -> None:
         national = f"http://127.0.0.1:{demo.port + NATIONAL}"
         print(f"  {national:<28} national identity: who signs in without a utility")
         print(f"  {f'{demo.base}/oidc/sign-in':<28} sign in; user names and passwords are on the pages of who is who")
+        for name, utility_port in here.items():
+            print(f"\n  Sign in at {name} ({f'http://127.0.0.1:{utility_port}/o/account/'}): user name, password")
+            for login, password in _sign_ins(utility_port):
+                print(f"    {login:<16} {password}")
         print("\n  People of the sandbox:")
         for person in json.loads((ROOT / "sandbox" / "personas.json").read_text())["people"]:
             print(f"    {person['name']:<16} {person['did']:<32} {person.get('story', '')}")
     print(f"\n  Logs: {demo.logs.relative_to(ROOT)}/   Commands: .venv/bin/python manage.py{port} demo journey")
     print("  Ctrl-C stops everything; the data stays until `make demo-reset`.\n")
     print(f"ready {demo.base}", flush=True)
+
+
+def _sign_ins(port: int) -> list[tuple[str, str]]:
+    """User names and passwords as the utility's own page shows them; none when it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            page = answer.read().decode()
+    except OSError:
+        return []
+    return sorted(set(re.findall(r"Signs in as <code>([^<]+)</code> with <code>([^<]+)</code>", page)))
 
 
 def _stop(_sign: int, _frame: FrameType | None) -> None:

@@ -70,7 +70,7 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    port = free_ports(4)
+    port = free_ports(6)
     yield port
     while Demo.running:
         Demo.running.pop().kill()
@@ -84,6 +84,7 @@ def test_the_demo_starts_stops_without_a_trace_and_keeps_its_data(port: int):
     first.wait_until_ready()
     assert first.said.rstrip().endswith(f"ready http://127.0.0.1:{port}")
     assert "Rajesh Kumar" in first.said
+    assert re.search(r"^    rajesh +[0-9a-f]{10}$", first.said, re.MULTILINE)
     settings = ROOT / "var" / str(port) / "settings.env"
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
     keys = {name: value for name, value in generated.read(settings).items() if name != "DATABASE_URL"}
