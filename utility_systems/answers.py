@@ -3,7 +3,7 @@
 Read by hand rather than by a schema library: no value is bent into another type, and the error names the field.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -157,7 +157,9 @@ def read_meters(answer: Any, *, utility_id: str, asked: Sequence[str] | None, no
             earlier_numbers=part.each("earlierNumbers", _earlier_number) if part.has("earlierNumbers") else (),
         )
 
-    return tuple(found for found in Part(answer, "").each("meters", meter) if wanted is None or found.umid in wanted)
+    found = Part(answer, "").each("meters", meter)
+    _check_asked("meters", [each.umid for each in found], wanted)
+    return tuple(each for each in found if wanted is None or each.umid in wanted)
 
 
 def read_ders(answer: Any, *, asked: Sequence[str], now: datetime) -> tuple[DerFacts, ...]:
@@ -181,7 +183,15 @@ def read_ders(answer: Any, *, asked: Sequence[str], now: datetime) -> tuple[DerF
             as_of=part.instant_or_none("asOf") or now,
         )
 
-    return tuple(found for found in Part(answer, "").each("ders", der) if found.der_id in wanted)
+    found = Part(answer, "").each("ders", der)
+    _check_asked("ders", [each.der_id for each in found], wanted)
+    return tuple(each for each in found if each.der_id in wanted)
+
+
+def _check_asked(name: str, found: Sequence[str], wanted: Collection[str] | None) -> None:
+    """An answer that speaks only of others says nothing about what was asked: not even that it is unknown."""
+    if wanted is not None and found and not set(found) & set(wanted):
+        raise UnusableAnswer(name, "speak only of what was not asked for")
 
 
 def read_accounts(answer: Any) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def ports_it_talks_to(stack: Stack, name: str) -> set[int]:
 # --- a utility that is down
 
 
-@pytest.mark.parametrize("trouble", ["down", "slow", "html"])
+@pytest.mark.parametrize("trouble", ["down", "slow", "html", "half", "wrong-data"])
 def test_a_utility_in_trouble_makes_an_init_wait_and_ends_in_one_on_status(frail: Stack, trouble: str):
     journey = Journey(frail, somebody())
     message = journey.init()

@@ -177,3 +177,9 @@ json_values = st.recursive(
 def test_no_value_in_any_field_brings_anything_but_facts_or_unusable(changes: dict[str, Any]) -> None:
     with contextlib.suppress(UnusableAnswer, IndexError):
         read_one(a_meter(**changes))
+
+
+def test_an_answer_about_others_only_says_nothing_about_what_was_asked():
+    answer = {"meters": [a_meter(umid="umid-999")]}
+    with pytest.raises(UnusableAnswer, match="was not asked for"):
+        read_meters(answer, utility_id="utility-example-001", asked=["umid-001"], now=NOW)
