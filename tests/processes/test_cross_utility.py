@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
 
@@ -257,3 +260,17 @@ def test_the_two_providers_know_her_by_names_that_share_nothing(stack: Stack):
     subs = {tokens_of(stack, "chandra", utility=each).claims["sub"] for each in (UTILITY_A, UTILITY_B)}
     assert len(subs) == 2 and all(re.fullmatch(r"[0-9a-f]{24}", sub) for sub in subs)
     assert Provider(stack.utility_url(UTILITY_A), stack.folder / UTILITY_A).metadata["issuer"].endswith("/o")
+
+
+def test_the_second_utility_s_systems_answer_only_callers_with_a_certificate(stack: Stack):
+    port, tls = stack.mutual_ports[UTILITY_B], stack.folder / "tls"
+    anonymous = ssl.create_default_context(cafile=str(tls / "authority.pem"))
+    known = ssl.create_default_context(cafile=str(tls / "authority.pem"))
+    known.load_cert_chain(tls / "owner.crt", tls / "owner.key")
+    url = f"https://127.0.0.1:{port}/systems/mdm/api/v1/meters?umid=umid-020"
+    with pytest.raises(OSError):  # refused in the handshake, or cut off right after it
+        urllib.request.urlopen(url, timeout=10, context=anonymous)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(url, timeout=10, context=known)
+    assert refused.value.code == 401, "the certificate opens the door, a token the cupboard"
+    assert http("GET", f"{stack.utility_url(UTILITY_B)}/systems/mdm/api/v1/meters?umid=umid-020").status == 403
