@@ -280,21 +280,17 @@ def wire_instant(instant: datetime | None) -> str | None:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
 
 
-_known_years: set[int] = set()
-
-
 def next_order_number(now: datetime) -> str:
     """`ENR-<year>-<six or more digits>` from the year's sequence, made when its first order comes (decision 19)."""
     sequence = f"enrollment_numbers_{now.year:d}"
+    next_of_existing = "SELECT nextval(to_regclass(%s))"  # NULL where there is no such sequence yet
     with connection.cursor() as cursor:
-        if now.year not in _known_years:
-            # IF NOT EXISTS alone races: two creators can both pass it and one then fails on the catalogue.
-            cursor.execute("SELECT to_regclass(%s)", [sequence])
-            if cursor.fetchone() == (None,):
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [sequence])
-                cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {sequence}")
-            else:
-                _known_years.add(now.year)
-        cursor.execute("SELECT nextval(%s::regclass)", [sequence])
+        cursor.execute(next_of_existing, [sequence])
         (number,) = cursor.fetchone()
+        if number is None:
+            # IF NOT EXISTS alone races: two creators can both pass it and one then fails on the catalogue.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [sequence])
+            cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {sequence}")
+            cursor.execute(next_of_existing, [sequence])
+            (number,) = cursor.fetchone()
     return f"ENR-{now.year}-{number:06d}"

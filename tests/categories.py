@@ -41,7 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: guide 15, {words}")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The long modules first: a worker that starts one last lets the others wait for it (with `--no-loadscope-reorder`).
+    items.sort(
+        key=lambda item: not (item.get_closest_marker("processes") or "stack" in getattr(item, "fixturenames", ()))
+    )
     for item in items:
         for marker in categories_of(item.path):
             item.add_marker(marker)

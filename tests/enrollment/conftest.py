@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from credentials import bootstrap
-from enrollment import catalog, enrolling
+from enrollment import catalog
 from enrollment.signals import enrollment_changed
 from tests.enrollment.utility import Utility, as_configured
 from tests.enrollment.world import World
@@ -32,7 +32,6 @@ def utility(running_utility: Utility, settings: Any) -> Utility:
 def nothing_remembered() -> None:
     """What a process keeps of rows that never change is wrong once a test's rows are taken back."""
     catalog.forget()
-    enrolling._known_years.clear()
 
 
 @pytest.fixture

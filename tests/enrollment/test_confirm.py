@@ -235,6 +235,22 @@ def test_order_numbers_count_within_their_year_and_grow_beyond_six_digits(world:
     assert next_order_number(at(2027, 1, 1)) == "ENR-2027-000001"
 
 
+def test_an_order_number_that_was_rolled_back_with_its_sequence_leaves_the_next_one_to_make_it(world: World) -> None:
+    from django.db import connection, transaction
+
+    from enrollment.enrolling import next_order_number
+
+    far = at(2999, 1, 1)
+    with transaction.atomic():
+        assert [next_order_number(far), next_order_number(far)] == ["ENR-2999-000001", "ENR-2999-000002"]
+        transaction.set_rollback(True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('enrollment_numbers_2999')")
+        assert cursor.fetchone() == (None,)
+
+    assert next_order_number(far) == "ENR-2999-000001"
+
+
 # --- again -----------------------------------------------------------------------------------------------------------
 
 

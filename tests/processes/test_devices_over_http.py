@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bap import http
+from tests.bap import eventually, http
 from tests.journeys import P2P, Journey, Person, fulfillment_state
 from tests.stack import Stack
 
@@ -210,11 +210,16 @@ def test_p6_5_a_certificate_revoked_after_the_confirm_suspends_within_one_poll(s
     headers = {"Authorization": "Bearer sandbox", "Content-Type": "application/json"}
     url = f"{stack.utility_url()}/api/v1/credentials/revoke"
     assert http("POST", url, json.dumps(revoke).encode(), headers).status == 200
-    stack.sql(
-        "UPDATE relied_certificates SET checked_at = checked_at - interval '1 day' WHERE credential_id = %s",
-        shown[2]["credentialId"],
-    )  # a day later: the worker's own poll
+    def a_day_later() -> bool:
+        """Let the worker's own poll be due again: the issuer's list in its hands may still be that of the confirm."""
+        stack.sql(
+            "UPDATE relied_certificates SET checked_at = checked_at - interval '1 day' WHERE credential_id = %s",
+            shown[2]["credentialId"],
+        )
+        told = (c for c in journey.bap.callbacks if c.action == "on_status")
+        return any(c.context["transaction_id"] == journey.transaction_id for c in told)
 
+    eventually(a_day_later, pause=1.0)
     told = journey.bap.wait_for("on_status", transaction_id=journey.transaction_id).message["order"]
     assert attributes(told)["status"] == "SUSPENDED"
     assert attributes(told)["credential"]["status"] == "SUSPENDED"
