@@ -58,13 +58,21 @@ class Door:
             now=at,
             in_answer_to=message.inbox_id,
         )
+        self.done(message, now=at)
+        return row
+
+    def done(self, message: Received, *, now: datetime) -> None:
+        """Mark the message done in the caller's transaction; a callback to a portal of ours wants no answer.
+
+        Raises LeaseLost when it is done already; let it roll the act back.
+        """
+        _needs_transaction()
         changed = Inbox.objects.filter(pk=message.inbox_id, state=State.WAITING, lease=message.lease).update(
-            state=State.DONE, done_at=at, lease=None, lease_until=None, sealed=None, last_error="", incident_id=""
+            state=State.DONE, done_at=now, lease=None, lease_until=None, sealed=None, last_error="", incident_id=""
         )
         if not changed:
             raise LeaseLost(f"inbox {message.inbox_id} was answered by another worker")
         self.has_answered = True
-        return row
 
     def unsolicited(
         self,

@@ -51,9 +51,12 @@ def accept(message: Incoming, *, now: datetime) -> None:
 
 
 def accept_callback(message: Incoming, *, our_request: Outbox | None, now: datetime) -> None:
-    """Keep a callback to one of our portals, which reads it when it looks. Duplicates as in `accept`."""
-    if _insert(message, now, state=State.DONE, our_request=our_request) is None:
-        _again(message, now)
+    """Keep a callback to one of our portals and ring for a worker, who has the portal take it. As in `accept`."""
+    row_id = _insert(message, now, state=State.WAITING, our_request=our_request)
+    if row_id is not None:
+        nudge(PROCESS, row_id)
+        return
+    _again(message, now)
 
 
 def secret_paths_in(profile: Any) -> list[str]:

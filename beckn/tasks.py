@@ -14,12 +14,13 @@ from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.utils.module_loading import import_string
 
 from audit import clock
 from audit.log import SYSTEM, Action, record
 from beckn import delivery, leases, limits, outgoing, registry, sealing
 from beckn.door import Door, LeaseLost
-from beckn.messages import Received, received
+from beckn.messages import CALLBACKS, Received, received
 from beckn.models import Inbox, Outbox, State
 from beckn.nudge import bells_kept, nudge
 from beckn.pools import Pool
@@ -113,7 +114,11 @@ def _handle(row: Inbox) -> None:
         return
     try:
         body = sealing.put_back(row.body, row.sealed)
-        _call_handler(received(row, row.participant, body))
+        message = received(row, row.participant, body)
+        if row.action in CALLBACKS:
+            _have_it_taken(message, row)
+        else:
+            _call_handler(message)
     except LeaseLost:
         log.warning("a message was answered by another worker meanwhile", extra={"inbox": row.pk})
     except Exception as problem:  # whatever a handler did not expect is retried, and then shown to an operator
@@ -129,6 +134,16 @@ def _call_handler(message: Received) -> None:
     handle(message, now=clock.now(), door=door)
     if not door.has_answered:
         raise RuntimeError(f"the handler of {message.action} returned without an answer")
+
+
+def _have_it_taken(message: Received, row: Inbox) -> None:
+    """Hand a callback to the portals, which lie above us; one that no portal wants is done."""
+    door, now = Door(), clock.now()
+    if settings.BECKN_CALLBACK_TAKER:
+        import_string(settings.BECKN_CALLBACK_TAKER)(message, our_request=row.our_request, door=door, now=now)
+    if not door.has_answered:
+        with transaction.atomic():
+            door.done(message, now=now)
 
 
 def _retry(row: Inbox, error: str, now: datetime) -> None:
@@ -156,8 +171,8 @@ def _give_up(row: Inbox, error: str, now: datetime) -> None:
             object_id=str(row.pk),
             details={"action": row.action, "error": error, "incident": incident, "attempts": row.attempts},
         )
-        message = received(row, row.participant, row.body)
-        Door().apologise(message, incident, now=now)
+        if row.action not in CALLBACKS:
+            Door().apologise(received(row, row.participant, row.body), incident, now=now)
     log.error("a message is stuck", extra={"inbox": row.pk, "action": row.action, "incident": incident})
 
 

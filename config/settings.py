@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "credentials",
     "enrollment",
     "beckn",
+    "portals",
     *(["sandbox"] if SANDBOX else []),
 ]
 AUTH_USER_MODEL = "identity.User"
@@ -228,6 +229,7 @@ SWEEPS = [
     "credentials.tasks.sweep",
     "enrollment.tasks.sweep",
     "enrollment.tasks.sweep_utilities",
+    "portals.tasks.sweep",
 ]
 # What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
 BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
@@ -235,6 +237,8 @@ BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
 CODE_SERVICE = "utility_systems.registry.adapter_for"
 CODE_SERVICE_DOWN = "utility_systems.ports.UtilityUnavailable"
 NEWS_HAS_ROOM = "beckn.outgoing.has_room"
+# Who takes what a provider answers to our portals (`portals.callbacks.take`).
+BECKN_CALLBACK_TAKER = "portals.callbacks.take"
 BEAT_SECONDS = ENV.BEAT_SECONDS
 BEAT = [
     "enrollment.tasks.turn_the_clock",
@@ -244,6 +248,7 @@ BEAT = [
     "audit.tasks.seal_days",
     "credentials.tasks.upkeep",
     "identity.tasks.upkeep",
+    "portals.tasks.upkeep",
 ]
 
 LOGGING_CONFIG = "config.logs.configure"

@@ -14,7 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     *(
         path("", include(f"{room}.urls"))
-        for room in ("audit", "identity", "credentials", "enrollment", "beckn")
+        for room in ("audit", "identity", "credentials", "enrollment", "beckn", "portals")
         if find_spec(f"{room}.urls")
     ),
 ]

@@ -1,0 +1,1 @@
+"""The portals: BAPs that see the program owner only through signed messages (design, layers)."""
