@@ -53,6 +53,9 @@ class ProgramVersion(models.Model):
     `{type, description, purposes[], data[], grantee, frequency, mode, validity, textVersion, outlivesEnrollment?,
     fromUtility?, toUtility?}`;
     `documents` of `{documentId, kind, formats[], maxBytes}`. A published version is immutable (a trigger keeps it).
+    Criteria may carry `texts`, credentials and consents `descriptions`: the same sentence by locale. `presentation`
+    is what people are shown, `{minutes, texts: {locale: {name, shortDesc, longDesc, benefits[], example: {text,
+    isExample}, reviewed}}, reopensAt?}`; `reviewed` false is a translation that no person has read.
 
     Source: spec domain 1, decisions 34, 35, 54. pii: none
     """
@@ -101,6 +104,9 @@ class ProgramVersion(models.Model):
     )
     on_required_consent_revoked = models.CharField(
         max_length=10, choices=choices(OnConsentRevoked), default=OnConsentRevoked.SUSPEND.value
+    )
+    presentation = models.JSONField(
+        default=dict, blank=True, help_text=_("What people are shown, by language: name, benefits, one worked example.")
     )
     support = models.JSONField(default=dict, blank=True, help_text=_("name, phone, email, url, hours of the owner."))
     credential_profile = models.CharField(
@@ -170,7 +176,8 @@ class ConsentText(models.Model):
     """The exact words a person is shown before consenting; a grant echoes the digest of these bytes (decision 34).
 
     `body` is served as it is; `digest` is `sha256:<hex>` of its UTF-8 bytes. Insert-only; `reviewed_by` names the
-    role or reference of the legal approval, without which production does not start (decision 60). pii: none
+    role or reference of the legal approval, without which production does not start (decision 60). `is_read` false is
+    a translation that no person has read: readers are told so. pii: none
     """
 
     program = models.ForeignKey(Program, on_delete=models.RESTRICT, related_name="consent_texts")
@@ -180,6 +187,7 @@ class ConsentText(models.Model):
     body = models.TextField()
     digest = models.CharField(max_length=80)
     reviewed_by = models.CharField(max_length=200, blank=True, help_text=_("Who approved it; production needs one."))
+    is_read = models.BooleanField(default=True, help_text=_("No: a translation that no person has read yet."))
 
     class Meta:
         db_table = "consent_texts"
