@@ -22,8 +22,14 @@ MAX_TO_NARROW = 1000
 
 
 def search(command: SearchPrograms, *, now: datetime) -> Catalog:
-    """Programs open at `now` that match every part of the question; none is an empty catalogue, not an error."""
-    versions = ProgramVersion.objects.open_at(now).select_related("program")  # type: ignore[attr-defined]
+    """Programs open at `now` that match every part of the question; none is an empty catalogue, not an error.
+
+    `with_closed`: also those that are closed now and say when they open again.
+    """
+    versions = ProgramVersion.objects.open_at(now)  # type: ignore[attr-defined]
+    if command.with_closed:
+        versions = ProgramVersion.objects.open_or_to_open(now)  # type: ignore[attr-defined]
+    versions = versions.select_related("program")
     if command.kind:
         versions = versions.filter(program__kind__iexact=command.kind)
     if command.provider_id:
@@ -41,7 +47,7 @@ def search(command: SearchPrograms, *, now: datetime) -> Catalog:
             | Q(program__program_id__icontains=word)
         )
     most = MAX_TO_NARROW if command.is_narrowed_later else MAX_RESULTS
-    return Catalog(tuple(entry(v) for v in versions.order_by("program__program_id")[:most]))
+    return Catalog(tuple(entry(v, now) for v in versions.order_by("program__program_id")[:most]))
 
 
 def select(command: SelectProgram, *, now: datetime) -> Selected | Refused:
@@ -115,7 +121,8 @@ def _implied_criteria(version: ProgramVersion) -> tuple[Mapping[str, Any], ...]:
     return tuple(implied)
 
 
-def entry(version: ProgramVersion) -> CatalogEntry:
+def entry(version: ProgramVersion, now: datetime | None = None) -> CatalogEntry:
+    """The version as it is told; with `now`, also whether it takes applications then."""
     program = version.program
     return CatalogEntry(
         program_id=program.program_id,
@@ -129,7 +136,16 @@ def entry(version: ProgramVersion) -> CatalogEntry:
         opens_at=version.opens_at,
         closes_at=version.closes_at,
         requirements=requirements(version),
+        presentation=_presentation(version, now),
+        is_open=now is None or version.is_open_at(now),
     )
+
+
+def _presentation(version: ProgramVersion, now: datetime | None) -> Mapping[str, Any]:
+    """What people are shown; a program that opens later says when."""
+    if now is not None and version.opens_at is not None and version.opens_at > now:
+        return {**version.presentation, "reopensAt": version.opens_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return version.presentation
 
 
 def requirements(version: ProgramVersion) -> Requirements:
@@ -143,19 +159,29 @@ def requirements(version: ProgramVersion) -> Requirements:
 
 def _with_texts(version: ProgramVersion) -> Iterable[Mapping[str, Any]]:
     for consent in version.required_consents:
-        shown = consent_texts(version.program_id, consent["type"], consent.get("textVersion", ""))
+        shown = _shown_texts(version.program_id, consent["type"], consent.get("textVersion", ""))
         path = f"{version.program.program_id}/{consent['type']}/{consent.get('textVersion', '')}"
         yield {
             **consent,
             "texts": [
-                {"locale": locale, "url": f"{settings.PUBLIC_URL}/consent-texts/{path}/{locale}", "digest": digest}
-                for locale, digest in shown
+                {
+                    "locale": locale,
+                    "url": f"{settings.PUBLIC_URL}/consent-texts/{path}/{locale}",
+                    "digest": digest,
+                    "reviewed": is_read,
+                }
+                for locale, digest, is_read in shown
             ],
         }
 
 
 def consent_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str], ...]:
-    """(locale, digest) of each language of a consent text. The texts are insert-only, so a found answer stays true."""
+    """(locale, digest) of each language of a consent text."""
+    return tuple((locale, digest) for locale, digest, _ in _shown_texts(program_pk, consent_type, version))
+
+
+def _shown_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str, bool], ...]:
+    """(locale, digest, has a person read it). The texts are insert-only, so a found answer stays true."""
     try:
         return _cached_texts(program_pk, consent_type, version)
     except LookupError:
@@ -163,9 +189,9 @@ def consent_texts(program_pk: int, consent_type: str, version: str) -> tuple[tup
 
 
 @lru_cache(maxsize=1024)
-def _cached_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str], ...]:
+def _cached_texts(program_pk: int, consent_type: str, version: str) -> tuple[tuple[str, str, bool], ...]:
     texts = ConsentText.objects.filter(program_id=program_pk, consent_type=consent_type, version=version)
-    found = tuple(texts.order_by("locale").values_list("locale", "digest"))
+    found = tuple(texts.order_by("locale").values_list("locale", "digest", "is_read"))
     if not found:
         raise LookupError
     return found

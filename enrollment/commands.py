@@ -158,7 +158,10 @@ class ConsentGrant:
 
 @dataclass(frozen=True)
 class SearchPrograms:
-    """`is_narrowed_later`: the asker filters what is found, so that the answer's limit must not come first."""
+    """`is_narrowed_later`: the asker filters what is found, so that the answer's limit must not come first.
+
+    `with_closed`: also programs that are closed now and say when they open.
+    """
 
     text: str = ""
     kind: str = ""
@@ -166,6 +169,7 @@ class SearchPrograms:
     utility_id: str = ""
     region: str = ""
     is_narrowed_later: bool = False
+    with_closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -359,6 +359,8 @@ class CatalogEntry:
     opens_at: datetime | None
     closes_at: datetime | None
     requirements: Requirements
+    presentation: Mapping[str, Any] = field(default_factory=dict)
+    is_open: bool = True
 
 
 @dataclass(frozen=True)

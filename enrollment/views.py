@@ -23,4 +23,5 @@ def consent_text(request: HttpRequest, program: str, consent_type: str, version:
     response = HttpResponse(found.body.encode(), content_type="text/plain; charset=utf-8")
     response["Digest"] = found.digest
     response["Content-Language"] = locale
+    response["Translation-Reviewed"] = "true" if found.is_read else "false"
     return response

@@ -26,6 +26,7 @@ from sandbox import generated
 from sandbox.issuing import did_web
 
 PROGRAMS = Path(__file__).resolve().parent / "programs.json"
+WORDS = PROGRAMS.with_name("program_texts.json")
 PROGRAM_ISSUER_AT = generated.UTILITY_A
 JOURNEY_SUBSCRIBER = "journey.sandbox.example"
 JOURNEY_PORT = 3  # after the deployment's own port
@@ -45,15 +46,15 @@ def load(*, now: datetime) -> list[str]:
 
 def load_programs(now: datetime) -> Iterable[str]:
     """Programs with a published version each; one whose data changed gets a new version."""
-    data = json.loads(PROGRAMS.read_text())
+    data, words = json.loads(PROGRAMS.read_text()), json.loads(WORDS.read_text())
     for entry in data["programs"]:
         with transaction.atomic():
             program, _ = Program.objects.get_or_create(
                 program_id=entry["programId"],
                 defaults={"provider_id": entry["providerId"], "kind": entry["kind"], "created_at": now},
             )
-            _put_texts(program, entry)
-            number = _publish(program, entry["version"], now)
+            _put_texts(program, entry, words)
+            number = _publish(program, in_all_languages(entry, words), now)
         yield f"program {program.program_id} (version {number})"
     for pair in data["conflictPairs"]:
         first, second = sorted(pair["groups"])
@@ -61,19 +62,58 @@ def load_programs(now: datetime) -> Iterable[str]:
         yield f"groups {first} and {second} on one meter: {pair['verdict']}"
 
 
-def _put_texts(program: Program, entry: Mapping[str, Any]) -> None:
+def in_all_languages(entry: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a ProgramVersion, with what program_texts.json says of it in each language."""
+    version = dict(entry["version"])
+    for name in ("opens_at", "closes_at"):
+        if name in version:
+            version[name] = datetime.fromisoformat(version[name])
+    for name, english, key in (
+        ("criteria", "text", "texts"),
+        ("required_credentials", "description", "descriptions"),
+        ("required_consents", "description", "descriptions"),
+    ):
+        version[name] = [
+            {**each, key: {"en": each[english], **words["sentences"].get(each[english], {})}} for each in version[name]
+        ]
+    told = words["programs"].get(entry["programId"])
+    return version | ({"presentation": _presentation(version, told, words["notRead"])} if told else {})
+
+
+def _presentation(version: Mapping[str, Any], told: Mapping[str, Any], not_read: Iterable[str]) -> dict[str, Any]:
+    english = {
+        "name": version["name"],
+        "shortDesc": version["short_description"],
+        "longDesc": version["long_description"],
+    }
+    return {
+        "minutes": told["minutes"],
+        "texts": {
+            locale: {
+                **(english if locale == "en" else {}),
+                **text,
+                "example": {"text": text["example"], "isExample": True},
+                "reviewed": locale not in not_read,
+            }
+            for locale, text in told["texts"].items()
+        },
+    }
+
+
+def _put_texts(program: Program, entry: Mapping[str, Any], words: Mapping[str, Any]) -> None:
+    translated = words["programs"].get(entry["programId"], {}).get("consents", {})
     versions = {consent["type"]: consent["textVersion"] for consent in entry["version"]["required_consents"]}
     for named, texts in entry["texts"].items():
         # A type that is asked for twice (each direction of sharing) has its texts under "TYPE@version".
         consent_type, _, number = named.partition("@")
-        for locale, body in texts.items():
+        for locale, body in (texts | translated.get(named, {})).items():
             digest = "sha256:" + hashlib.sha256(body.encode()).hexdigest()
             text, _ = ConsentText.objects.get_or_create(
                 program=program,
                 consent_type=consent_type,
                 version=number or versions[consent_type],
                 locale=locale,
-                defaults={"body": body, "digest": digest},
+                defaults={"body": body, "digest": digest, "is_read": locale not in words["notRead"]},
             )
             if text.digest != digest:
                 raise ValueError(f"{program} {consent_type} {locale}: the text changed, so its textVersion must too")

@@ -190,10 +190,18 @@ def a_program(program_id: str = FLEX, *, texts: bool = True, **changes: Any) -> 
     return version
 
 
-def consent_text(version: ProgramVersion, consent_type: str, locale: str, body: str, number: str = "1") -> ConsentText:
+def consent_text(
+    version: ProgramVersion, consent_type: str, locale: str, body: str, number: str = "1", **more: Any
+) -> ConsentText:
     digest = "sha256:" + hashlib.sha256(body.encode()).hexdigest()
     return ConsentText.objects.create(
-        program=version.program, consent_type=consent_type, version=number, locale=locale, body=body, digest=digest
+        program=version.program,
+        consent_type=consent_type,
+        version=number,
+        locale=locale,
+        body=body,
+        digest=digest,
+        **more,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from beckn.profiles import contents
 from beckn.profiles.onboarding_parts import spell
-from beckn.profiles.words import ENROLLMENT_CONTEXT, Json, attributes, instant_text, requirements
+from beckn.profiles.words import ENROLLMENT_CONTEXT, Json, attributes, instant_text, presentation, requirements
 from enrollment.results import (
     Catalog,
     CatalogEntry,
@@ -62,6 +62,7 @@ def item(entry: CatalogEntry) -> Json:
             "kind": entry.kind,
             "personas": list(entry.personas),
             "utilities": list(entry.utilities),
+            **presentation(entry),
             **requirements(entry.requirements),
         },
     }

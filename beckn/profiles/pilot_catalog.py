@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from beckn import identities
-from beckn.profiles.words import ENROLLMENT_CONTEXT, Json, instant_text, requirements
+from beckn.profiles.words import ENROLLMENT_CONTEXT, Json, instant_text, presentation, requirements
 from enrollment.results import Catalog, CatalogEntry
 
 #: A catalogue's schema names one context, another than the pilot's orders have.
@@ -47,7 +47,7 @@ def item(entry: CatalogEntry, *, is_active: bool = True) -> Json:
         "beckn:descriptor": _descriptor(entry.name, entry.short_description, entry.long_description),
         "beckn:category": {"@type": "schema:CategoryCode", "schema:codeValue": entry.kind},
         **_window(entry.opens_at, entry.closes_at),
-        "beckn:isActive": is_active,
+        "beckn:isActive": is_active and entry.is_open,
         "beckn:provider": {"beckn:id": entry.provider_id, "beckn:descriptor": _descriptor(entry.provider_id)},
         "beckn:itemAttributes": {
             "@context": ENROLLMENT_CONTEXT,
@@ -55,6 +55,7 @@ def item(entry: CatalogEntry, *, is_active: bool = True) -> Json:
             "kind": entry.kind,
             "personas": list(entry.personas),
             "utilities": list(entry.utilities),
+            **presentation(entry),
             **requirements(entry.requirements),
         },
     }

@@ -83,6 +83,7 @@ def search(body: Mapping[str, Any]) -> SearchPrograms:
         utility_id=location.get("utilityId", ""),
         region=location.get("region") or location.get("id") or "",
         is_narrowed_later=filter_of(body) != "",
+        with_closed=intent.get("includeClosed", False),
     )
 
 

@@ -133,6 +133,7 @@ _INTENT = an_object(
         "category": an_object({"id": TEXT, "descriptor": an_object({"name": TEXT})}),
         "provider": an_object({"id": TEXT}),
         "location": an_object({"id": TEXT, "region": TEXT, "utilityId": TEXT}),
+        "includeClosed": {"type": "boolean"},
     }
 )
 #: `search` and `discover` in one: an intent, or free text and a filter (decision 14, wire 7).

@@ -14,6 +14,7 @@ from enrollment.codes import Code
 from enrollment.conflicts import Conflict
 from enrollment.results import (
     AvailableMeter,
+    CatalogEntry,
     ConsentLine,
     CredentialLine,
     CrossUtilityLine,
@@ -191,6 +192,11 @@ def requirements(requirements: Requirements) -> Json:
         "enrollmentCriteria": [dict(c) for c in requirements.criteria],
         **({"documents": [dict(d) for d in requirements.documents]} if requirements.documents else {}),
     }
+
+
+def presentation(entry: CatalogEntry) -> Json:
+    """What people are shown of a program, by language; nothing where its owner gave nothing."""
+    return {"presentation": dict(entry.presentation)} if entry.presentation else {}
 
 
 def documents(lines: Sequence[DocumentLine]) -> Json:

@@ -44,6 +44,11 @@ class ProgramVersionQuerySet(models.QuerySet["ProgramVersion"]):
             Q(opens_at=None) | Q(opens_at__lte=instant), Q(closes_at=None) | Q(closes_at__gt=instant)
         )
 
+    def open_or_to_open(self, instant: datetime) -> ProgramVersionQuerySet:
+        """Open at the instant, opening later, or closed with a word of when it opens again."""
+        is_told = Q(presentation__has_key="reopensAt")
+        return self.published().filter(Q(closes_at=None) | Q(closes_at__gt=instant) | is_told)
+
 
 class ProgramVersion(models.Model):
     """What a program asks for and gives, as published: an enrolment keeps the version it joined under.
@@ -141,6 +146,11 @@ class ProgramVersion(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.refuse_unknown_criteria()
         super().save(*args, **kwargs)
+
+    def is_open_at(self, instant: datetime) -> bool:
+        """Does it take applications then? Its state is not looked at."""
+        has_opened = self.opens_at is None or self.opens_at <= instant
+        return has_opened and (self.closes_at is None or instant < self.closes_at)
 
     def refuse_unknown_criteria(self) -> None:
         """Raise ValidationError where a published version asks for something that nobody would check."""

@@ -87,6 +87,21 @@ def test_finding_many_programs_takes_few_questions_to_the_database(django_assert
         found()
 
 
+def test_who_asks_for_closed_programs_too_is_told_when_they_open_again() -> None:
+    a_program("closed-for-good", closes_at=NOON)
+    a_program("closed-for-now", closes_at=NOON, presentation={"reopensAt": "2027-03-01T00:00:00Z"})
+    a_program("not-yet", opens_at=NOON + timedelta(days=1))
+    a_program("open")
+
+    entries = services.search(SearchPrograms(with_closed=True), now=NOON).entries
+
+    assert [(e.program_id, e.is_open, e.presentation.get("reopensAt")) for e in entries] == [
+        ("closed-for-now", False, "2027-03-01T00:00:00Z"),
+        ("not-yet", False, (NOON + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")),
+        ("open", True, None),
+    ]
+
+
 def selected(program_id: str = FLEX, provider_id: str = PROVIDER) -> Selected | Refused:
     from enrollment.commands import OrderRef
 
@@ -135,6 +150,21 @@ def test_a_consent_text_is_served_byte_for_byte_with_its_digest(client: Client) 
     assert answer.status_code == 200 and answer.content == text.body.encode()
     assert answer["Digest"] == text.digest and answer["Content-Language"] == "hi"
     assert answer["Content-Type"] == "text/plain; charset=utf-8" and "immutable" in answer["Cache-Control"]
+    assert answer["Translation-Reviewed"] == "true"
+
+
+def test_a_translation_that_nobody_has_read_is_marked_on_the_wire_and_where_it_is_served(client: Client) -> None:
+    version = a_program()
+    consent_text(version, "DATA_COLLECTION", "ur", "آپ اجازت دیتے ہیں۔", is_read=False)
+
+    result = selected()
+
+    assert isinstance(result, Selected)
+    assert {t["locale"]: t["reviewed"] for t in result.entry.requirements.consents[0]["texts"]} == {
+        "en": True,
+        "ur": False,
+    }
+    assert client.get(f"/consent-texts/{FLEX}/DATA_COLLECTION/1/ur")["Translation-Reviewed"] == "false"
 
 
 @pytest.mark.parametrize("path", ["nowhere/DATA_COLLECTION/1/en", f"{FLEX}/OTHER/1/en", f"{FLEX}/DATA_COLLECTION/9/en"])

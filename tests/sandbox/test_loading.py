@@ -57,6 +57,25 @@ def test_every_criterion_is_of_the_closed_list_and_every_consent_has_its_text() 
             assert texts.filter(locale="en", version=consent["textVersion"]).exists()
 
 
+def test_every_program_speaks_three_languages_with_a_worked_example_and_marks_what_nobody_has_read() -> None:
+    list(loading.load_programs(clock.now()))
+    for version in ProgramVersion.objects.select_related("program"):
+        texts = version.presentation["texts"]
+        assert set(texts) == {"en", "hi", "ur"} and version.presentation["minutes"] > 0, version
+        for locale, text in texts.items():
+            assert text["name"] and text["shortDesc"] and text["longDesc"] and len(text["benefits"]) == 3
+            assert "₹" in text["example"]["text"] and text["example"]["isExample"] is True
+            assert text["reviewed"] is (locale == "en")
+        said = [c["texts"] for c in version.criteria]
+        said += [c["descriptions"] for c in (*version.required_credentials, *version.required_consents)]
+        assert all(set(each) == {"en", "hi", "ur"} and all(each.values()) for each in said), version
+        for consent in version.required_consents:
+            found = ConsentText.objects.filter(
+                program=version.program, consent_type=consent["type"], version=consent["textVersion"]
+            )
+            assert dict(found.values_list("locale", "is_read")) == {"en": True, "hi": False, "ur": False}
+
+
 def test_the_journeys_bap_is_a_participant_with_a_key_of_this_deployment(deployment_folder: Path) -> None:
     list(loading.load_network(clock.now()))
     bap = loading.journey_bap()
