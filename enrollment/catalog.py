@@ -15,7 +15,7 @@ from enrollment.commands import SearchPrograms, SelectProgram
 from enrollment.facts import Terms
 from enrollment.models import ConsentText, ProgramVersion
 from enrollment.results import Catalog, CatalogEntry, Order, Refused, Requirements, Selected, Stage
-from enrollment.states import Partial
+from enrollment.states import OnConsentRevoked, Partial
 
 MAX_RESULTS = 100
 MAX_TO_NARROW = 1000
@@ -161,8 +161,11 @@ def _with_texts(version: ProgramVersion) -> Iterable[Mapping[str, Any]]:
     for consent in version.required_consents:
         shown = _shown_texts(version.program_id, consent["type"], consent.get("textVersion", ""))
         path = f"{version.program.program_id}/{consent['type']}/{consent.get('textVersion', '')}"
+        is_required = consent.get("required", True)
         yield {
             **consent,
+            # What becomes of the enrolment if it is taken back: people are told before they say Yes.
+            "onRevoked": version.on_required_consent_revoked if is_required else OnConsentRevoked.KEEP.value,
             "texts": [
                 {
                     "locale": locale,

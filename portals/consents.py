@@ -7,7 +7,7 @@ The provider owns the texts and says what each consent is about (decision 34); `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from portals.models import Application
@@ -48,11 +48,16 @@ class Asked:
     text_version: str
     texts: tuple[Text, ...]
     follows: str = ""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Its name in `Application.answers["consents"]`."""
         return key_of(self.type, self.from_utility, self.to_utility)
+
+    def description_in(self, locale: str) -> str:
+        """One sentence in this language, where the provider has it."""
+        return self.descriptions.get(locale) or self.descriptions.get(locale.partition("-")[0]) or self.description
 
     def text_in(self, locale: str) -> Text | None:
         """The text in this language, else in its main language, else English, else the first; None without any."""
@@ -166,6 +171,7 @@ def _asked(place: int, told: Mapping[str, Any]) -> Asked:
         text_version=_text(told.get("textVersion")),
         texts=tuple(_texts(told.get("texts"))),
         follows=_text(told.get("onRevoked")),
+        descriptions=_by_locale(told.get("descriptions")),
     )
 
 
@@ -174,6 +180,10 @@ def _texts(told: Any) -> Iterable[Text]:
         if isinstance(each, Mapping) and _text(each.get("url")) and _text(each.get("digest")):
             is_reviewed = each.get("reviewed", True) is not False
             yield Text(_text(each.get("locale")), _text(each.get("url")), _text(each.get("digest")), is_reviewed)
+
+
+def _by_locale(told: Any) -> Mapping[str, str]:
+    return {str(k): v for k, v in told.items() if isinstance(v, str)} if isinstance(told, Mapping) else {}
 
 
 def _words(value: Any) -> tuple[str, ...]:
