@@ -35,6 +35,9 @@ class EnrollmentCase(models.Model):
     provider_id = models.CharField(max_length=200, blank=True)
     program_id = models.CharField(max_length=200, blank=True)
     fulfillment_id = models.CharField(max_length=200, blank=True)
+    batch_id = models.CharField(
+        max_length=100, blank=True, default="", help_text=_("What the BAP calls the basket this order came in.")
+    )
     meters = ArrayField(models.CharField(max_length=200), default=list)
     ders = ArrayField(models.CharField(max_length=200), default=list)
     state = models.CharField(max_length=12, choices=choices(CaseState))
