@@ -50,6 +50,8 @@ audit: $(STAMP)  ## known vulnerabilities of what is locked, and an SBOM in var/
 lock:  ## resolve the requirements again (needs uv); the locks name no registry
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  -o requirements/production.txt
+	uv pip compile -q pyproject.toml --extra s3 --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  -c requirements/production.txt -o requirements/s3.txt
 	uv pip compile -q pyproject.toml --extra sandbox --extra s3 --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate -c requirements/production.txt -o requirements/development.txt
 	uv pip compile -q --group audit --universal --python-version 3.11 --generate-hashes \

@@ -285,6 +285,18 @@ class DerMaker(Part):
     read_timeout: float = Field(default=5.0, gt=0, le=60)
 
 
+class DocumentsBucket(Part):
+    """Object storage that speaks S3. Without `endpoint` it is Amazon's, without keys the machine's own role counts."""
+
+    bucket: str = Field(min_length=3, max_length=63)
+    endpoint: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
+    region: str = ""
+    access_key: str = Field(default="", repr=False)
+    secret_key: str = Field(default="", repr=False)
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9/_-]*$")
+    path_style: bool = False
+
+
 class Env(BaseModel):
     """The deployment's decisions. Each description is what the operator reads when the value is wrong."""
 
@@ -423,9 +435,16 @@ class Env(BaseModel):
     )
 
     DOCUMENTS_DIR: str = Field(default="", description="folder of uploaded files (default: documents in VAR_DIR)")
+    DOCUMENTS_STORAGE: Annotated[DocumentsBucket | None, BeforeValidator(_json)] = Field(
+        default=None,
+        repr=False,
+        description='JSON: {"bucket", "endpoint"?, "region"?, "access_key"?, "secret_key"?, "prefix"?, "path_style"?}, '
+        "or @file: object storage for uploaded files; empty: DOCUMENTS_DIR",
+    )
     DOCUMENT_SCANNER: str = Field(
         default="",
-        description="command that reads a file from its input, ends with 0 for clean, 1 for infected; empty: none",
+        description="clamd://host:3310, clamd:///path/of/its/socket, or a command that reads a file from its input "
+        "and ends with 0 for clean, 1 for infected; empty: none",
     )
     RETENTION_DOCUMENTS_DAYS: int = Field(default=400, ge=30, description="whole days, at least 30")
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")

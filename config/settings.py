@@ -3,7 +3,9 @@
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from config import env, production
+from django.conf import global_settings
+
+from config import documents, env, production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = env.load()
@@ -199,6 +201,7 @@ STATUS_LIST_MAX_AGE_SECONDS = ENV.STATUS_LIST_MAX_AGE_SECONDS
 STATUS_LIST_VALIDITY_SECONDS = ENV.STATUS_LIST_VALIDITY_SECONDS
 STATUS_LIST_MINIMUM_FREE = ENV.STATUS_LIST_MINIMUM_FREE
 DOCUMENTS_DIR = Path(ENV.DOCUMENTS_DIR) if ENV.DOCUMENTS_DIR else VAR_DIR / "documents"
+STORAGES = {**global_settings.STORAGES, "documents": documents.storage(ENV.DOCUMENTS_STORAGE)}
 DOCUMENT_SCANNER = ENV.DOCUMENT_SCANNER
 DOCUMENT_MAX_BYTES = 10 << 20
 RETENTION_DOCUMENTS_DAYS = ENV.RETENTION_DOCUMENTS_DAYS

@@ -1,79 +1,99 @@
-"""Where the bytes of uploaded files lie: an object store behind three functions, by default a folder.
+"""Where the bytes of uploaded files lie: Django's storage named `documents`, a folder or a bucket that speaks S3.
 
 What is stored is encrypted first, so that the store need not be trusted; a key is random and says nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Any
 
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from identity import encryption
 
+log = logging.getLogger(__name__)
 _CONTEXT = "enrollment.document.bytes"
 
 
-class ObjectStore(Protocol):
-    """Keeps bytes under a key. `get` raises KeyError for one that is not there; `delete` is content with that."""
-
-    def put(self, key: str, content: bytes) -> None: ...
-
-    def get(self, key: str) -> bytes: ...
-
-    def delete(self, key: str) -> None: ...
+class StoreUnavailable(Exception):
+    """The store did not take, give or forget the bytes; asking again later may help."""
 
 
-class Folder:
-    """An object store in a folder; each file is readable by its owner only, and there whole or not at all."""
+class Folder(FileSystemStorage):
+    """The storage in DOCUMENTS_DIR; each file is readable by its owner only, and there whole or not at all."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    @property
+    def base_location(self) -> str:  # type: ignore[override]
+        return os.fspath(settings.DOCUMENTS_DIR)
 
-    def put(self, key: str, content: bytes) -> None:
-        path = self._path(key)
+    @property
+    def location(self) -> str:  # type: ignore[override]
+        return str(Path(self.base_location).resolve())
+
+    def _save(self, name: str, content: IO[bytes]) -> str:
+        path = Path(self.path(name))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_suffix(".new")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.write(content.read())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-
-    def get(self, key: str) -> bytes:
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            raise KeyError(key) from None
-
-    def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
-
-    def _path(self, key: str) -> Path:
-        if not key.isalnum():
-            raise KeyError(key)
-        return self._folder / key[:2] / key
+        return name
 
 
-def store() -> ObjectStore:
-    return Folder(Path(settings.DOCUMENTS_DIR))
+def store() -> Storage:
+    return storages["documents"]
 
 
 def keep(content: bytes) -> str:
-    """Store the bytes, encrypted; returns the key they are found by."""
+    """Store the bytes, encrypted; returns the key they are found by. Raises StoreUnavailable."""
     key = secrets.token_hex(24)
-    store().put(key, encryption.seal_bytes(content, context=_CONTEXT))
+    sealed = encryption.seal_bytes(content, context=_CONTEXT)
+    try:
+        store().save(_name(key), ContentFile(sealed))
+    except Exception as problem:
+        raise _unavailable("keep", problem) from problem
     return key
 
 
 def read(key: str) -> bytes:
-    """The bytes as they came. Raises KeyError, or identity.encryption.DecryptionError where they were changed."""
-    return encryption.unseal_bytes(store().get(key), context=_CONTEXT)
+    """The bytes as they were kept.
+
+    Raises KeyError where there are none, StoreUnavailable, identity.encryption.DecryptionError where they were changed.
+    """
+    try:
+        with store().open(_name(key)) as file:
+            sealed: Any = file.read()
+    except FileNotFoundError:
+        raise KeyError(key) from None
+    except Exception as problem:
+        raise _unavailable("read", problem) from problem
+    return encryption.unseal_bytes(sealed, context=_CONTEXT)
 
 
 def forget(key: str) -> None:
-    store().delete(key)
+    """Delete the bytes; content where there are none. Raises StoreUnavailable."""
+    try:
+        store().delete(_name(key))
+    except Exception as problem:
+        raise _unavailable("forget", problem) from problem
+
+
+def _name(key: str) -> str:
+    if not key.isalnum():
+        raise KeyError(key)
+    return f"{key[:2]}/{key}"
+
+
+def _unavailable(act: str, problem: Exception) -> StoreUnavailable:
+    """Each kind of store fails with exceptions of its own; their words may name addresses, their kinds do not."""
+    log.error("the document store failed", extra={"act": act, "problem": type(problem).__name__})
+    return StoreUnavailable(type(problem).__name__)

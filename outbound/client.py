@@ -369,7 +369,7 @@ def get(
     max_bytes: int = MAX_BYTES,
 ) -> Response:
     """Fetch. Raises Forbidden, Unreachable, TooLarge; RuntimeError inside a transaction."""
-    _refuse_in_transaction()
+    refuse_in_transaction()
     return default_client().request(
         "GET",
         url,
@@ -424,7 +424,7 @@ def send(
 
     Raises Forbidden, Unreachable, TooLarge; RuntimeError inside a transaction.
     """
-    _refuse_in_transaction()
+    refuse_in_transaction()
     return _client_for(identity).request(
         method,
         url,
@@ -469,6 +469,6 @@ def is_kept(url: str, *, accept: str = "*/*") -> bool:
     return default_cache().is_kept(url, accept)
 
 
-def _refuse_in_transaction() -> None:
+def refuse_in_transaction() -> None:
     if transaction.get_connection().in_atomic_block and not getattr(settings, "TESTS_WRAP_IN_TRANSACTIONS", False):
         raise RuntimeError("network inside a transaction")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "requirements"
 TOOLS = ROOT / ".venv-audit"
 VAR = ROOT / "var"
-LOCKS = ("production", "development")
+LOCKS = ("production", "s3", "development")
 
 
 def main() -> int:

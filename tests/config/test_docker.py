@@ -38,7 +38,7 @@ def test_the_image_runs_as_somebody_who_is_not_root_and_says_whether_it_is_well(
 
 
 def test_the_image_installs_only_what_is_locked_with_hashes():
-    assert any("--require-hashes" in run and "production.txt" in run for run in instructions("RUN"))
+    assert any("--require-hashes" in run and "requirements.txt" in run for run in instructions("RUN"))
 
 
 def test_the_image_holds_every_room_of_the_product_and_neither_sandbox_nor_tests():
