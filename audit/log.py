@@ -140,6 +140,7 @@ class Action(StrEnum):
     EXPORT = "export"
     DOCUMENT_ASKED = "document.asked"
     DOCUMENT_UPLOADED = "document.uploaded"
+    DOCUMENT_REMOVED = "document.removed"
     DOCUMENT_REVIEWED = "document.reviewed"
     DOCUMENT_APPROVED = "document.approved"
     DOCUMENT_REFUSED = "document.refused"

@@ -13,8 +13,9 @@ from enrollment.states import DocumentState
 class Document(models.Model):
     """A file that an application was asked for, from the asking to the decision of two persons.
 
-    The bytes lie encrypted in the object store under `storage_key`; here stand their digest, type and size. The upload
-    address carries a token of which only the digest is kept. Who uploaded and who reviewed is written as
+    The bytes lie encrypted in the object store under `storage_key`; here stand digest and size as they came, the type,
+    and the digest of what is kept: pictures are drawn again (`enrollment.pictures`). `caution` says what a reviewer
+    ought to know before opening it. The upload address carries a token of which only the digest is kept. Who uploaded and who reviewed is written as
     `subject:<pk>`, `operator:<id>` or `staff:<name>`, in lower case. `capacity_kw` and `valid_until` are what the
     reviewers read in the file.
 
@@ -38,8 +39,10 @@ class Document(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     media_type = models.CharField(max_length=100, blank=True)
     size = models.PositiveIntegerField(null=True)
+    kept_sha256 = models.CharField(max_length=64, blank=True, default="")
+    caution = models.CharField(max_length=20, blank=True, default="", help_text=_("ENCRYPTED, NOT_LOOKED_INTO"))
     storage_key = models.CharField(max_length=100, blank=True)
-    scan = models.CharField(max_length=20, blank=True, help_text=_("CLEAN, or NONE_CONFIGURED where nobody looked."))
+    scan = models.CharField(max_length=20, blank=True, help_text=_("CLEAN, NONE_CONFIGURED where nobody looked, or INFECTED."))
 
     first_reviewer = models.CharField(max_length=255, blank=True)
     first_reviewer_agency = models.CharField(max_length=200, blank=True)
@@ -98,6 +101,11 @@ class Document(models.Model):
                 name="decided_document_has_its_moment",
                 condition=Q(state__in=["APPROVED", "REFUSED"], decided_at__isnull=False)
                 | (~Q(state__in=["APPROVED", "REFUSED"]) & Q(decided_at=None)),
+            ),
+            models.CheckConstraint(
+                name="infected_document_is_not_approved",
+                condition=~Q(state="APPROVED", scan="INFECTED"),
+                violation_error_message=_("A scanner found malware in this document."),
             ),
         ]
         indexes = [models.Index(fields=["uploaded_at"], condition=Q(state="UPLOADED"), name="documents_to_review")]
