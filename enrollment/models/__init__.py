@@ -3,6 +3,7 @@ from enrollment.models.claims import Claim, ConflictPair
 from enrollment.models.consents import Consent, ConsentEvent
 from enrollment.models.documents import Document, ReliedCertificate
 from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
+from enrollment.models.notices import CustomerNotice, NotMeLink
 from enrollment.models.programs import CapCounter, CatalogChange, ConsentText, Program, ProgramVersion
 from enrollment.models.utilities import UtilityChange, UtilityFeed, UtilityNotice
 
@@ -15,11 +16,13 @@ __all__ = [
     "Consent",
     "ConsentEvent",
     "ConsentText",
+    "CustomerNotice",
     "Document",
     "Enrollment",
     "EnrollmentCase",
     "EnrollmentDer",
     "EnrollmentMeter",
+    "NotMeLink",
     "Program",
     "ProgramVersion",
     "ReliedCertificate",

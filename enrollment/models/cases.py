@@ -16,7 +16,8 @@ class EnrollmentCase(models.Model):
 
     `payload` is the applicant's command with the evidence found (enrollment.remembering), kept while the case is
     open and wiped when it ends. `waiting_*` is set while a utility does not answer (decision 40): the next attempt,
-    how many were made, since when, and which act waits.
+    how many were made, since when, and which act waits. `frozen_at`: the customer has said "this was not me"; nothing
+    goes on until staff releases it (enrollment.freezing).
 
     Source: spec domain 1 and 2. pii: payload
     """
@@ -49,6 +50,7 @@ class EnrollmentCase(models.Model):
     waiting_since = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)
     retry_attempt = models.PositiveSmallIntegerField(default=0)
+    frozen_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -61,6 +63,11 @@ class EnrollmentCase(models.Model):
                 condition=Q(waiting_act="", retry_at=None, waiting_since=None)
                 | (~Q(waiting_act="") & Q(retry_at__isnull=False, waiting_since__isnull=False)),
                 violation_error_message=_("A case that waits for a utility needs the moment of its next attempt."),
+            ),
+            models.CheckConstraint(
+                name="frozen_case_waits_for_no_utility",
+                condition=Q(frozen_at=None) | Q(waiting_act=""),
+                violation_error_message=_("A frozen case goes on only when it is released."),
             ),
             models.CheckConstraint(
                 name="ready_case_has_subject_and_program",
@@ -79,6 +86,10 @@ class EnrollmentCase(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bap_id} {self.order_id}"
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.frozen_at is not None
 
     @property
     def is_waiting_for_a_utility(self) -> bool:
