@@ -1,0 +1,1 @@
+"""The Utility Portal's pages: self-service for a utility's customer."""

@@ -1,0 +1,137 @@
+"""Where questions are over: waiting for an answer, enrolled, refused (screens P12, P13, P18)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+
+from portals import reading
+from portals.models import Application, HeldCredential
+from portals.utility import choices
+from portals.utility.pages import JourneyPage, next_address, see, stands_at
+from portals.utility.views_journey import (
+    ask_again,
+    day,
+    forget_what_was_decided,
+    own_enrolments,
+    verdict,
+    zone_of,
+)
+
+#: After that long a wait the page says that we will write (screens P12).
+LONG = timedelta(seconds=60)
+
+
+class Waiting(JourneyPage):
+    """We wait for an answer. Survives reload; a small script asks again, and so does the link without one."""
+
+    template_name = "portal/waiting.html"
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        is_waiting = stands_at(self.application) == request.path
+        if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+            return self._for_the_script(is_waiting)
+        if not is_waiting:
+            return see(next_address(self.application))
+        return self.page(is_long=self._is_long(), since=self.application.asked_at or self.application.updated_at)
+
+    def _for_the_script(self, is_waiting: bool) -> HttpResponse:
+        told = {"waiting": is_waiting, "long": self._is_long()}
+        return JsonResponse(told if is_waiting else {**told, "next": next_address(self.application)})
+
+    def _is_long(self) -> bool:
+        asked_at = self.application.asked_at
+        return asked_at is None or self.now - asked_at > LONG
+
+
+class Enrolled(JourneyPage):
+    """You are enrolled: shown only after everything that came was verified (issue 5 point 11)."""
+
+    template_name = "portal/enrolled.html"
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if self.application.state != Application.State.ENROLLED:
+            return see(next_address(self.application))
+        return self.page()
+
+    def context(self) -> dict[str, Any]:
+        row = self.application
+        confirmed = reading.confirmed(row.told.get("on_confirm"))
+        held = row.credentials.filter(kind=HeldCredential.Kind.ENROLLMENT, replaced_at=None).last()
+        starts_at = confirmed.starts_at
+        return {
+            **super().context(),
+            "confirmed": confirmed,
+            "credential": held,
+            "starts_at": starts_at,
+            "is_later": starts_at is not None and starts_at > self.now,
+            "zone": zone_of(row).key,
+            "meters": choices.chosen_meters(row),
+            "rejected": {each.meter_id: each for each in confirmed.rejected_meters},
+        }
+
+    def back(self) -> str:
+        return reverse("portal-enrolments")
+
+
+class Refused(JourneyPage):
+    """Why not: which meter, which other program, until when, and the ways on."""
+
+    template_name = "portal/refused.html"
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if not self._refusal():
+            return see(next_address(self.application))
+        return self.page()
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        """Start later: when what is in the way has ended; the provider looks again."""
+        later = self._later()
+        if later is None or stands_at(self.application) not in ("", request.path):
+            return see(next_address(self.application))
+
+        def put_off(row: Application) -> None:
+            forget_what_was_decided(row)
+            row.state, row.finished_at = Application.State.DRAFT, None
+            row.answers["starts_on"] = later.isoformat()
+            if (ends_on := day(row.answers.get("ends_on"))) and ends_on <= later:
+                row.answers["ends_on"] = ""
+
+        self.change(put_off)
+        return ask_again(self, self.application.version)
+
+    def context(self) -> dict[str, Any]:
+        row, refusal = self.application, self._refusal()
+        said = verdict(row)
+        return {
+            **super().context(),
+            **said,
+            "refusal": refusal,
+            "later": self._later(),
+            "blocking": self._blocking(),
+            "meters": choices.chosen_meters(row),
+        }
+
+    def _refusal(self) -> Any:
+        told = self.application.told
+        return reading.confirmed(told.get("on_confirm")).refusal or reading.prepared(told.get("on_init")).refusal
+
+    def _later(self) -> Any:
+        """The first day on which what is in the way has ended, as a day at the utility."""
+        refusal = self._refusal()
+        text = refusal.details.get("conflictEndDate", "") if refusal else ""
+        free_from = reading.instant(text)
+        if free_from is None or free_from <= self.now:
+            return None
+        local = free_from.astimezone(zone_of(self.application))
+        is_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
+        return local.date() if is_midnight else local.date() + timedelta(days=1)
+
+    def _blocking(self) -> Application | None:
+        """The person's own enrolment that is in the way."""
+        refusal = self._refusal()
+        named = refusal.details.get("conflictingEnrollmentId", "") if refusal else ""
+        return own_enrolments(self.application).get(named)

@@ -1,0 +1,378 @@
+"""The questions of a journey, one page each (screens P4-P7, P10, P11), and its list of steps.
+
+Each answer is saved at once. What changes what was decided (another meter, other equipment, other dates) has the
+provider look again: an answer that was given to other questions is not kept.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from identity.providers import ProviderUnavailable
+from identity.sessions import SignInNeeded
+from portals import asking, consents, drafts, evidence, houses, journey, reading
+from portals.models import Application
+from portals.utility import choices
+from portals.utility.forms import (
+    AccountForm,
+    DatesForm,
+    DeclarationForm,
+    DeviceForm,
+    DropForm,
+    EquipmentForm,
+    MetersForm,
+)
+from portals.utility.pages import JourneyPage, address_of, next_address, person_of, see, stands_at
+from portals.utility.patience import wait_a_moment
+from portals.utility.views_programs import account_of, ask_for_meters
+
+
+class Overview(JourneyPage):
+    """The list of steps: where a journey is taken up again. Leads nowhere by itself."""
+
+    template_name = "portal/application.html"
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        rows = [
+            {"step": step, "address": "" if self._is_shut(step) else address_of(self.application, step)}
+            for step in journey.steps(self.application)
+        ]
+        return self.page(rows=rows, stands_at=stands_at(self.application), go_on=next_address(self.application))
+
+    def back(self) -> str:
+        return reverse("portal-enrolments")
+
+    def _is_shut(self, step: journey.Step) -> bool:
+        return step.status == journey.CANNOT_START_YET or bool(stands_at(self.application))
+
+
+class Account(JourneyPage):
+    """Is this your account? Asked again where a journey is taken up, and where the utility did not answer."""
+
+    template_name, step, is_question = "portal/account.html", "account", True
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        return self.page()
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        form = AccountForm(request.POST)
+        if not form.is_valid():
+            return self.page(status=422)
+        if form.cleaned_data["account"] == "other":
+            return self.page(template="portal/not_me.html", row=self.application.program)
+        self.application = ask_for_meters(request, self.application, self.version(), self.now)
+        return see(next_address(wait_a_moment(self.application)))
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "account": account_of(person_of(self.request), self.application.utility_id)}
+
+
+class Meters(JourneyPage):
+    """Which meters?"""
+
+    template_name, step, is_question = "portal/meters.html", "meters", True
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        return self.page(form=None)
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        shown = choices.meters(self.application)
+        form = MetersForm(request.POST, choices=shown)
+        if not shown:  # nobody could tell the meters: the provider finds them by the sign-in, and asks which
+            return self._decided([])
+        if not form.is_valid():
+            return self.page(form=form, status=422)
+        chosen = form.cleaned_data["meters"]
+        return self._decided([each.umid for each in shown if each.umid in chosen])
+
+    def _decided(self, umids: list[str]) -> HttpResponse:
+        def keep(row: Application) -> None:
+            if row.answers.get("meters") != umids:
+                forget_what_was_decided(row)
+                row.answers.pop("ders", None)
+            row.answers["meters"] = umids
+
+        self.change(keep)
+        return ask_if_ready(self)
+
+    def context(self) -> dict[str, Any]:
+        shown = choices.meters(self.application)
+        selected = reading.selected(self.application.told.get("on_select"))
+        return {
+            **super().context(),
+            "meters": shown,
+            "can_go_on": any(each.is_open for each in shown) or not shown,
+            "silent": selected.unavailable_utilities,
+            "own": own_enrolments(self.application),
+        }
+
+
+class Equipment(JourneyPage):
+    """Which devices take part? And those that nobody has told us of."""
+
+    template_name, step, is_question = "portal/equipment.html", "equipment", True
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        return self.page(form=None, device=None)
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if "add" in request.POST:
+            return self._add(request)
+        shown = choices.devices(self.application)
+        form = EquipmentForm(request.POST, choices=shown)
+        if not form.is_valid():
+            return self.page(form=form, device=None, status=422)
+        return self._decided([each for each in shown if each.id in form.cleaned_data["ders"]])
+
+    def _add(self, request: HttpRequest) -> HttpResponse:
+        form = DeviceForm(request.POST)
+        if not form.is_valid():
+            return self.page(form=None, device=form, status=422)
+        given = form.cleaned_data
+        added = choices.DeviceChoice(
+            f"der-{given['serial']}", given["type"], float(given["capacity"]), "kW", source="CUSTOMER"
+        )
+        chosen = [each for each in choices.devices(self.application) if each.is_chosen and each.id != added.id]
+
+        def keep(row: Application) -> None:
+            forget_what_was_decided(row)
+            row.answers["ders"] = [each.answer for each in (*chosen, added)]
+
+        self.change(keep)
+        return see(self.request.path)
+
+    def _decided(self, chosen: list[choices.DeviceChoice]) -> HttpResponse:
+        def keep(row: Application) -> None:
+            ders = [each.answer for each in chosen]
+            if row.answers.get("ders") != ders:
+                forget_what_was_decided(row)
+            row.answers["ders"] = ders
+
+        self.change(keep)
+        return ask_if_ready(self)
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "devices": choices.devices(self.application)}
+
+
+class Eligibility(JourneyPage):
+    """Can you join? The provider's answer, one line a criterion, with one of three ends (screens P7)."""
+
+    template_name, step, is_question = "portal/eligibility.html", "eligibility", True
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if not self.application.told.get("on_init"):
+            return self.page(template="portal/not_asked_yet.html")
+        return self.page()
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        """Ask again, or go on; a journey that goes on has a start from here on (the next reading, P10)."""
+        if "again" in request.POST or not self.application.told.get("on_init"):
+            return ask_again(self)
+
+        def keep(row: Application) -> None:
+            row.answers.setdefault("starts_on", (today_of(row, self.now) + timedelta(days=1)).isoformat())
+
+        self.change(keep)
+        return see(next_address(self.application))
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), **verdict(self.application)}
+
+
+class Dates(JourneyPage):
+    """From when, and until when."""
+
+    template_name, step, is_question = "portal/dates.html", "dates", True
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        return self.page(form=DatesForm(initial=self._given(), today=self._today, latest=self._latest))
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        form = DatesForm(request.POST, today=self._today, latest=self._latest)
+        if not form.is_valid():
+            return self.page(form=form, status=422)
+        given = form.cleaned_data
+
+        def keep(row: Application) -> None:
+            row.answers["starts_on"] = given["starts_on"].isoformat()
+            row.answers["ends_on"] = given["ends_on"].isoformat() if given.get("ends_on") else ""
+
+        self.change(keep)
+        return self.onward()
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "today": self._today, "next_reading": self._today + timedelta(days=1)}
+
+    @property
+    def _today(self) -> date:
+        return today_of(self.application, self.now)
+
+    @property
+    def _latest(self) -> date | None:
+        closes_at = reading.program(self.application.program.item).closes_at
+        return closes_at.astimezone(zone_of(self.application)).date() if closes_at else None
+
+    def _given(self) -> dict[str, Any]:
+        starts_on = day(self.application.answers.get("starts_on"))
+        ends_on = day(self.application.answers.get("ends_on"))
+        known = {self._today: DatesForm.TODAY, self._today + timedelta(days=1): DatesForm.NEXT}
+        return {
+            "when": known.get(starts_on, DatesForm.LATER) if starts_on else "",
+            "starts_on": starts_on if starts_on not in known else None,
+            "ends_on": ends_on,
+        }
+
+
+class Check(JourneyPage):
+    """Check your answers; the declaration; confirm."""
+
+    template_name, step, is_question = "portal/check.html", "check", True
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if not self._is_ready():
+            return see(next_address(self.application))
+        return self.page(form=None)
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if not self._is_ready():
+            return see(next_address(self.application))
+        form = DeclarationForm(request.POST)
+        if not form.is_valid():
+            return self.page(form=form, status=422)
+
+        def send(row: Application) -> None:
+            row.answers["declared"] = True
+            row.trouble = ""
+            asking.confirm(row, now=self.now)
+
+        self.change(send)
+        return see(next_address(wait_a_moment(self.application)))
+
+    def context(self) -> dict[str, Any]:
+        row = self.application
+        return {
+            **super().context(),
+            **verdict(row),
+            "account": account_of(person_of(self.request), row.utility_id),
+            "meters": choices.chosen_meters(row),
+            "devices": [each for each in choices.devices(row) if each.is_chosen],
+            "consents": [
+                {"asked": each, "is_granted": consents.is_granted(row, each)} for each in consents.asked(row)
+            ],
+            "starts_on": day(row.answers.get("starts_on")),
+            "ends_on": day(row.answers.get("ends_on")),
+            "needs_equipment": any(step.name == "equipment" for step in journey.steps(row)),
+        }
+
+    def _is_ready(self) -> bool:
+        return journey.next_step(self.application).name == "check"
+
+
+class Drop(JourneyPage):
+    """Delete a draft. What the provider holds for it is given back."""
+
+    template_name = "portal/drop.html"
+
+    def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if self.application.state != Application.State.DRAFT:
+            return see(next_address(self.application))
+        return self.page(form=None)
+
+    def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if self.application.state != Application.State.DRAFT:
+            return see(next_address(self.application))
+        form = DropForm(request.POST)
+        if not form.is_valid():
+            return self.page(form=form, status=422)
+        if form.cleaned_data["drop"] == "no":
+            return see(reverse("portal-application", args=[self.application.pk]))
+
+        def drop(row: Application) -> None:
+            if row.told.get("on_init"):
+                asking.cancel(row, now=self.now)
+            row.state, row.finished_at = Application.State.DROPPED, self.now
+
+        self.change(drop)
+        return self.page(template="portal/dropped.html")
+
+
+def ask_if_ready(page: JourneyPage) -> HttpResponse:
+    """After an answer: where nothing else is missing, have the provider decide."""
+    if journey.next_step(page.application).name != "eligibility" or page.application.told.get("on_init"):
+        return page.onward()
+    return ask_again(page, page.application.version)
+
+
+def ask_again(page: JourneyPage, version: int | None = None) -> HttpResponse:
+    """Have the provider decide on what the journey says now."""
+    row = page.application
+    if version is None:
+        version = page.version()
+    try:
+        page.application = ask(page, version)
+    except SignInNeeded:
+        return see(f"{reverse('oidc-sign-in')}?next={reverse('portal-eligibility', args=[row.pk])}")
+    except (ProviderUnavailable, evidence.UtilitySilent):
+        return page.page(status=503, template="portal/utility_silent.html")
+    return see(next_address(wait_a_moment(page.application)))
+
+
+def ask(page: JourneyPage, version: int) -> Application:
+    """Send the init, with what the utility attests. Raises what `evidence` raises, and drafts.OutOfDate."""
+    token = evidence.token(page.request, page.application, page.now)
+    credentials = evidence.for_application(page.application, token)
+
+    def send(row: Application) -> None:
+        row.trouble = ""
+        asking.init(row, token=token, credentials=credentials, now=page.now)
+
+    return drafts.change(page.application, version, send, now=page.now)
+
+
+def forget_what_was_decided(row: Application) -> None:
+    """The provider's verdict was about other answers."""
+    row.told = {name: told for name, told in row.told.items() if name not in ("on_init", "on_confirm")}
+    row.answers.pop("declared", None)
+    row.trouble = ""
+
+
+def verdict(row: Application) -> dict[str, Any]:
+    """What the provider said to the application, and which of the customer's own enrolments stand in its way."""
+    prepared = reading.prepared(row.told.get("on_init"))
+    selected = reading.selected(row.told.get("on_select"))
+    chosen = set(row.answers.get("meters", []))
+    return {
+        "prepared": prepared,
+        "cells": [cell for cell in selected.eligibility if cell.meter_id in chosen],
+        "chosen": choices.chosen_meters(row),
+        "own": own_enrolments(row),
+    }
+
+
+def own_enrolments(row: Application) -> dict[str, Application]:
+    """The person's other enrolments by their id: a conflict with one of them can be left."""
+    others = Application.objects.filter(subject=row.subject, state=Application.State.ENROLLED).exclude(pk=row.pk)
+    return {each.enrollment_id: each for each in others.select_related("program")}
+
+
+def zone_of(row: Application) -> ZoneInfo:
+    """The utility's zone: a day is a day there (decision 55)."""
+    return ZoneInfo(houses.house_of(row.utility_id).time_zone)
+
+
+def today_of(row: Application, now: datetime) -> date:
+    return now.astimezone(zone_of(row)).date()
+
+
+def day(value: Any) -> date | None:
+    """A day of the answers; None for what is none."""
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) and value else None
+    except ValueError:
+        return None
