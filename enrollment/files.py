@@ -8,16 +8,19 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.utils import timezone
 
 from identity import encryption
 
 log = logging.getLogger(__name__)
+UNFINISHED = ".new"
 _CONTEXT = "enrollment.document.bytes"
 
 
@@ -39,7 +42,7 @@ class Folder(FileSystemStorage):
     def _save(self, name: str, content: IO[bytes]) -> str:
         path = Path(self.path(name))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_suffix(".new")
+        draft = path.with_suffix(UNFINISHED)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(content.read())
@@ -87,8 +90,31 @@ def forget(key: str) -> None:
         raise _unavailable("forget", problem) from problem
 
 
+def kept(part: str) -> list[str]:
+    """The keys of one of the store's 256 parts (`00` … `ff`), also of bytes that never became whole.
+
+    Raises StoreUnavailable.
+    """
+    try:
+        return store().listdir(part)[1]
+    except FileNotFoundError:
+        return []
+    except Exception as problem:
+        raise _unavailable("list", problem) from problem
+
+
+def is_older(key: str, age: timedelta) -> bool:
+    """By the store's own clock and the machine's: a sandbox's moved one says nothing here. Raises StoreUnavailable."""
+    try:
+        return timezone.now() - store().get_modified_time(_name(key)) > age
+    except FileNotFoundError:
+        return False
+    except Exception as problem:
+        raise _unavailable("look at", problem) from problem
+
+
 def _name(key: str) -> str:
-    if not key.isalnum():
+    if not key.removesuffix(UNFINISHED).isalnum():
         raise KeyError(key)
     return f"{key[:2]}/{key}"
 

@@ -51,6 +51,8 @@ def approve(document_id: str, reviewer: Reviewer, reading: Reading, *, actor: Ac
         row = _locked(document_id)
         _refuse_the_partial(row, reviewer)
         is_first = not row.first_reviewer
+        if not row.storage_key:
+            raise NothingToReview(f"The file of {document_id} is no longer kept: refuse it.")
         _agree(row, reading, is_first=is_first)
         if is_first:
             row.first_reviewer, row.first_reviewer_agency = reviewer.name, reviewer.agency_id

@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from enrollment import certificates, documents, feed, lifecycle, standing, told
+from enrollment import certificates, feed, keeping_files, lifecycle, standing, told
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
@@ -22,7 +22,7 @@ def watch_certificates() -> None:
     certificates.poll(now)
     certificates.remind(now)
     standing.end_unrepaired(now)
-    documents.forget_files(now)
+    keeping_files.forget_files(now)
 
 
 @shared_task(name="enrollment.tasks.hear_utilities", ignore_result=True)

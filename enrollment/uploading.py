@@ -1,7 +1,8 @@
-"""`POST /documents/{token}`: the door for a file that `on_init` asked for. The address is the permission.
+"""`/documents/{token}`: the door for a file that `on_init` asked for. The address is the permission.
 
-The file is the body itself or the one file of a form (`multipart/form-data`). What it is, its content says; its name
-and the type it comes with count for nothing. Answers are JSON, refusals RFC 9457 problem documents.
+POST brings it, PUT another in its place, DELETE takes it back, until its review begins. The file is the body itself
+or, with POST, the one file of a form (`multipart/form-data`). What it is, its content says; its name and the type it
+comes with count for nothing. Answers are JSON, refusals RFC 9457 problem documents.
 Source: decision 26, contract.md.
 """
 
@@ -15,34 +16,39 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from audit import clock
-from enrollment import documents
-from enrollment.documents import NotTaken
+from enrollment import taking_files
 from enrollment.models import Document
+from enrollment.states import DocumentState
+from enrollment.taking_files import NotTaken
 
 
 @csrf_exempt
 @never_cache
-@require_POST
+@require_http_methods(["POST", "PUT", "DELETE"])
 def upload(request: HttpRequest, token: str) -> HttpResponse:
     now = clock.now()
-    asked = documents.asked_for(token, now)
+    asked = taking_files.asked_for(token, now, to_change=request.method != "POST")
     if isinstance(asked, NotTaken):
         return _problem(asked)
+    done = taking_files.remove(asked, now) if request.method == "DELETE" else _taken(request, asked)
+    return _problem(done) if isinstance(done, NotTaken) else _receipt(done)
+
+
+def _taken(request: HttpRequest, asked: Document) -> Document | NotTaken:
     content = _content(request)
     if isinstance(content, NotTaken):
-        return _problem(content)
-    taken = documents.take(asked, content, now)
-    return _problem(taken) if isinstance(taken, NotTaken) else _receipt(taken)
+        return content
+    return taking_files.take(asked, content, clock.now(), instead=request.method == "PUT")
 
 
 def _content(request: HttpRequest) -> bytes | NotTaken:
     """The file's bytes, one more than are taken at most."""
     most = settings.DOCUMENT_MAX_BYTES + 1
     try:
-        if request.content_type == "multipart/form-data":
+        if request.content_type == "multipart/form-data" and request.method == "POST":
             sent = [file for _, each in request.FILES.lists() for file in each]
             if len(sent) != 1:
                 return NotTaken("MALFORMED", "The form holds exactly one file.", 400)
@@ -52,14 +58,17 @@ def _content(request: HttpRequest) -> bytes | NotTaken:
         return NotTaken("MALFORMED", "The file did not come whole. Send it again.", 400)
 
 
-def _receipt(taken: Document) -> JsonResponse:
+def _receipt(row: Document) -> JsonResponse:
+    """What we have now. The digest is of the bytes as they came; pictures are kept drawn again, under another one."""
+    if row.state == DocumentState.ASKED:
+        return JsonResponse({"documentId": row.document_id, "status": row.state})
     content: dict[str, Any] = {
-        "documentId": taken.document_id,
-        "status": taken.state,
-        "sha256": taken.sha256,
-        "mediaType": taken.media_type,
-        "size": taken.size,
-        "scan": taken.scan,
+        "documentId": row.document_id,
+        "status": row.state,
+        "sha256": row.sha256,
+        "mediaType": row.media_type,
+        "size": row.size,
+        "scan": row.scan,
         "message": "Send init again and name this documentId in orderAttributes.documents[].",
     }
     return JsonResponse(content, status=201)

@@ -6,7 +6,7 @@ import json
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
+from PIL import Image
 
 from audit import clock
 from audit.log import SYSTEM
 from audit.models import Event
-from enrollment import documents, files, lifecycle, reviews
+from enrollment import documents, files, keeping_files, lifecycle, reviews
 from enrollment.commands import Assistance
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import Document, ReliedCertificate
@@ -48,6 +49,13 @@ def solar_world(bare_world: World, settings: Any, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(clock, "now", lambda: NOON)
     bare_world.version = a_program(**TAKES_FILES)
     yield bare_world
+
+
+def a_scan(kind: str, size: tuple[int, int] = (80, 60), **options: Any) -> bytes:
+    """A picture as a file."""
+    target = BytesIO()
+    Image.new("RGB", size, "navy").save(target, kind, **options)
+    return target.getvalue()
 
 
 def apply(world: World, *document_ids: str, **changes: Any) -> Any:
@@ -253,7 +261,7 @@ def test_a_form_with_one_file_is_taken_as_well(solar_world: World) -> None:
     line = asked(apply(solar_world))
     url = "/documents/" + line.upload_url.rpartition("/")[2]
 
-    assert Client().post(url, {"file": SimpleUploadedFile("any.exe", b"\x89PNG\r\n\x1a\n....")}).status_code == 201
+    assert Client().post(url, {"file": SimpleUploadedFile("any.exe", a_scan("PNG"))}).status_code == 201
     assert Document.objects.get().media_type == "image/png"
 
 
@@ -302,10 +310,10 @@ def test_the_bytes_lie_encrypted_for_their_owner_only_and_are_forgotten_in_time(
     assert files.read(row.storage_key) == PDF
 
     later = NOON + timedelta(days=settings.RETENTION_DOCUMENTS_DAYS)
-    assert documents.forget_files(later) == 0  # it still waits for its review
+    assert keeping_files.forget_files(later) == 0  # it still waits for its review
     reviews.refuse(row.document_id, ASHA, "UNREADABLE", actor=SYSTEM, now=NOON)
-    assert documents.forget_files(later) == 1 and not path.exists()
-    assert documents.forget_files(later) == 0
+    assert keeping_files.forget_files(later) == 1 and not path.exists()
+    assert keeping_files.forget_files(later) == 0
 
 
 # --- the operator's command ------------------------------------------------------------------------------------------
@@ -322,7 +330,7 @@ def test_the_command_lists_shows_and_approves(solar_world: World, tmp_path: Path
 
     (listed,) = said("list")
     assert (listed["documentId"], listed["scan"], listed["reviewers"]) == (document_id, "NONE_CONFIGURED", [])
-    said("show", document_id, "--to", str(tmp_path / "copy.pdf"))
+    said("show", document_id, "--to", str(tmp_path / "copy.pdf"), "--unscanned")
     assert (tmp_path / "copy.pdf").read_bytes() == PDF
     assert Event.objects.filter(action="pii.read", object_id=document_id).exists()
     assert said("approve", document_id, "--reviewer", "staff:asha", "--capacity-kw", "10")["status"] == "UPLOADED"

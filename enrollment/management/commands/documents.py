@@ -1,4 +1,7 @@
-"""manage.py documents list · show ID --to FILE · approve ID · refuse ID --reason CODE: four eyes on uploaded files."""
+"""manage.py documents list · show ID --to FILE · approve ID · refuse ID --reason CODE: four eyes on uploaded files.
+
+`check` asks the store and the scanner whether they work.
+"""
 
 import os
 from argparse import ArgumentParser
@@ -7,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import transaction
 
-from audit import clock, log
-from audit.log import Action
+from audit import clock
 from credentials.management.changing import code
 from credentials.management.reporting import Reporting, operator
-from enrollment import files, reviews
+from enrollment import files, keeping_files, reviews, scanning
+from enrollment.keeping_files import NotShown
 from enrollment.models import Document
 from enrollment.reviews import NothingToReview, NotYours, Reading, Reviewer
 
@@ -28,6 +30,9 @@ class Command(Reporting):
         show = acts.add_parser("show", help="write a file's bytes to look at; journalled")
         show.add_argument("document")
         show.add_argument("--to", type=Path, required=True, metavar="FILE", help="a file that does not exist yet")
+        show.add_argument("--unscanned", action="store_true", help="even if no scanner is configured that has seen it")
+        check = acts.add_parser("check", help="keep, read and forget a file; let the scanner find one to be found")
+        check.add_argument("--json", action="store_true", help="print one JSON document")
         approve = acts.add_parser("approve", help="say that the file is what it should be; the second one decides")
         approve.add_argument("document")
         approve.add_argument("--capacity-kw", type=float, default=None, help="the power that the file states")
@@ -52,31 +57,33 @@ class Command(Reporting):
         found = [_told(row) for row in (rows if options["all"] else rows.filter(state="UPLOADED"))]
         lines = [
             f"{d['documentId']}  {d['kind']} {d['derId']}  {d['status']}  {d['program']}  {d['size'] or '-'} bytes  "
-            f"scan: {d['scan'] or '-'}  reviewed by: {', '.join(d['reviewers']) or 'nobody yet'}"
+            f"scan: {d['scan'] or '-'}  {d['caution']}  reviewed by: {', '.join(d['reviewers']) or 'nobody yet'}"
             for d in found
         ]
         self.say(options, found, *(lines or ["Nothing waits for a review."]))
 
     def _show(self, options: dict[str, Any]) -> None:
-        row = Document.objects.filter(document_id=options["document"]).exclude(storage_key="").first()
-        if row is None:
-            raise CommandError("There is no such document, or its file is no longer kept.")
-        with transaction.atomic():
-            log.record(
-                Action.READ_PII,
-                actor=operator(),
-                at=clock.now(),
-                subject=str(row.case.subject_id or ""),
-                object_type="document",
-                object_id=row.document_id,
+        try:
+            shown = keeping_files.show(
+                options["document"], actor=operator(), now=clock.now(), unscanned=options["unscanned"]
             )
+        except NotShown as problem:
+            more = " Add --unscanned to see it nevertheless." if problem.code == "UNSCANNED" else ""
+            raise CommandError(f"{problem}{more}") from problem
         try:
             handle = os.open(options["to"], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as problem:
             raise CommandError(f"{options['to']} cannot be written ({problem.strerror}).") from problem
         with os.fdopen(handle, "wb") as file:
-            file.write(files.read(row.storage_key))
-        self.say(options, {**_told(row), "file": str(options["to"])}, f"{row.media_type}, {row.size} bytes")
+            file.write(shown.content)
+        row = Document.objects.select_related("case").get(document_id=options["document"])
+        self.say(options, {**_told(row), "file": str(options["to"])}, f"{row.media_type}, {len(shown.content)} bytes")
+
+    def _check(self, options: dict[str, Any]) -> None:
+        told = {"store": _store_works(), "scanner": _scanner_works()}
+        self.say(options, told, *(f"{name}: {what}" for name, what in told.items()))
+        if told["store"] != "ok" or told["scanner"] not in ("ok", scanning.NONE_CONFIGURED):
+            raise CommandError("Uploads do not work.")
 
     def _approve(self, options: dict[str, Any]) -> None:
         reading = Reading(options["capacity_kw"], options["valid_until"])
@@ -89,6 +96,30 @@ class Command(Reporting):
             options["document"], _reviewer(options), options["reason"], actor=operator(), now=clock.now()
         )
         self.say(options, _told(row), f"{row.document_id}: refused ({row.refusal_reason})")
+
+
+def _store_works() -> str:
+    content = os.urandom(32)
+    try:
+        key = files.keep(content)
+        same = files.read(key) == content
+        files.forget(key)
+    except (files.StoreUnavailable, KeyError) as problem:
+        return f"does not answer ({problem})"
+    return "ok" if same else "gives back something else"
+
+
+def _scanner_works() -> str:
+    """Whether it calls a harmless file clean, and finds what every scanner finds."""
+    try:
+        if scanning.scan(b"nothing in here") == scanning.NONE_CONFIGURED:
+            return scanning.NONE_CONFIGURED
+        scanning.scan(scanning.TEST_FILE)
+    except scanning.Infected:
+        return "ok"
+    except scanning.ScannerUnavailable as problem:
+        return f"does not answer ({problem})"
+    return "calls the test file clean"
 
 
 def _reviewer(options: dict[str, Any]) -> Reviewer:
@@ -105,6 +136,7 @@ def _told(row: Document) -> dict[str, Any]:
         "mediaType": row.media_type,
         "size": row.size,
         "scan": row.scan,
+        "caution": row.caution,
         "uploadedAt": row.uploaded_at.isoformat() if row.uploaded_at else None,
         "uploadedBy": row.uploaded_by,
         "reviewers": [who for who in (row.first_reviewer, row.second_reviewer) if who],
