@@ -285,6 +285,10 @@ class PreparedView:
     next_steps: tuple[NextStep, ...] = ()
 
     @property
+    def outcome(self) -> Outcome | None:
+        return self.state
+
+    @property
     def rejected_meters(self) -> tuple[MeterLine, ...]:
         return tuple(line for line in self.lines if line.status == "REJECTED")
 
@@ -582,7 +586,7 @@ def _available(told: Json) -> AvailableMeter:
         utility_id=_text(told.get("utilityId") or told.get("beckn:utilityId")),
         number=_text(told.get("meterNumber") or told.get("number")),
         connection_type=_text(told.get("connectionType")),
-        sanctioned_load_kw=_number(told.get("sanctionedLoadKw")),
+        sanctioned_load_kw=_number(told.get("sanctionedLoadKw", told.get("sanctionedLoad"))),
     )
 
 
