@@ -83,6 +83,7 @@ class Action(StrEnum):
     ENROLLMENT_RESUMED = "enrollment.resumed"
     ENROLLMENT_END_SCHEDULED = "enrollment.end_scheduled"
     ENROLLMENT_END_WITHDRAWN = "enrollment.end_withdrawn"
+    ENROLLMENT_METERS_CHANGED = "enrollment.meters_changed"
     ENROLLMENT_CANCELLED = "enrollment.cancelled"
     ENROLLMENT_EXPIRED = "enrollment.expired"
 

@@ -89,7 +89,8 @@ class Issued:
 class StatusEntry:
     """Where a credential stands now. URL and index are those of its revocation entry, the index as text.
 
-    `status_list_id` is what `publishing.ensure_published` takes. `revoke_at` is a revocation to come (`PENDING`).
+    `status_list_id` is what `publishing.ensure_published` takes. `revoke_at` is a revocation to come (`PENDING`);
+    `supersedes` the address of the credential that this one replaced.
     """
 
     credential_id: UUID
@@ -100,7 +101,9 @@ class StatusEntry:
     revoked_at: datetime | None
     suspended: bool
     status_list_id: int
+    issued_at: datetime
     revoke_at: datetime | None = None
+    supersedes: str = ""
 
 
 def issue(new: Sequence[NewCredential], *, now: datetime, actor: Actor = log.SYSTEM) -> list[Issued]:
@@ -365,7 +368,9 @@ def _entry(row: IssuedCredential) -> StatusEntry:
         revoked_at=row.revoked_at,
         suspended=row.is_suspended,
         status_list_id=row.status_list_id,
+        issued_at=row.issued_at,
         revoke_at=row.revoke_at,
+        supersedes=addresses.credential(row.supersedes_id) if row.supersedes_id else "",
     )
 
 

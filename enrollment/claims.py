@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Func, Q, QuerySet, Value
 
 from enrollment.conflicts import Incumbent, Wanted
 from enrollment.models import Claim, ConflictPair, Enrollment, EnrollmentCase
@@ -204,12 +204,21 @@ def end_claims(enrollment: Enrollment, at: datetime) -> None:
     end_claims_of([enrollment.pk], at)
 
 
+def end_claims_on(enrollment: Enrollment, references: Sequence[str], at: datetime) -> None:
+    """Free these meters and DERs of one enrolment from `at` on; its others stay claimed."""
+    _end(Claim.objects.filter(enrollment=enrollment, reference__in=references), at)
+
+
 def end_claims_of(enrollment_pks: Sequence[int], at: datetime) -> None:
     """Free the resources from `at` on: claims that began before are cut there, later ones are released.
 
     A cut claim stays CLAIMED for the time it covered; an end before the start releases it whole (decision 52).
     """
-    mine = Claim.objects.filter(enrollment__in=enrollment_pks, state=ClaimState.CLAIMED)
+    _end(Claim.objects.filter(enrollment__in=enrollment_pks), at)
+
+
+def _end(claims: QuerySet[Claim], at: datetime) -> None:
+    mine = claims.filter(state=ClaimState.CLAIMED)
     mine.filter(period__startswith__gte=at).update(state=ClaimState.RELEASED)
     mine.filter(Q(period__endswith__gt=at) | Q(period__upper_inf=True), period__startswith__lt=at).update(
         period=Func(
@@ -222,12 +231,15 @@ def end_claims_of(enrollment_pks: Sequence[int], at: datetime) -> None:
     )
 
 
-def restore_claims(enrollment: Enrollment, upper: datetime | None) -> None:
+def restore_claims(enrollment: Enrollment, wanted: Sequence[Wanted], upper: datetime | None) -> None:
     """Claim up to `upper` again, after an end was moved. Lock the resources and look for incumbents first.
 
-    `upper` lies after the enrolment's start.
+    `upper` lies after the enrolment's start; `wanted` is what it consists of now. A meter that left and came back has
+    two claims, of which the newer one counts.
     """
-    Claim.objects.filter(enrollment=enrollment).update(
+    mine = Claim.objects.filter(enrollment=enrollment, resource__in=[w.resource for w in wanted])
+    newest = mine.order_by("resource", "conflict_group", "-pk").distinct("resource", "conflict_group")
+    Claim.objects.filter(pk__in=list(newest.values_list("pk", flat=True))).update(
         state=ClaimState.CLAIMED,
         period=Func(
             Func(F("period"), function="lower"),

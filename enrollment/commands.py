@@ -200,6 +200,7 @@ class PrepareEnrollment:
     assisted_by: Assistance | None = None
     channel: str = "PORTAL"
     documents: tuple[str, ...] = ()
+    batch_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,25 @@ class GrantConsents:
 
     order: OrderRef
     consents: tuple[ConsentGrant, ...]
+
+
+@dataclass(frozen=True)
+class AddMeters:
+    """An `update` ADD_METER: meters that join an enrolment, with what proves them and the consents for them (P2)."""
+
+    order: OrderRef
+    meters: tuple[MeterRef, ...]
+    credentials: tuple[PresentedCredential, ...] = ()
+    consents: tuple[ConsentGrant, ...] = ()
+
+
+@dataclass(frozen=True)
+class RemoveMeters:
+    """An `update` REMOVE_METER: meters that leave an enrolment; with the last one it ends (R-P2.6)."""
+
+    order: OrderRef
+    meters: tuple[str, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True)

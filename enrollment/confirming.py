@@ -65,7 +65,7 @@ def confirm(
     if late_choice.is_open(case, command, authority):
         try:
             settled = late_choice.settle(
-                case, command, authority, actor, now, also_write, is_the_subject=_is_the_subject
+                case, command, authority, actor, now, also_write, is_the_subject=is_the_subject
             )
         except UtilityUnavailable as outage:
             return _refuse(case, outage_refusal(outage), actor, now, also_write)
@@ -110,7 +110,7 @@ def find_case(order: OrderRef) -> EnrollmentCase | None:
     found = own.filter(order_id=order.order_id).first() or own.filter(by_enrollment).first()
     if found is None and order.proven_subject:
         named = cases.filter(Q(order_id=order.order_id) | by_enrollment, subject__isnull=False)[:MOST_OF_ONE_NAME]
-        theirs = [case for case in vouched(named, order.proven_at) if _is_the_subject(case, order.proven_subject)]
+        theirs = [case for case in vouched(named, order.proven_at) if is_the_subject(case, order.proven_subject)]
         found = theirs[0] if len(theirs) == 1 else None  # an order id is unique at one BAP only
     return _with_version(found) if found is not None else None
 
@@ -145,7 +145,7 @@ def _readied(
     assert version is not None
     if authority.refusal_code:
         return authority_refusal(authority), None
-    if not all(_is_the_subject(case, did) for did in (authority.proven_subject, command.subject_did) if did):
+    if not all(is_the_subject(case, did) for did in (authority.proven_subject, command.subject_did) if did):
         return subject_mismatch(), None
     if catalog.open_version(case.program_id, now) is None:
         return catalog.program_not_available(case.program_id), None
@@ -181,7 +181,7 @@ def _readied(
     )
 
 
-def _is_the_subject(case: EnrollmentCase, did: str) -> bool:
+def is_the_subject(case: EnrollmentCase, did: str) -> bool:
     """Is this DID whose order it is? A merged person has several."""
     assert case.subject is not None
     if did == case.subject.did:
@@ -390,7 +390,7 @@ def refuse_unknown(bap_id: str, order_id: str, actor: Actor, now: datetime, also
 def _confirmed_before(
     case: EnrollmentCase, command: ConfirmEnrollment, actor: Actor, now: datetime, also_write: AlsoWrite
 ) -> Result:
-    if command.subject_did and not _is_the_subject(case, command.subject_did):
+    if command.subject_did and not is_the_subject(case, command.subject_did):
         with transaction.atomic():
             return _write_refusal(_locked(case), subject_mismatch(), actor, now, also_write)
     with transaction.atomic():

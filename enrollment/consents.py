@@ -21,6 +21,9 @@ from enrollment.states import ConsentCapture
 Key = tuple[str, str, str]
 CROSS_UTILITY = "CROSS_UTILITY_SHARING"
 
+#: In a grant's `meters`: all of the customer's meters in the program, also those that join it later (R-P2.4).
+ALL_MY_METERS = "ALL_MY_METERS"
+
 #: Consent types that a bare confirm can never stand for: control, telemetry, other utilities (decision 35).
 ALWAYS_EXPLICIT = ("CONTROL", "TELEMETRY", "CROSS_UTILITY")
 
@@ -95,7 +98,7 @@ def agreed_consents(
 
 def _covers(grant: ConsentGrant, umids: Sequence[str], *, is_required: bool) -> bool:
     """A grant that names meters covers those; a required one must cover all that are enrolled."""
-    if not grant.meters:
+    if not grant.meters or ALL_MY_METERS in grant.meters:
         return True
     return set(umids) <= set(grant.meters) if is_required else bool(set(umids) & set(grant.meters))
 
@@ -143,14 +146,19 @@ def _recorded(
     der_ids: Sequence[str],
 ) -> RecordedConsent:
     keys = ("purposes", "data", "grantee", "mode", "frequency", "validity")
-    chosen = tuple(m for m in grant.meters if m in umids) if grant is not None and grant.meters else tuple(umids)
+    is_for_all = grant is not None and ALL_MY_METERS in grant.meters
+    names_some = grant is not None and grant.meters and not is_for_all
+    chosen = tuple(m for m in grant.meters if m in umids) if grant is not None and names_some else tuple(umids)
     return RecordedConsent(
         consent_id=f"consent-{uuid.uuid4()}",
         type=definition["type"],
         basis="EXPLICIT" if grant is not None else "CONFIRM",
         is_required=bool(definition.get("required", True)),
         outlives_enrollment=bool(definition.get("outlivesEnrollment", False)),
-        terms={key: definition[key] for key in keys if key in definition},
+        terms={
+            **{key: definition[key] for key in keys if key in definition},
+            **({"meterScope": ALL_MY_METERS} if is_for_all else {}),
+        },
         meters=chosen,
         ders=tuple(der_ids),
         text_version=words.version,
@@ -184,6 +192,10 @@ def _direction(consent: RecordedConsent) -> dict[str, str]:
     return {"fromUtility": consent.from_utility, "toUtility": consent.to_utility}
 
 
+def _scope(consent: RecordedConsent) -> dict[str, str]:
+    return {"meterScope": consent.terms["meterScope"]} if "meterScope" in consent.terms else {}
+
+
 def consent_claims(consent: RecordedConsent, *, valid_from: datetime, valid_until: datetime | None) -> dict[str, Any]:
     """The EnergyConsentCredential's subject without its id (spec credentials 1)."""
     validity = {"start": valid_from.strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -199,7 +211,7 @@ def consent_claims(consent: RecordedConsent, *, valid_from: datetime, valid_unti
         "mode": consent.terms.get("mode", "STORE"),
         "frequency": consent.terms.get("frequency", ""),
         "validity": validity,
-        "limits": {**consent.limits, **_direction(consent)},
+        "limits": {**consent.limits, **_direction(consent), **_scope(consent)},
         "textDigest": consent.text_digest,
         "locale": consent.locale,
     }

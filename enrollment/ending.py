@@ -227,7 +227,7 @@ def _claimed_again(enrollment: Enrollment, freed_from: datetime, until: datetime
     others = [i for i in there if i.enrollment_id != enrollment.enrollment_id]
     if find_conflicts(version, wanted, others):
         return False
-    claims.restore_claims(enrollment, until)
+    claims.restore_claims(enrollment, wanted, until)
     return True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -174,14 +174,16 @@ _ROLES = {"V2G_EV": "v2g-participant"}
 _GENERATING = {"SOLAR_PV", "WIND", "BATTERY_STORAGE", "V2G_EV"}
 
 
+def roles_of(der_types: Iterable[str]) -> list[str]:
+    """What somebody with these kinds of devices is in a program."""
+    types = set(der_types)
+    return ["consumer", *(["prosumer"] if types & _GENERATING else []), *sorted(_ROLES[t] for t in types & set(_ROLES))]
+
+
 def _enrollment_credential(
     enrollment: Enrollment, checked: Checked, umids: Sequence[str], der_types: Mapping[str, str]
 ) -> credentials.NewCredential:
     """The ProgramEnrollmentCredential's claims: no name, address, mobile or number of the person (credentials 1)."""
-    roles = ["consumer"]
-    if any(t in _GENERATING for t in der_types.values()):
-        roles.append("prosumer")
-    roles += sorted({_ROLES[t] for t in der_types.values() if t in _ROLES})
     subject = enrollment.subject
     end = checked.period.end_as_given or wire_instant(checked.period.ends_at)
     own = credentials.NewCredential(
@@ -193,7 +195,7 @@ def _enrollment_credential(
             "programName": checked.version.name,
             "meters": list(umids),
             "ders": sorted(der_types),
-            "roles": roles,
+            "roles": roles_of(der_types.values()),
             "constraints": {},
             "status": "ACTIVE",
             "startDate": wire_instant(checked.period.starts_at),

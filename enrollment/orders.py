@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from credentials import addresses
 from credentials import services as credentials
@@ -46,8 +45,8 @@ def of_rows(case: EnrollmentCase, enrollment: Enrollment | None, *, transaction_
     ).with_enrollment(
         enrollment_line(
             enrollment,
-            credential=issued_line(entries[enrollment.credential_id], enrollment.enrolled_at),
-            consents=[consent_line(c, issued_line(entries[c.credential_id], c.granted_at)) for c in consents],
+            credential=issued_line(entries[enrollment.credential_id]),
+            consents=[consent_line(c, issued_line(entries[c.credential_id])) for c in consents],
             utilities=_utilities(enrollment),
         )
     )
@@ -83,6 +82,7 @@ def bare(
         subject_did=(case.subject.did or "") if case.subject is not None else "",
         case_state=CaseState(case.state),
         waiting_utility=case.waiting_utility,
+        batch_id=case.batch_id,
         meters=tuple(meters) if meters is not None else tuple(MeterLine(umid) for umid in case.meters),
         ders=tuple(ders) if ders is not None else tuple(DerLine(der_id, "") for der_id in case.ders),
     )
@@ -135,7 +135,7 @@ def consent_line(consent: Consent, credential: IssuedLine) -> ConsentLine:
     )
 
 
-def issued_line(entry: credentials.StatusEntry, issued_at: datetime) -> IssuedLine:
+def issued_line(entry: credentials.StatusEntry) -> IssuedLine:
     """A credential issued earlier: its link comes without a token, of which only the digest was kept."""
     return IssuedLine(
         credential_id=str(entry.credential_id),
@@ -143,7 +143,8 @@ def issued_line(entry: credentials.StatusEntry, issued_at: datetime) -> IssuedLi
         access_url=entry.url,
         verification_url=addresses.verification(entry.credential_id),
         jwt_ref=str(entry.credential_id),
-        issued_at=issued_at,
+        issued_at=entry.issued_at,
+        supersedes=entry.supersedes,
         status_list_url=entry.status_list_url,
         status_list_index=entry.status_list_index,
         status_list_id=entry.status_list_id,
@@ -153,7 +154,7 @@ def issued_line(entry: credentials.StatusEntry, issued_at: datetime) -> IssuedLi
     )
 
 
-def just_issued(issued: credentials.Issued) -> IssuedLine:
+def just_issued(issued: credentials.Issued, *, supersedes: str = "") -> IssuedLine:
     return IssuedLine(
         credential_id=str(issued.id),
         url=issued.url,
@@ -161,6 +162,7 @@ def just_issued(issued: credentials.Issued) -> IssuedLine:
         offer_url=issued.offer_url,
         verification_url=issued.verification_url,
         jwt_ref=str(issued.id),
+        supersedes=supersedes,
         issued_at=issued.issued_at,
         status_list_url=issued.status_list_url,
         status_list_index=issued.status_list_index,

@@ -35,10 +35,13 @@ def take(version: ProgramVersion, count: int) -> bool:
 def give_back(enrollment: Enrollment) -> None:
     """Let another take the places of an enrolment that is over. Caller's transaction."""
     if enrollment.program_version.max_meters is not None:
-        count = enrollment.meters.count()
-        CapCounter.objects.filter(program_id=enrollment.program_version.program_id, used__gte=count).update(
-            used=F("used") - count
-        )
+        give_back_some(enrollment.program_version, enrollment.meters.count())
+
+
+def give_back_some(version: ProgramVersion, count: int) -> None:
+    """Let another take the places of meters that left an enrolment. Caller's transaction."""
+    if version.max_meters is not None and count:
+        CapCounter.objects.filter(program_id=version.program_id, used__gte=count).update(used=F("used") - count)
 
 
 def give_back_all(enrollments: Iterable[Enrollment]) -> None:

@@ -304,7 +304,7 @@ def _open_case(command: PrepareEnrollment, version: ProgramVersion, now: datetim
     case.operator_id = command.assisted_by.operator_id if command.assisted_by else ""
     case.program_version = version
     case.program_id, case.provider_id = version.program.program_id, version.program.provider_id
-    case.fulfillment_id = command.fulfillment_id
+    case.fulfillment_id, case.batch_id = command.fulfillment_id, command.batch_id
     case.meters, case.ders = [m.umid for m in command.meters], [d.der_id for d in command.ders]
     case.state, case.refusal_code = CaseState.SUBMITTED, ""
     case.deadline, case.updated_at = now + timedelta(days=version.case_days), now

@@ -61,7 +61,8 @@ class CredentialLine:
 class IssuedLine:
     """A credential of ours as the person gets it; `access_url` carries the link's token only when just issued.
 
-    So does `offer_url`, where a wallet can have the credential; later it is "".
+    So does `offer_url`, where a wallet can have the credential; later it is "". `supersedes` is the address of the
+    credential in whose place this one was issued.
     """
 
     credential_id: str
@@ -73,6 +74,7 @@ class IssuedLine:
     status_list_url: str
     status_list_index: str
     offer_url: str = ""
+    supersedes: str = ""
     status_list_id: int = 0
     is_revoked: bool = False
     revoked_at: datetime | None = None
@@ -142,6 +144,7 @@ class Order:
     subject_did: str = ""
     case_state: CaseState | None = None
     waiting_utility: str = ""
+    batch_id: str = ""
     meters: tuple[MeterLine, ...] = ()
     ders: tuple[DerLine, ...] = ()
     enrollment: EnrollmentLine | None = None
@@ -315,6 +318,25 @@ class ConsentsGranted:
 
 
 @dataclass(frozen=True)
+class MetersChanged:
+    """Meters joined or left: the enrolment's credential and the consents about them were issued anew.
+
+    `superseded` are the old ones, revoked in the same transaction; empty where nothing was to be done. `refused`
+    names the meters that were asked for and could not be added (R-P2.5).
+    """
+
+    order: Order
+    checked_at: datetime
+    log_reference: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_adding: bool = True
+    superseded: tuple[IssuedLine, ...] = ()
+    refused: tuple[MeterLine, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True)
 class Ended:
     """An unenrolment: done, or scheduled (`is_pending`) for `order.enrollment.end_scheduled_for`.
 
@@ -383,6 +405,7 @@ Result = (
     | Snapshot
     | ConsentWithdrawn
     | ConsentsGranted
+    | MetersChanged
     | Ended
     | Withdrawn
     | OrderList

@@ -10,12 +10,15 @@ from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
 from enrollment.ending import cancel, end, resume, status, status_of_all, suspend
+from enrollment.fewer_meters import remove_meters
+from enrollment.more_meters import add_meters
 from enrollment.preparing import await_code, prepare
 from enrollment.repairing import repair
 from enrollment.support import note_ratings, support_contact
 from enrollment.trading import telling_trade
 
 __all__ = [
+    "add_meters",
     "authority_refusal",
     "await_code",
     "cancel",
@@ -26,6 +29,7 @@ __all__ = [
     "note_ratings",
     "prepare",
     "refused_agency",
+    "remove_meters",
     "repair",
     "resume",
     "search",

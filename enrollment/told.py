@@ -38,6 +38,29 @@ def note(
     note_all([enrollment], event, effective_at, now, reason=reason, **more)
 
 
+def note_meters_changed(
+    enrollment: Enrollment,
+    effective_at: datetime,
+    now: datetime,
+    *,
+    joined: Sequence[str] = (),
+    left: Sequence[str] = (),
+) -> None:
+    """Tell each utility concerned. `joined` are in the rows already, `left` still are.
+
+    A utility of which no meter is left hears that it ended for it; one that had none before, that it started.
+    """
+    for utility_id, umids in _meters_of([enrollment]).get(enrollment.pk, {}).items():
+        if not set(umids) & {*joined, *left}:
+            continue
+        staying = [umid for umid in umids if umid not in left]
+        is_new = set(umids) <= set(joined)
+        event = (STARTED if is_new else CHANGED) if staying else ENDED
+        reason = "METERS_ADDED" if joined else "METERS_REMOVED"
+        meters = {enrollment.pk: {utility_id: staying or list(umids)}}
+        note_all([enrollment], event, effective_at, now, reason=reason, meters=meters)
+
+
 def note_all(
     enrollments: Sequence[Enrollment],
     event: str,
