@@ -15,9 +15,9 @@ class Document(models.Model):
 
     The bytes lie encrypted in the object store under `storage_key`; here stand digest and size as they came, the type,
     and the digest of what is kept: pictures are drawn again (`enrollment.pictures`). `caution` says what a reviewer
-    ought to know before opening it. The upload address carries a token of which only the digest is kept. Who uploaded and who reviewed is written as
-    `subject:<pk>`, `operator:<id>` or `staff:<name>`, in lower case. `capacity_kw` and `valid_until` are what the
-    reviewers read in the file.
+    ought to know before opening it. The upload address carries a token of which only the digest is kept. Who uploaded
+    and who reviewed is written as `subject:<pk>`, `operator:<id>` or `staff:<name>`, in lower case. `capacity_kw` and
+    `valid_until` are what the reviewers read in the file.
 
     Source: personas 6 (R-P6.8), decision 26. pii: none
     """
@@ -42,7 +42,9 @@ class Document(models.Model):
     kept_sha256 = models.CharField(max_length=64, blank=True, default="")
     caution = models.CharField(max_length=20, blank=True, default="", help_text=_("ENCRYPTED, NOT_LOOKED_INTO"))
     storage_key = models.CharField(max_length=100, blank=True)
-    scan = models.CharField(max_length=20, blank=True, help_text=_("CLEAN, NONE_CONFIGURED where nobody looked, or INFECTED."))
+    scan = models.CharField(
+        max_length=20, blank=True, help_text=_("CLEAN, NONE_CONFIGURED where nobody looked, or INFECTED.")
+    )
 
     first_reviewer = models.CharField(max_length=255, blank=True)
     first_reviewer_agency = models.CharField(max_length=200, blank=True)
