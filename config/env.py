@@ -275,6 +275,24 @@ class Utility(Part):
         return self
 
 
+class PortalUtility(Part):
+    """How the customer portal shows a utility: names and numbers people know, and its own API for its customers.
+
+    `logo` is the path of a file below the static files; `customer_api` "" where the utility offers its customers none;
+    `languages` are those its help line speaks (BCP 47), `grievance` whom a consent receipt names for complaints.
+    """
+
+    id: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=100)
+    logo: str = Field(default="", pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]*$")
+    phone: str = Field(default="", max_length=40)
+    hours: str = Field(default="", max_length=100)
+    languages: tuple[str, ...] = ("en",)
+    time_zone: ZoneName
+    customer_api: Annotated[str, AfterValidator(lambda url: _web_address(url) if url else "")] = ""
+    grievance: str = Field(default="", max_length=200)
+
+
 class DerMaker(Part):
     """A maker of devices that tells whose account a device is in: where it is and how long we wait (seconds)."""
 
@@ -403,6 +421,11 @@ class Env(BaseModel):
         default=(),
         repr=False,
         description='JSON: [{"id", "time_zone", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
+    )
+    PORTAL_UTILITIES: Annotated[tuple[PortalUtility, ...], BeforeValidator(_json)] = Field(
+        default=(),
+        description='JSON: [{"id", "name", "time_zone", "logo"?, "phone"?, "hours"?, "languages"?, "customer_api"?, '
+        '"grievance"?}], or @file',
     )
     DER_MAKERS: Annotated[tuple[DerMaker, ...], BeforeValidator(_json)] = Field(
         default=(),

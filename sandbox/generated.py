@@ -85,6 +85,9 @@ def settings_for(
             ],
             separators=(",", ":"),
         ),
+        "PORTAL_UTILITIES": json.dumps(
+            [portal_utility(name, utility_port) for name, utility_port in utility_ports.items()], separators=(",", ":")
+        ),
         "DER_MAKERS": json.dumps(makers, separators=(",", ":")),
         "BECKN_TTL_POLICY": "off",
         "DISCOVERY_URL": next((f"{each['url']}/discovery" for each in utilities if each["id"] == UTILITY_A), ""),
@@ -136,6 +139,22 @@ def _of_its_systems(entry: Mapping[str, Any]) -> dict[str, str]:
             "SANDBOX_UTILITY_MUTUAL_PORT": str(urlsplit(system["url"]).port),
         }
     return {}
+
+
+def portal_utility(utility: str, utility_port: int) -> dict[str, object]:
+    """Describe a utility as its customers know it. A has an API for its customers, B has none."""
+    name = UTILITY_NAMES.get(utility, utility)
+    is_first = utility == UTILITY_A
+    return {
+        "id": utility,
+        "name": name,
+        "phone": "+91 80 0000 0011" if is_first else "+91 80 0000 0022",
+        "hours": "Mon–Sat 08:00–20:00" if is_first else "Mon–Fri 09:00–17:00",
+        "languages": ["en", "hi", "ur"] if is_first else ["en", "hi"],
+        "time_zone": "Asia/Kolkata",
+        "customer_api": f"http://127.0.0.1:{utility_port}/customer/v1" if is_first else "",
+        "grievance": f"Grievance officer, {name}, grievance@{utility}.sandbox.example",
+    }
 
 
 def oidc_provider(utility: str, utility_port: int, base: str) -> dict[str, object]:
