@@ -24,7 +24,7 @@ from beckn.profiles import filters
 from credentials import presentations
 from enrollment import services
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Assistance, Authority, PrepareEnrollment, ProvenIdentity
+from enrollment.commands import AddMeters, Assistance, Authority, PrepareEnrollment, ProvenIdentity
 from enrollment.results import Catalog, Order, Refused, Result, Stage
 from identity import several, tokens
 from identity.proofs import Method, Shown
@@ -374,10 +374,13 @@ def _update(call: _Call) -> None:
     if command is None or (known and not isinstance(command, known)):
         refusal = Refusal(
             Code.UPDATE_NOT_SUPPORTED,
-            "This updateType is not supported; CONSENT_REVOCATION, UNENROLLMENT, CONSENT_GRANT and RESUME are.",
+            f"This updateType is not supported; {', '.join(_UPDATE_TYPES)} are.",
             field="update_type",
         )
         _refuse(call, refusal)
+        return
+    if isinstance(command, AddMeters):
+        _add_meters(call, command)
         return
     shown = _with_the_customers_proof(call, command)
     if shown is not None:
@@ -385,11 +388,22 @@ def _update(call: _Call) -> None:
         service(shown, actor=call.actor, now=call.now, also_write=call.answer)
 
 
+def _add_meters(call: _Call, command: AddMeters) -> None:
+    """More meters need what an init needs: the customer's own proof, or a sender that may speak for them."""
+    authority = call.authority()
+    if authority.is_proven and not authority.refusal_code:
+        order = replace(command.order, proven_subject=authority.proven_subject, proven_at=authority.proven_at)
+        command = replace(command, order=order)
+    services.add_meters(command, authority=authority, actor=call.actor, now=call.now, also_write=call.answer)
+
+
+_UPDATE_TYPES = ("CONSENT_REVOCATION", "UNENROLLMENT", "CONSENT_GRANT", "RESUME", "ADD_METER", "REMOVE_METER")
 _UPDATES: Mapping[str, Callable[..., Result]] = {
     "WithdrawConsent": services.withdraw_consent,
     "EndEnrollment": services.end,
     "GrantConsents": services.grant_consents,
     "RepairEnrollment": services.repair,
+    "RemoveMeters": services.remove_meters,
 }
 
 
@@ -461,5 +475,6 @@ def lists_to_publish(result: Result) -> tuple[int, ...]:
     enrollment = getattr(getattr(result, "order", None), "enrollment", None)
     if enrollment is None:
         return ()
-    lines = [enrollment.credential, *(c.credential for c in enrollment.consents)]
+    superseded = getattr(result, "superseded", ())
+    lines = [enrollment.credential, *(c.credential for c in enrollment.consents), *superseded]
     return tuple(sorted({line.status_list_id for line in lines if line.is_revoked or line.is_suspended}))

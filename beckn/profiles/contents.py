@@ -37,6 +37,7 @@ from enrollment.results import (
     Ended,
     EnrollmentLine,
     IssuedLine,
+    MetersChanged,
     Prepared,
     Refused,
     Result,
@@ -60,6 +61,9 @@ BLOCKS: Mapping[Stage, frozenset[str]] = {
 def of(result: Result, spell: Spell) -> Json:
     """The content for this result. `spell`: how the profile spells a code. A catalogue has none: KeyError."""
     written: Json = _WRITERS[type(result)](result, spell)
+    batch_id = getattr(getattr(result, "order", None), "batch_id", "")
+    if batch_id:  # orders of one basket are told as such (personas P2-4)
+        written["additionalAttributes"] = {**written.get("additionalAttributes", {}), "batchId": batch_id}
     return written
 
 
@@ -200,6 +204,7 @@ def _issued(credential: IssuedLine) -> Json:
         "format": "VC-JWT",
         "credentialUrl": credential.access_url,
         **({"offerUrl": credential.offer_url} if credential.offer_url else {}),
+        **({"supersedes": credential.supersedes} if credential.supersedes else {}),
         "verificationUrl": credential.verification_url,
         "issuedAt": instant_text(credential.issued_at),
         "credentialData": f"sealed:credential:{credential.jwt_ref}",
@@ -247,6 +252,42 @@ def _consents_granted(result: ConsentsGranted, spell: Spell) -> Json:
         "status": wire_status(enrollment),
         "updateType": "CONSENT_GRANT",
         "consents": [consent(c, with_data=True) for c in result.granted],
+    }
+
+
+def _meters_changed(result: MetersChanged, spell: Spell) -> Json:
+    """The whole enrolment as it is now, with the credential that replaces the one before (R-P2.5)."""
+    enrollment = result.order.enrollment
+    assert enrollment is not None
+    content: Json = {
+        "enrollmentId": enrollment.enrollment_id,
+        "status": wire_status(enrollment),
+        "updateType": "ADD_METER" if result.is_adding else "REMOVE_METER",
+        "programId": result.order.program_id,
+        **dates(enrollment),
+        "enrolledAt": instant_text(enrollment.enrolled_at),
+        "meterUpdate": {
+            "added": [{"meterId": umid} for umid in result.added],
+            "removed": [{"meterId": umid} for umid in result.removed],
+            "effectiveDate": instant_text(max(result.checked_at, enrollment.starts_at)),
+        },
+        "credential": _issued(enrollment.credential),
+        "supersededCredentials": [_superseded(line) for line in result.superseded],
+        "consents": [consent(c, with_data=c.state == "GRANTED") for c in enrollment.consents],
+        "loggedAt": instant_text(result.checked_at),
+        "logReference": result.log_reference,
+    }
+    if result.conflicts:
+        content["conflictCheck"] = conflict_check(result.conflicts, result.checked_at)
+    return content | rejected_meters(result.refused, spell)
+
+
+def _superseded(credential: IssuedLine) -> Json:
+    return {
+        "credentialId": credential.url,
+        "statusListUrl": credential.status_list_url,
+        "statusListIndex": credential.status_list_index,
+        "revoked": credential.is_revoked,
     }
 
 
@@ -337,6 +378,7 @@ def _snapshot(result: Snapshot, spell: Spell) -> Json:
         "credential": {
             "credentialId": enrollment.credential.url,
             "type": "ProgramEnrollmentCredential",
+            **({"supersedes": enrollment.credential.supersedes} if enrollment.credential.supersedes else {}),
             "verificationUrl": enrollment.credential.verification_url,
             "status": _credential_status(enrollment.credential),
             "statusListUrl": enrollment.credential.status_list_url,
@@ -396,6 +438,7 @@ _WRITERS: Mapping[type, Callable[[Any, Spell], Json]] = {
     Snapshot: _snapshot,
     ConsentWithdrawn: _consent_withdrawn,
     ConsentsGranted: _consents_granted,
+    MetersChanged: _meters_changed,
     Ended: _ended,
     Withdrawn: _withdrawn,
     Selected: _selected,

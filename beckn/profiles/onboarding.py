@@ -28,14 +28,11 @@ from enrollment.commands import (
     ConfirmEnrollment,
     DerRef,
     EndEnrollment,
-    GrantConsents,
     MeterRef,
     OrderRef,
     PrepareEnrollment,
     PresentedCredential,
-    RepairEnrollment,
     SelectProgram,
-    WithdrawConsent,
 )
 
 __all__ = [
@@ -150,6 +147,7 @@ def read_init(
         assisted_by=assistance,
         channel="EA" if assistance else "PORTAL",
         documents=reading.documents(attributes),
+        batch_id=reading.batch_id(attributes),
     )
 
 
@@ -172,10 +170,10 @@ def read_confirm(
     )
 
 
-def read_update(
-    context: Mapping[str, Any], body: Mapping[str, Any]
-) -> WithdrawConsent | EndEnrollment | GrantConsents | RepairEnrollment | None:
-    return reading.update(order_ref(context, body), _attributes(body))
+def read_update(context: Mapping[str, Any], body: Mapping[str, Any]) -> reading.Update | None:
+    fulfillment: Mapping[str, Any] = next(iter(body["message"]["order"].get("beckn:fulfillments", [])), {})
+    meters = fulfillment.get("beckn:instrument", {}).get("meters", ())
+    return reading.update(order_ref(context, body), _attributes(body), meters)
 
 
 def read_cancel(context: Mapping[str, Any], body: Mapping[str, Any]) -> EndEnrollment:

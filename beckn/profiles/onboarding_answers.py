@@ -8,6 +8,7 @@ Source: onboarding guide 18.2-18.7, spec wire 4 and 7, decisions 4, 6, 36, 40-44
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from beckn.profiles import contents
@@ -33,6 +34,7 @@ from enrollment.results import (
     ConsentsGranted,
     ConsentWithdrawn,
     Ended,
+    MetersChanged,
     Order,
     OrderList,
     Prepared,
@@ -58,8 +60,8 @@ def write(action: str, result: Result, *, is_strict: bool = False, shown: Shown 
     if isinstance(result, OrderList):
         return {"orders": [_order_json(snapshot) for snapshot in result.snapshots]}
     order = _order_json(result)
-    # A grant of consents is an update that the guide has no sample of, and its credential has no other way.
-    if is_strict and action in WITH_A_SAMPLE and not isinstance(result, ConsentsGranted):
+    # Updates that the guide has no sample of bring credentials that have no other way.
+    if is_strict and action in WITH_A_SAMPLE and not isinstance(result, (ConsentsGranted, MetersChanged)):
         order = without_extensions(order)
     if shown is not None:  # who sends our extension is answered with it, strict or not: a code's session is in it
         order.setdefault("beckn:orderAttributes", attributes({}))["userAuth"] = user_auth(shown)
@@ -168,6 +170,13 @@ def _consents_changed(result: ConsentWithdrawn | ConsentsGranted) -> Json:
     return {**head(result.order, live_status(enrollment)), **parties(result.order)}
 
 
+def _meters_changed(result: MetersChanged) -> Json:
+    """The whole order; meters that could not join stand among its meters as they do at the confirm."""
+    assert result.order.enrollment is not None
+    told = replace(result.order, meters=(*result.order.meters, *result.refused))
+    return _enrolled(told, live_status(result.order.enrollment))
+
+
 def _ended(result: Ended) -> Json:
     order = result.order
     assert order.enrollment is not None
@@ -225,6 +234,7 @@ _ENVELOPES: Mapping[type, Any] = {
     Confirmed: _confirmed,
     ConsentWithdrawn: _consents_changed,
     ConsentsGranted: _consents_changed,
+    MetersChanged: _meters_changed,
     Ended: _ended,
     Withdrawn: _withdrawn,
     Snapshot: _snapshot,

@@ -23,6 +23,7 @@ A_EXTENSIONS = frozenset(
         "beckn:orderAttributes.credential.statusListUrl",
         "beckn:orderAttributes.credential.statusListIndex",
         "beckn:orderAttributes.credential.offerUrl",
+        "beckn:orderAttributes.credential.supersedes",
         "beckn:orderAttributes.consentRevocation.effectiveDate",
         "beckn:orderAttributes.unenrollment.effectiveDate",
         "beckn:orderAttributes.unenrollment.reason",

@@ -27,12 +27,10 @@ from enrollment.commands import (
     ConfirmEnrollment,
     DerRef,
     EndEnrollment,
-    GrantConsents,
     MeterRef,
     OrderRef,
     PrepareEnrollment,
     PresentedCredential,
-    RepairEnrollment,
     SelectProgram,
     WithdrawConsent,
 )
@@ -140,6 +138,7 @@ def read_init(
         assisted_by=assistance,
         channel="EA" if assistance else "PORTAL",
         documents=reading.documents(attributes),
+        batch_id=reading.batch_id(attributes),
     )
 
 
@@ -159,10 +158,8 @@ def read_confirm(
     )
 
 
-def read_update(
-    context: Mapping[str, Any], body: Mapping[str, Any]
-) -> WithdrawConsent | EndEnrollment | GrantConsents | RepairEnrollment | None:
-    return reading.update(order_ref(context, body), _attributes(body))
+def read_update(context: Mapping[str, Any], body: Mapping[str, Any]) -> reading.Update | None:
+    return reading.update(order_ref(context, body), _attributes(body), _delivery(body).get("meters", ()))
 
 
 def read_cancel(context: Mapping[str, Any], body: Mapping[str, Any]) -> EndEnrollment:

@@ -20,6 +20,7 @@ from enrollment.results import (
     CredentialLine,
     EnrollmentLine,
     MeterLine,
+    MetersChanged,
     MeterState,
     Order,
     OrderList,
@@ -181,9 +182,9 @@ def _fulfillment_status(order: Order) -> str:
 def _content(result: Result) -> Json:
     content = contents.of(result, spell)
     order: Order | None = getattr(result, "order", None)
-    if order is not None and isinstance(result, (Prepared, Waiting, Confirmed, Snapshot)):
+    if order is not None and isinstance(result, (Prepared, Waiting, Confirmed, Snapshot, MetersChanged)):
         content.setdefault("meters", _meters(order.meters))
-    if isinstance(result, ConsentsGranted):
+    if isinstance(result, (ConsentsGranted, MetersChanged)):
         del content["updateType"]  # the schema's list has no word for it
     if isinstance(result, Confirmed) and result.trading is not None:
         content["p2pdetails"] = _p2p_details(result.trading)

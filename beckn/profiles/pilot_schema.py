@@ -197,7 +197,7 @@ SCHEMAS: dict[str, Schema] = {
     "confirm": _order(required=[]),
     "status": _order(required=[], may_ask_for_all=True),
     "update": _order(
-        {"updateType": ID, "consentRevocation": REVOCATION, "unenrollment": UNENROLLMENT},
+        {"updateType": ID, "consentRevocation": REVOCATION, "unenrollment": UNENROLLMENT, "reason": TEXT},
         required=["beckn:orderAttributes"],
         attributes=["updateType"],
     ),

@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from beckn.profiles.schemas import instant
 from enrollment.commands import (
+    AddMeters,
     Assistance,
     ConsentGrant,
     EndEnrollment,
     GrantConsents,
+    MeterRef,
     OrderRef,
     PresentedCredential,
     Rating,
+    RemoveMeters,
     RepairEnrollment,
     SearchPrograms,
     WithdrawConsent,
@@ -128,10 +131,30 @@ def consents(attributes: Attributes) -> tuple[ConsentGrant, ...]:
     )
 
 
-def update(
-    order: OrderRef, attributes: Attributes
-) -> WithdrawConsent | EndEnrollment | GrantConsents | RepairEnrollment | None:
-    """The command of an update, or None for an `updateType` that is not supported."""
+def batch_id(attributes: Attributes) -> str:
+    """What the sender calls the basket that this order belongs to (personas P2; our extension)."""
+    return str(attributes.get("additionalAttributes", {}).get("batchId", ""))
+
+
+def meters(entries: Sequence[Any]) -> tuple[MeterRef, ...]:
+    """Meters named by their id alone, or as objects with `meterId` or `beckn:id`; each once (rule R-P2.1)."""
+    named: dict[str, MeterRef] = {}
+    for entry in entries:
+        each = {"meterId": entry} if isinstance(entry, str) else entry
+        umid = each.get("meterId") or each["beckn:id"]
+        utility = each.get("utilityId") or each.get("beckn:utilityId", "")
+        named.setdefault(umid, MeterRef(umid, utility, each.get("beckn:utilityCustomerId", "")))
+    return tuple(named.values())
+
+
+Update = WithdrawConsent | EndEnrollment | GrantConsents | RepairEnrollment | AddMeters | RemoveMeters
+
+
+def update(order: OrderRef, attributes: Attributes, named: Sequence[Any] = ()) -> Update | None:
+    """The command of an update, or None for an `updateType` that is not supported.
+
+    `named`: the meters that the rest of the message names.
+    """
     kind = attributes.get("updateType")
     if kind == "CONSENT_REVOCATION":
         asked = attributes.get("consentRevocation", {})
@@ -156,12 +179,17 @@ def update(
     if kind == "CONSENT_GRANT":
         return GrantConsents(order, consents(attributes))
     if kind == "RESUME":
-        return RepairEnrollment(order, _certificates(attributes))
+        return RepairEnrollment(order, _presented(attributes))
+    asked_for = meters([*attributes.get("meters", ()), *named])
+    if kind == "ADD_METER":
+        return AddMeters(order, asked_for, _presented(attributes), consents(attributes))
+    if kind == "REMOVE_METER":
+        return RemoveMeters(order, tuple(ref.umid for ref in asked_for), str(attributes.get("reason", "")))
     return None
 
 
-def _certificates(attributes: Attributes) -> tuple[PresentedCredential, ...]:
-    """What an update RESUME presents, in `orderAttributes.credentials[]`."""
+def _presented(attributes: Attributes) -> tuple[PresentedCredential, ...]:
+    """What an update presents, in `orderAttributes.credentials[]`."""
     return tuple(
         PresentedCredential(
             c.get("credentialId", ""),

@@ -47,6 +47,9 @@ INSTANT: Schema = {"type": "string", "format": "instant", "maxLength": 40}
 URL_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 500}
 CREDENTIAL_DATA: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_CREDENTIAL_CHARACTERS}
 
+#: Meters of an update, by id alone or with their utility (our extension).
+METERS = a_list({"anyOf": [ID, an_object({"meterId": ID, "utilityId": TEXT}, required=["meterId"])]}, most=MAX_METERS)
+
 PRESENTATION = an_object(
     {
         "format": {"type": "string", "enum": ["VP-JWT"]},
@@ -106,6 +109,7 @@ ADDITIONAL = an_object(
             ),
             most=4,
         ),
+        "batchId": {"type": "string", "minLength": 1, "maxLength": 100},
         "cross_utility_info": an_object({"linkReference": TEXT, "linkNonce": TEXT, "relationship": TEXT}),
     }
 )

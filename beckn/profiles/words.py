@@ -264,6 +264,7 @@ def consent(consent: ConsentLine, *, with_data: bool) -> Json:
         "granted": consent.state == "GRANTED",
         "grantedAt": instant_text(consent.granted_at),
         "consentCredentialId": consent.credential.url,
+        **({"supersedes": consent.credential.supersedes} if consent.credential.supersedes else {}),
         "status": consent.state,
     }
     if with_data:

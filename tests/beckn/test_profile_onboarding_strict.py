@@ -38,6 +38,7 @@ from tests.beckn.results import (
     consent,
     ended,
     enrolled_order,
+    issued,
     order,
     refused,
 )
@@ -67,6 +68,10 @@ ANSWERS = {
     ),
     "conflict": ("on_init", refused(stage=Stage.CONFLICTS, conflicts=(CONFLICT,))),
     "confirmed": ("on_confirm", Confirmed(enrolled_order(), NOON)),
+    "confirmed, and its meters changed": (
+        "on_confirm",
+        Confirmed(enrolled_order(credential=issued(supersedes="https://owner.example.com/credentials/1")), NOON),
+    ),
     "consent": ("on_update", ConsentWithdrawn(enrolled_order(), consent("REVOKED", revoked_at=NOON), NOON)),
     "consent later": (
         "on_update",
