@@ -96,15 +96,13 @@ def meters(application: Application) -> tuple[MeterChoice, ...]:
             until=cell.until or cell.earliest_start,
         )
     for told in reading.prepared(application.told.get("on_init")).meters:
-        found.setdefault(
+        choice = MeterChoice(
             told.meter_id,
-            MeterChoice(
-                told.meter_id,
-                ending=told.number[-SHOWN:],
-                connection=told.connection_type.upper(),
-                load_kw=told.sanctioned_load_kw,
-            ),
+            ending=told.number[-SHOWN:],
+            connection=told.connection_type.upper(),
+            load_kw=told.sanctioned_load_kw,
         )
+        found.setdefault(told.meter_id, choice)
     return tuple(sorted(_with_choice(application, found.values()), key=lambda each: not each.is_open))
 
 

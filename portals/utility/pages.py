@@ -43,8 +43,18 @@ def address_of(application: Application, step: journey.Step) -> str:
 
 
 def next_address(application: Application) -> str:
-    """Where the journey goes on."""
-    return stands_at(application) or address_of(application, journey.next_step(application))
+    """Where the journey goes on.
+
+    An answer to the question whether one can join is shown before anything else is asked: going on from there gives
+    the journey its start.
+    """
+    if (elsewhere := stands_at(application)) != "":
+        return elsewhere
+    step = journey.next_step(application)
+    is_unseen = application.told.get("on_init") and not application.answers.get("starts_on")
+    if is_unseen and step.name in ("documents", "consent", "dates", "check"):
+        return reverse("portal-eligibility", args=[application.pk])
+    return address_of(application, step)
 
 
 def stands_at(application: Application) -> str:

@@ -16,11 +16,14 @@ from portals.utility.views_journey import (
     ask_again,
     day,
     forget_what_was_decided,
-    own_enrolments,
+    free_from,
     verdict,
+    ways_on,
     zone_of,
 )
 
+#: As `portals.callbacks` says that a confirmation's credential does not hold.
+FORGED = "FORGED"
 #: After that long a wait the page says that we will write (screens P12).
 LONG = timedelta(seconds=60)
 
@@ -36,6 +39,8 @@ class Waiting(JourneyPage):
             return self._for_the_script(is_waiting)
         if not is_waiting:
             return see(next_address(self.application))
+        if self.application.trouble == FORGED:
+            return self.page(template="portal/forged.html")
         return self.page(is_long=self._is_long(), since=self.application.asked_at or self.application.updated_at)
 
     def _for_the_script(self, is_waiting: bool) -> HttpResponse:
@@ -70,7 +75,7 @@ class Enrolled(JourneyPage):
             "is_later": starts_at is not None and starts_at > self.now,
             "zone": zone_of(row).key,
             "meters": choices.chosen_meters(row),
-            "rejected": {each.meter_id: each for each in confirmed.rejected_meters},
+            "rejected": [each for each in confirmed.meters if each.status == "REJECTED"],
         }
 
     def back(self) -> str:
@@ -89,7 +94,8 @@ class Refused(JourneyPage):
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         """Start later: when what is in the way has ended; the provider looks again."""
-        later = self._later()
+        refusal = self._refusal()
+        later = free_from(self.application, refusal, self.now) if refusal else None
         if later is None or stands_at(self.application) not in ("", request.path):
             return see(next_address(self.application))
 
@@ -105,33 +111,8 @@ class Refused(JourneyPage):
 
     def context(self) -> dict[str, Any]:
         row, refusal = self.application, self._refusal()
-        said = verdict(row)
-        return {
-            **super().context(),
-            **said,
-            "refusal": refusal,
-            "later": self._later(),
-            "blocking": self._blocking(),
-            "meters": choices.chosen_meters(row),
-        }
+        return {**super().context(), **verdict(row), **ways_on(row, refusal, self.now), "refusal": refusal}
 
-    def _refusal(self) -> Any:
+    def _refusal(self) -> reading.RefusalView | None:
         told = self.application.told
         return reading.confirmed(told.get("on_confirm")).refusal or reading.prepared(told.get("on_init")).refusal
-
-    def _later(self) -> Any:
-        """The first day on which what is in the way has ended, as a day at the utility."""
-        refusal = self._refusal()
-        text = refusal.details.get("conflictEndDate", "") if refusal else ""
-        free_from = reading.instant(text)
-        if free_from is None or free_from <= self.now:
-            return None
-        local = free_from.astimezone(zone_of(self.application))
-        is_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
-        return local.date() if is_midnight else local.date() + timedelta(days=1)
-
-    def _blocking(self) -> Application | None:
-        """The person's own enrolment that is in the way."""
-        refusal = self._refusal()
-        named = refusal.details.get("conflictingEnrollmentId", "") if refusal else ""
-        return own_enrolments(self.application).get(named)

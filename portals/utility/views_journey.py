@@ -6,19 +6,22 @@ provider look again: an answer that was given to other questions is not kept.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import get_language
 
 from identity.providers import ProviderUnavailable
 from identity.sessions import SignInNeeded
 from portals import asking, consents, drafts, evidence, houses, journey, reading
 from portals.models import Application
-from portals.utility import choices
+from portals.utility import choices, telling
 from portals.utility.forms import (
+    DEVICE_TYPES,
     AccountForm,
     DatesForm,
     DeclarationForm,
@@ -108,7 +111,6 @@ class Meters(JourneyPage):
             "meters": shown,
             "can_go_on": any(each.is_open for each in shown) or not shown,
             "silent": selected.unavailable_utilities,
-            "own": own_enrolments(self.application),
         }
 
 
@@ -157,7 +159,7 @@ class Equipment(JourneyPage):
         return ask_if_ready(self)
 
     def context(self) -> dict[str, Any]:
-        return {**super().context(), "devices": choices.devices(self.application)}
+        return {**super().context(), "devices": choices.devices(self.application), "device_types": DEVICE_TYPES}
 
 
 class Eligibility(JourneyPage):
@@ -182,7 +184,17 @@ class Eligibility(JourneyPage):
         return see(next_address(self.application))
 
     def context(self) -> dict[str, Any]:
-        return {**super().context(), **verdict(self.application)}
+        said = super().context()
+        row = self.application
+        lines = telling.checked(row.told, said["program"], get_language() or "")
+        found = verdict(row)
+        return {
+            **said,
+            **found,
+            **ways_on(row, found["prepared"].refusal, self.now),
+            "lines": lines,
+            "documents_wanted": bool(journey.wanted_documents(row)),
+        }
 
 
 class Dates(JourneyPage):
@@ -256,15 +268,16 @@ class Check(JourneyPage):
 
     def context(self) -> dict[str, Any]:
         row = self.application
+        refusal = reading.confirmed(row.told.get("on_confirm")).refusal
         return {
             **super().context(),
             **verdict(row),
+            **ways_on(row, refusal, self.now),
+            "refusal": refusal,
             "account": account_of(person_of(self.request), row.utility_id),
             "meters": choices.chosen_meters(row),
             "devices": [each for each in choices.devices(row) if each.is_chosen],
-            "consents": [
-                {"asked": each, "is_granted": consents.is_granted(row, each)} for each in consents.asked(row)
-            ],
+            "consents": [{"asked": each, "is_granted": consents.is_granted(row, each)} for each in consents.asked(row)],
             "starts_on": day(row.answers.get("starts_on")),
             "ends_on": day(row.answers.get("ends_on")),
             "needs_equipment": any(step.name == "equipment" for step in journey.steps(row)),
@@ -346,13 +359,32 @@ def verdict(row: Application) -> dict[str, Any]:
     """What the provider said to the application, and which of the customer's own enrolments stand in its way."""
     prepared = reading.prepared(row.told.get("on_init"))
     selected = reading.selected(row.told.get("on_select"))
-    chosen = set(row.answers.get("meters", []))
     return {
         "prepared": prepared,
-        "cells": [cell for cell in selected.eligibility if cell.meter_id in chosen],
+        "cells": reading.chosen(selected.eligibility, row.answers.get("meters", [])),
         "chosen": choices.chosen_meters(row),
-        "own": own_enrolments(row),
     }
+
+
+def ways_on(row: Application, refusal: reading.RefusalView | None, now: datetime) -> dict[str, Any]:
+    """What can be done about a conflict: `later`, the first day on which what is in the way has ended, and `blocking`,
+    the person's own enrolment that is in the way (screens P18)."""
+    if refusal is None:
+        return {}
+    blocking = own_enrolments(row).get(str(refusal.details.get("conflictingEnrollmentId", "")))
+    name = reading.program(blocking.program.item, get_language() or "").name if blocking else ""
+    return {"later": free_from(row, refusal, now), "blocking": blocking, "blocking_name": name}
+
+
+def free_from(row: Application, refusal: reading.RefusalView, now: datetime) -> date | None:
+    """The first day at the utility on which nothing is in the way any more; None where nobody says."""
+    text = refusal.details.get("conflictEndDate")
+    instant = parse_datetime(text) if isinstance(text, str) else None
+    if instant is None or instant.tzinfo is None or instant <= now:
+        return None
+    local = instant.astimezone(zone_of(row))
+    is_midnight = local.time() == time()
+    return local.date() if is_midnight else local.date() + timedelta(days=1)
 
 
 def own_enrolments(row: Application) -> dict[str, Application]:
@@ -363,7 +395,7 @@ def own_enrolments(row: Application) -> dict[str, Application]:
 
 def zone_of(row: Application) -> ZoneInfo:
     """The utility's zone: a day is a day there (decision 55)."""
-    return ZoneInfo(houses.house_of(row.utility_id).time_zone)
+    return ZoneInfo(houses.house_of(row.utility_id).time_zone or "UTC")
 
 
 def today_of(row: Application, now: datetime) -> date:

@@ -63,9 +63,7 @@ def programs(request: HttpRequest) -> HttpResponse:
 def program(request: HttpRequest, slug: str) -> HttpResponse:
     """One program: what you get, what you agree to, who can join, what you need."""
     row = _found(slug)
-    card = _card(row, clock.now())
-    said = {**card, "houses": [houses.house_of(each) for each in card["program"].utilities], **_mine(request, row)}
-    return render(request, "portal/program.html", said)
+    return render(request, "portal/program.html", {**_card(row, clock.now()), **_mine(request, row)})
 
 
 class Start(View):
@@ -108,13 +106,12 @@ class Start(View):
     def _page(
         self, request: HttpRequest, row: CatalogProgram, form: AccountForm | None = None, *, status: int = 200
     ) -> HttpResponse:
-        utility_id, card = _utility_of(request, row), _card(row, clock.now())
+        utility_id = _utility_of(request, row)
         said = {
-            **card,
+            **_card(row, clock.now()),
             **_mine(request, row),
             "account": account_of(person_of(request), utility_id),
             "house": houses.house_of(utility_id) if utility_id else None,
-            "houses": [houses.house_of(each) for each in card["program"].utilities],
             "is_known": person_of(request) is not None,
             "form": form or AccountForm(),
             "back": reverse("portal-program", args=[row.slug]),
@@ -161,7 +158,10 @@ def _card(row: CatalogProgram, now: datetime) -> dict[str, Any]:
         "row": row,
         "program": found,
         "purpose": PURPOSES.get(found.kind, "other"),
-        "is_open": (found.opens_at is None or found.opens_at <= now) and (found.closes_at is None or now < found.closes_at),
+        "kinds": {each.kind for each in found.criteria},
+        "houses": [houses.house_of(each) for each in found.utilities],
+        "is_open": found.is_open(now) and not (found.reopens_at and now < found.reopens_at),
+        "opens_at": found.reopens_at or found.opens_at,
     }
 
 

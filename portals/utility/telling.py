@@ -1,0 +1,61 @@
+"""What the provider found about each condition of a program, as the page "Can you join?" lists it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portals import reading
+
+MET, NOT_MET, NEEDED = "MET", "NOT_MET", "NEEDED"
+#: Refusals that come after every condition was looked at and met.
+_AFTER_CONDITIONS = frozenset({"ENROLLMENT_CONFLICT", "CAPACITY_FULL", "DUPLICATE"})
+
+
+@dataclass(frozen=True)
+class Line:
+    """A condition and how it stands: MET, NOT_MET, NEEDED (something of the customer's), "" while not looked at."""
+
+    criterion: reading.Criterion
+    state: str = ""
+    actual: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.criterion.kind
+
+
+def checked(told: Mapping[str, Any], program: reading.ProgramView, locale: str) -> tuple[Line, ...]:
+    """Each condition with what the provider found.
+
+    A provider that says nothing of a condition and goes on has found it met, but those about devices while it still
+    asks for something of theirs.
+    """
+    prepared = reading.prepared(told.get("on_init"), locale)
+    conditions = prepared.findings or reading.selected(told.get("on_select"), locale).criteria or program.criteria
+    failed = {_text(each.get("criterion")): _text(each.get("actual")) for each in _failed(prepared.refusal)}
+    return tuple(_line(each, prepared, failed) for each in conditions)
+
+
+def _line(criterion: reading.Criterion, prepared: reading.PreparedView, failed: Mapping[str, str]) -> Line:
+    if criterion.kind in failed:
+        return Line(criterion, NOT_MET, failed[criterion.kind])
+    if criterion.result in (MET, NOT_MET):
+        return Line(criterion, criterion.result, _text(criterion.actual))
+    code = prepared.refusal.code if prepared.refusal else ""
+    is_asking = prepared.state in (reading.Outcome.NEEDS_INPUT, reading.Outcome.IN_REVIEW)
+    if criterion.kind.startswith("DER_") and (is_asking or code == "DER_NOT_CERTIFIED"):
+        return Line(criterion, NEEDED)
+    if is_asking or prepared.state is reading.Outcome.READY or failed or code in _AFTER_CONDITIONS:
+        return Line(criterion, MET)
+    return Line(criterion)
+
+
+def _failed(refusal: reading.RefusalView | None) -> Sequence[Mapping[str, Any]]:
+    failed = refusal.details.get("failed") if refusal else None
+    return [each for each in failed if isinstance(each, Mapping)] if isinstance(failed, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
