@@ -289,9 +289,24 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
+class HistoryLine:
+    """Something that happened to the order: `act` and `by` are closed codes (enrollment.history).
+
+    `name` is the participant's or agency's id; `more` what belongs to the act: meters, consent types, a refusal's code.
+    """
+
+    at: datetime
+    act: str
+    by: str
+    name: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The order as it stands now: answers `status`, and every message nobody asked for.
 
+    `history` is told to who asks, not in messages that nobody asked for.
     `with_credentials`: the bytes of its credentials are told too, because they are others than those told before.
     """
 
@@ -300,6 +315,7 @@ class Snapshot:
     reason: str = ""
     refusal: Refusal | None = None
     with_credentials: bool = False
+    history: tuple[HistoryLine, ...] = ()
 
 
 @dataclass(frozen=True)

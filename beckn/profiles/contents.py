@@ -20,6 +20,7 @@ from beckn.profiles.words import (
     cross_utility,
     dates,
     documents,
+    history,
     instant_text,
     rejected_meters,
     requirements,
@@ -368,7 +369,11 @@ def _withdrawn(result: Withdrawn, spell: Spell) -> Json:
 def _snapshot(result: Snapshot, spell: Spell) -> Json:
     order, enrollment = result.order, result.order.enrollment
     if enrollment is None:
-        return {"programId": order.program_id, **({"message": result.reason} if result.reason else {})}
+        return {
+            "programId": order.program_id,
+            **({"message": result.reason} if result.reason else {}),
+            **history(result.history),
+        }
     content: Json = {
         "enrollmentId": enrollment.enrollment_id,
         "status": wire_status(enrollment),
@@ -404,7 +409,7 @@ def _snapshot(result: Snapshot, spell: Spell) -> Json:
         content["message"] = "expired"
     elif result.reason:
         content["message"] = result.reason
-    return content
+    return content | history(result.history)
 
 
 def _suspension(enrollment: EnrollmentLine, since: datetime) -> Json:

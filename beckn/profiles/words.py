@@ -20,6 +20,7 @@ from enrollment.results import (
     CrossUtilityLine,
     DocumentLine,
     EnrollmentLine,
+    HistoryLine,
     IssuedLine,
     MeterLine,
     MeterState,
@@ -229,6 +230,18 @@ def utility_notice(line: UtilityLine) -> Json:
         **({"acknowledgedAt": instant_text(line.acknowledged_at)} if line.acknowledged_at else {}),
         **({"reference": line.reference} if line.reference else {}),
     }
+
+
+def history(lines: Sequence[HistoryLine]) -> Json:
+    """What happened to the order, oldest first; nothing where nobody asked."""
+    if not lines:
+        return {}
+    told = [
+        {"at": instant_text(line.at), "act": line.act, "by": line.by, **({"name": line.name} if line.name else {})}
+        | camel(line.more)
+        for line in lines
+    ]
+    return {"history": told}
 
 
 def _consent_asked(consent: Mapping[str, Any]) -> Json:
