@@ -68,6 +68,8 @@ class Action(StrEnum):
     CASE_WAITING = "case.waiting"
     CASE_EXPIRED = "case.expired"
     CASE_WITHDRAWN = "case.withdrawn"
+    CASE_FROZEN = "case.frozen"
+    CASE_RELEASED = "case.released"
 
     METER_RESOLVED = "meter.resolved"
     DER_RESOLVED = "der.resolved"
@@ -146,6 +148,7 @@ class Action(StrEnum):
     DOCUMENT_APPROVED = "document.approved"
     DOCUMENT_REFUSED = "document.refused"
     UTILITY_CHANGED = "utility.changed"
+    CREDENTIAL_DISBELIEVED = "credential.disbelieved"  # by our portal: what a provider sent does not hold
     CERTIFICATE_FAILED = "certificate.failed"
     CERTIFICATE_REPAIRED = "certificate.repaired"
     RETENTION_APPLIED = "retention.applied"

@@ -28,6 +28,11 @@ def owner() -> Any:
     return next(identity for identity in settings.BECKN_IDENTITIES if identity.role == OWNER)
 
 
+def portal() -> Any:
+    """Return the identity under which the Utility Portal asks (the first with the role portal)."""
+    return next(identity for identity in settings.BECKN_IDENTITIES if identity.role == PORTAL)
+
+
 def by_id(subscriber_id: str) -> Any | None:
     return next((each for each in settings.BECKN_IDENTITIES if each.subscriber_id == subscriber_id), None)
 

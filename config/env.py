@@ -422,6 +422,9 @@ class Env(BaseModel):
         repr=False,
         description='JSON: [{"id", "time_zone", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
     )
+    PORTAL_CATALOGUE_SECONDS: float = Field(
+        default=600.0, ge=5, le=86_400, description="how old the portal's copy of the programs may be"
+    )
     PORTAL_UTILITIES: Annotated[tuple[PortalUtility, ...], BeforeValidator(_json)] = Field(
         default=(),
         description='JSON: [{"id", "name", "time_zone", "logo"?, "phone"?, "hours"?, "languages"?, "customer_api"?, '

@@ -103,18 +103,26 @@ def is_strong(request: HttpRequest, least: str, *, now: datetime, within: timede
     return within is None or (row.auth_time is not None and now - row.auth_time <= within)
 
 
-def access_token(request: HttpRequest, utility_id: str, now: datetime) -> str:
+def access_token(request: HttpRequest, utility_id: str, now: datetime, *, order_id: str = "") -> str:
     """Return an access token of the signed-in person for a utility, renewed if it is about to expire.
 
-    Raises SignInNeeded when there is none and none can be had, ProviderUnavailable when the provider does not answer
-    or another request is renewing it. May ask the provider: no transaction open.
+    With an `order_id` it is one that was given out for no other order: whoever receives a token binds it to the order
+    it came with (decision 46). Raises SignInNeeded when there is none and none can be had, ProviderUnavailable when
+    the provider does not answer or another request is renewing it. May ask the provider: no transaction open.
     """
     row = next((row for row in of(request) if _speaks_for(row, utility_id)), None)
     if row is None or not row.tokens or not row.tokens["access"] or row.access_expires_at is None:
         raise SignInNeeded(f"no sign-in at {utility_id}, or none whose token we may keep")
-    if now < row.access_expires_at - RENEW_BEFORE:
-        return str(row.tokens["access"])
-    return _renewed(row, now)
+    given_for = row.tokens.get("order", "")
+    if now < row.access_expires_at - RENEW_BEFORE and (not order_id or given_for in ("", order_id)):
+        token = str(row.tokens["access"])
+    else:
+        token = _renewed(row, now)
+        row.refresh_from_db(fields=["tokens"])
+    if order_id and row.tokens and row.tokens.get("order") != order_id:
+        kept = {**row.tokens, "order": order_id}
+        OidcSession.objects.filter(pk=row.pk, ended_at=None).update(tokens=kept)
+    return token
 
 
 def end(request: HttpRequest, *, now: datetime) -> list[tuple[Provider, str]]:

@@ -8,13 +8,13 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.utility import maker, mutual, news, pages, systems
+from sandbox.utility import customers, maker, mutual, news, pages, systems
 from sandbox.utility.codes import Codes
 from sandbox.utility.discovery import Discovery, Refused
 from sandbox.utility.faults import Faults
@@ -147,9 +147,13 @@ class Utility:
         start_response(f"{answer.status} {_REASONS.get(answer.status, 'Other')}", headers)
         return [b"" if request.method == "HEAD" else answer.body]
 
-    def send(self, to: str, template: str, parameters: Any, *, locale: str = "") -> None:
+    def send(
+        self, to: str, template: str, parameters: Any, *, locale: str = "", subject: str = "", text: str = ""
+    ) -> None:
         """Put a message where a person of the sandbox reads it."""
         message = {"at": _iso(self.now()), "to": to, "template": template, "locale": locale, "parameters": parameters}
+        if text:
+            message |= {"subject": subject, "text": text}
         self.outbox.appendleft(message)
 
     def answer(self, request: Request) -> Answer:
@@ -184,6 +188,8 @@ class Utility:
             ("POST", "/api/v1/consumer/validate"): self._validate,
             ("POST", "/api/v1/notices"): self._notice,
             ("GET", "/api/v1/accounts"): self._accounts,
+            ("GET", f"{customers.PATH}/me"): self._customer,
+            ("POST", f"{customers.PATH}/credentials"): self._credentials_of_customer,
             ("POST", "/api/v1/otp/generate"): self._generate_code,
             ("POST", "/api/v1/otp/verify"): self._verify_code,
             ("POST", "/api/v1/credentials/meter-ownership"): self._meter_ownership,
@@ -225,7 +231,7 @@ class Utility:
 
     def _faults_at(self, request: Request) -> list[Faults]:
         """Each system fails by itself, and all but billing and the feed with the whole utility; pages never."""
-        if request.path.startswith("/api/"):
+        if request.path.startswith(("/api/", f"{customers.PATH}/")):
             return [self.faults]
         first, _, rest = request.path.removeprefix("/").partition("/")
         if first == "systems":
@@ -364,6 +370,8 @@ class Utility:
             _text(body, "template"),
             body.get("parameters", {}),
             locale=str(body.get("locale", "")),
+            subject=str(body.get("subject", "")),
+            text=str(body.get("text", "")),
         )
         return as_json({"sent": True})
 
@@ -453,6 +461,32 @@ class Utility:
         if alg not in ("ES256", "RS256", "EdDSA"):
             raise Problem(400, "MALFORMED", "alg is ES256, RS256 or EdDSA.")
         return as_json(issuer.issue(type_, subject, claims, alg=alg, days=_days(body)))  # type: ignore[arg-type]
+
+    # -- the customer's own token
+
+    def _customer(self, request: Request) -> Answer:
+        return as_json(customers.me(self, self._subject_of(request)))
+
+    def _credentials_of_customer(self, request: Request) -> Answer:
+        subject = self._subject_of(request)
+        makers = {
+            "meter-ownership": self._meter_ownership,
+            "program-eligibility": self._program_eligibility,
+            "der-certification": self._der_certification,
+        }
+        issued = []
+        for kind, about in customers.wanted(self, subject, request.json()):
+            ours = {**request.headers, "HTTP_AUTHORIZATION": f"Bearer {OPEN_TOKEN}"}
+            body = json.dumps({"subject": subject, **about}).encode()
+            answer = makers[kind](replace(request, headers=ours, body=body))
+            issued.append({**json.loads(answer.body), **({"derId": about["derId"]} if "derId" in about else {})})
+        return as_json({"credentials": issued})
+
+    def _subject_of(self, request: Request) -> str:
+        subject = self.provider.subject_of(request.bearer())
+        if not subject:
+            raise Problem(401, "UNAUTHORIZED", "Send the access token of one of our customers.")
+        return subject
 
     def _flag(self, request: Request, purpose: str, is_set: bool) -> Answer:
         self._authorize(request, open_to_all=True)

@@ -40,6 +40,7 @@ class People:
         self.utility = utility
         data = json.loads(file.read_text())
         self.people: Mapping[str, Mapping[str, str]] = {person["did"]: person for person in data["people"]}
+        self.sites: Mapping[str, Mapping[str, str]] = data.get("sites", {})
         self._accounts = {
             row["id"]: Account(row["id"], row["subject"], row["standing"], row["connectionType"])
             for row in data["accounts"]

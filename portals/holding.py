@@ -1,0 +1,84 @@
+"""The credentials a portal holds for its customer: those that were checked, each once, the replaced ones marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from portals.models import Application, HeldCredential
+from portals.reading import EnrollmentView, IssuedView
+from portals.verifying import Found
+
+SECRETS = ("credentialData", "credentialUrl", "offerUrl")
+
+
+def keep(row: Application, view: EnrollmentView, checked: Mapping[str, Found], now: datetime) -> None:
+    """Keep what came with a message and was found good; mark what it replaces. Caller's transaction."""
+    kinds = HeldCredential.Kind
+    if view.credential is not None:
+        _keep(row, view.credential, kinds.ENROLLMENT, "", checked, now)
+        if view.credential.status == "REVOKED" or view.status in ("CANCELLED", "EXPIRED"):
+            row.credentials.filter(kind=kinds.ENROLLMENT, revoked_at=None).update(revoked_at=view.cancelled_at or now)
+    elif view.status == "CANCELLED":
+        row.credentials.filter(revoked_at=None).update(revoked_at=view.cancelled_at or now)
+    for consent in view.consents:
+        _keep(row, consent.credential, kinds.CONSENT, consent.key, checked, now)
+        if consent.state == "REVOKED":
+            row.credentials.filter(credential_id=consent.credential.credential_id, revoked_at=None).update(
+                revoked_at=consent.revoked_at or now
+            )
+
+
+def withdrawn(row: Application, told: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, datetime]]:
+    """The consents that a message says are revoked, with when; their credentials are marked. Caller's transaction."""
+    about = told.get("message", {}).get("order", {}).get("beckn:orderAttributes", {})
+    revocation, leaving = about.get("consentRevocation"), about.get("unenrollment")
+    named = []
+    if isinstance(revocation, Mapping) and revocation.get("status") == "REVOKED":
+        named.append((revocation.get("consentCredentialId"), revocation.get("revokedAt")))
+    if isinstance(leaving, Mapping) and leaving.get("status") == "CANCELLED":
+        entries = leaving.get("consentsRevoked")
+        named += [(each.get("consentCredentialId"), leaving.get("cancelledAt")) for each in entries or () if each]
+    for credential_id, at in named:
+        held = row.credentials.filter(credential_id=str(credential_id)).first()
+        if held is not None:
+            when = (parse_datetime(at) if isinstance(at, str) else None) or now
+            HeldCredential.objects.filter(pk=held.pk, revoked_at=None).update(revoked_at=when)
+            yield held.consent_type, when
+
+
+def without_secrets(told: Any) -> Any:
+    """The message without what opens a credential: that is kept apart, encrypted, in `HeldCredential`."""
+    if isinstance(told, Mapping):
+        return {key: without_secrets(value) for key, value in told.items() if key not in SECRETS}
+    return [without_secrets(each) for each in told] if isinstance(told, list) else told
+
+
+def _keep(
+    row: Application, issued: IssuedView, kind: str, consent_key: str, checked: Mapping[str, Found], now: datetime
+) -> None:
+    found = checked.get(issued.credential_id)
+    if not issued.data or found is None or found.problem:
+        return
+    if HeldCredential.objects.filter(credential_id=issued.credential_id[:500]).exclude(application=row).exists():
+        return  # somebody else's: whoever sends it again does not move it
+    living = row.credentials.filter(kind=kind, consent_type=consent_key, replaced_at=None)
+    living.exclude(credential_id=issued.credential_id).update(replaced_at=now)
+    HeldCredential.objects.update_or_create(
+        credential_id=issued.credential_id[:500],
+        defaults={
+            "application": row,
+            "kind": kind,
+            "consent_type": consent_key,
+            "data": issued.data,
+            "access_url": issued.access_url,
+            "offer_url": issued.offer_url,
+            "verification_url": issued.verification_url[:1000],
+            "issued_at": issued.issued_at or now,
+            "verified_at": now,
+            "replaced_at": None,
+        },
+    )
