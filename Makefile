@@ -9,7 +9,7 @@ TESTS ?= tests
 IN_PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
-.PHONY: help demo demo-reset test check bench audit lock format
+.PHONY: help demo demo-reset test check bench audit lock format look
 help:  ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -21,27 +21,30 @@ $(STAMP): requirements/development.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## everything in one command on PORT (8000), the sandbox beside it
+look: $(STAMP)  ## the pages' stylesheets into build/look, where they are older than styles/
+	@$(BIN)/python styles/build.py
+
+demo: $(STAMP) look  ## everything in one command on PORT (8000), the sandbox beside it
 	@exec $(BIN)/python -m sandbox.up --port $(PORT)
 
 demo-reset: $(STAMP)  ## wipe what the demo on PORT keeps
 	@$(BIN)/python -m sandbox.up --port $(PORT) --reset
 
-test: $(STAMP)  ## every test, on real PostgreSQL
+test: $(STAMP) look  ## every test, on real PostgreSQL
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(TESTS)
 
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only --quiet .
 
-check: $(STAMP)  ## what CI runs
+check: $(STAMP) look  ## what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(TESTS)
 
-bench: $(STAMP)  ## the benchmark table; writes var/bench.json
+bench: $(STAMP) look  ## the benchmark table; writes var/bench.json
 	$(BIN)/python -m tests.bench
 
 audit: $(STAMP)  ## known vulnerabilities of what is locked, and an SBOM in var/

@@ -27,7 +27,7 @@ def instructions(name: str) -> list[str]:
 
 def test_the_image_is_built_in_stages_from_exactly_tagged_bases():
     bases = [base.partition(" AS ")[0] for base in instructions("FROM")]
-    assert len(bases) == 2
+    assert len(bases) == 3
     assert all(EXACT_TAG.match(base) for base in bases)
 
 
@@ -38,7 +38,7 @@ def test_the_image_runs_as_somebody_who_is_not_root_and_says_whether_it_is_well(
 
 
 def test_the_image_installs_only_what_is_locked_with_hashes():
-    assert any("--require-hashes" in run and "requirements.txt" in run for run in instructions("RUN"))
+    assert any("--require-hashes" in run and "requirements/${REQUIREMENTS}.txt" in run for run in instructions("RUN"))
 
 
 def test_the_image_holds_every_room_of_the_product_and_neither_sandbox_nor_tests():

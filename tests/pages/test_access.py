@@ -38,7 +38,7 @@ def test_a_screen_is_for_everybody(name: str, page: Page, enrolled: Enrolled) ->
     # A screen reader finds its way: one heading of the first rank, a title of its own, a language, one main part.
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     heading = page.get_by_role("heading", level=1).inner_text()
-    assert heading.strip(". ") in page.title() and page.title().endswith("Energy credentials")
+    assert heading.strip(". ") in page.title() and page.title().endswith("Energy programs")
     assert page.locator("html").get_attribute("lang") == "en"
     assert violations(page) == ""
     # 320 px wide, which is also 1280 px at 400 %: nothing has to be pushed sideways.

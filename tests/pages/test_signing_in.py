@@ -44,6 +44,6 @@ def test_every_bad_end_says_what_happened_and_what_to_do(page: Page, enrolled: E
     ):
         page.goto(f"/oidc/ended/{ending}")
         heading = page.get_by_role("heading", level=1).inner_text()
-        assert page.title() == f"{heading} – Energy credentials" and page.locator("main p").count() >= 2, ending
+        assert page.title() == f"{heading} – Energy programs" and page.locator("main p").count() >= 2, ending
         seen.add(heading)
     assert len(seen) == 12
