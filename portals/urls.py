@@ -1,0 +1,7 @@
+"""Addresses of the portals."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("portals.utility.urls")),
+]
