@@ -1,0 +1,238 @@
+"""How an enrolment stands, for the person whose it is: put together from what the provider has told. Pure.
+
+`told` keeps the newest answer of each action, and the newest update of each kind; a full order (`on_status`,
+`on_confirm`) tells everything as of its moment, an update only what it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from portals import consents, reading
+from portals.consents import Asked
+from portals.models import Application, ConsentReceipt, HeldCredential
+from portals.reading import EnrollmentView, MeterLine, RefusalView
+
+States = Application.State
+_EPOCH = "0000"
+
+
+@dataclass(frozen=True)
+class ConsentState:
+    """A consent and how it stands: GIVEN, WITHDRAWN, ENDED (with the enrolment), REFUSED, NOT_ASKED, or ON_ITS_WAY
+    (given again, and not yet taken by the provider).
+    """
+
+    asked: Asked
+    state: str
+    at: datetime | None = None
+    ended_at: datetime | None = None
+    receipt: ConsentReceipt | None = None
+    credential: HeldCredential | None = None
+
+
+@dataclass(frozen=True)
+class Act:
+    """One line of the history. `what` is a code that the template has words for, `by` CUSTOMER, PROGRAM, UTILITY …"""
+
+    at: datetime
+    what: str
+    by: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """One journey as its person sees it.
+
+    `status`: DRAFT, CONFIRMING, SCHEDULED, ACTIVE, SUSPENDED, ENDING, ENDED, REFUSED or DROPPED.
+    """
+
+    application: Application
+    status: str
+    facts: EnrollmentView
+    consents: tuple[ConsentState, ...]
+    credential: HeldCredential | None
+    history: tuple[Act, ...]
+    refusal: RefusalView | None = None
+    asked: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in ("SCHEDULED", "ACTIVE", "SUSPENDED", "ENDING")
+
+    @property
+    def can_be_left(self) -> bool:
+        return self.is_live and self.status != "ENDING" and not self.asked
+
+    @property
+    def meters(self) -> tuple[MeterLine, ...]:
+        """Those that take part."""
+        return tuple(each for each in self.facts.meters if each.status in ("ENROLLED", ""))
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return self.facts.cancelled_at or self.application.finished_at
+
+
+def enrolment(application: Application, now: datetime) -> Enrolment:
+    """How it stands now; asks the database for its receipts and credentials."""
+    held = [each for each in application.credentials.all() if each.replaced_at is None]
+    receipts = list(application.receipts.all())
+    facts = facts_of(application)
+    credential = next((each for each in held if each.kind == HeldCredential.Kind.ENROLLMENT), None)
+    status = _status(application, facts, now)
+    states = tuple(_consent(application, each, receipts, held, status) for each in consents.asked(application))
+    return Enrolment(
+        application=application,
+        status=status,
+        facts=facts,
+        consents=states,
+        credential=credential,
+        history=history(application, facts, receipts),
+        refusal=refusal_of(application),
+        asked=application.asked_action,
+    )
+
+
+def facts_of(application: Application) -> EnrollmentView:
+    """The newest full account, with what later updates changed in it."""
+    told = application.told
+    full = max(("on_confirm", "on_status"), key=lambda action: (_at(told.get(action)), action))
+    facts = reading.enrollment(told.get(full) or told.get("on_confirm"))
+    since = _at(told.get(full))
+    confirmed = reading.enrollment(told.get("on_confirm"))
+    facts = replace(
+        facts,
+        enrollment_id=facts.enrollment_id or confirmed.enrollment_id or application.enrollment_id,
+        order_number=facts.order_number or confirmed.order_number or application.order_number,
+        starts_at=facts.starts_at or confirmed.starts_at,
+        ends_at=facts.ends_at or confirmed.ends_at,
+        enrolled_at=facts.enrolled_at or confirmed.enrolled_at,
+        meters=facts.meters or confirmed.meters,
+    )
+    for update in sorted(_updates(told), key=_at):
+        if _at(update) >= since:
+            facts = _with(facts, reading.enrollment(update), update)
+    return facts
+
+
+def refusal_of(application: Application) -> RefusalView | None:
+    """Why the newest update was refused, if it was and nothing newer was told."""
+    newest = application.told.get("on_update")
+    if newest is None or _at(newest) < _at(application.told.get("on_status")):
+        return None
+    return reading.enrollment(newest).refusal
+
+
+def history(
+    application: Application, facts: EnrollmentView, receipts: Sequence[ConsentReceipt] = ()
+) -> tuple[Act, ...]:
+    """What has happened, the newest first: the provider's own account, and what was done here."""
+    acts = [Act(application.started_at, "BEGUN", "CUSTOMER")]
+    answered = {each.consent_type for each in receipts if each.is_granted}
+    told = [each for each in map(_act, facts.history) if each is not None]
+    # Of a Yes that was said here the receipt knows the moment; the provider knows when it took it.
+    acts += [each for each in told if not (each.what == "CONSENT_GIVEN" and each.about in answered)]
+    withdrawn = {each.about for each in told if each.what == "CONSENT_WITHDRAWN"}
+    codes = {each.what for each in acts}
+    if facts.enrolled_at is not None and "ENROLLED" not in codes:
+        acts.append(Act(facts.enrolled_at, "ENROLLED", "PROGRAM"))
+    for receipt in receipts:
+        what = "CONSENT_GIVEN" if receipt.is_granted else "CONSENT_REFUSED"
+        acts.append(Act(receipt.answered_at, what, "CUSTOMER", receipt.consent_type))
+        is_told = receipt.consent_type in withdrawn or application.state == States.ENDED
+        if receipt.withdrawn_at is not None and not is_told:
+            acts.append(Act(receipt.withdrawn_at, "CONSENT_WITHDRAWN", "CUSTOMER", receipt.consent_type))
+    if application.state == States.ENDED and "ENDED" not in codes and application.finished_at is not None:
+        acts.append(Act(facts.cancelled_at or application.finished_at, "ENDED"))
+    return tuple(sorted(_once(acts), key=lambda each: each.at, reverse=True))
+
+
+def _once(acts: Iterable[Act]) -> list[Act]:
+    """A consent is in the provider's account and among our receipts: told once."""
+    found: dict[tuple[str, str, str], Act] = {}
+    for each in acts:
+        found.setdefault((each.what, each.about, each.at.strftime("%Y-%m-%dT%H:%M")), each)
+    return list(found.values())
+
+
+def _act(told: Mapping[str, Any]) -> Act | None:
+    at = _instant(told.get("at"))
+    what = told.get("act")
+    if at is None or not isinstance(what, str):
+        return None
+    by, types = told.get("by"), told.get("consentTypes")
+    about = types[0] if isinstance(types, list) and types and isinstance(types[0], str) else ""
+    return Act(at, what, by if isinstance(by, str) else "", about)
+
+
+def _status(application: Application, facts: EnrollmentView, now: datetime) -> str:
+    if application.state != States.ENROLLED:
+        return str(application.state)
+    if facts.status == "SUSPENDED":
+        return "SUSPENDED"
+    if facts.ends_early_at is not None:
+        return "ENDING"
+    if facts.starts_at is not None and facts.starts_at > now:
+        return "SCHEDULED"
+    return "ACTIVE"
+
+
+def _consent(
+    application: Application,
+    asked: Asked,
+    receipts: Sequence[ConsentReceipt],
+    held: Sequence[HeldCredential],
+    status: str,
+) -> ConsentState:
+    answer = (application.answers.get("consents") or {}).get(asked.key) or {}
+    receipt = next((each for each in receipts if str(each.pk) == answer.get("receipt")), None)
+    mine = [each for each in held if each.kind == HeldCredential.Kind.CONSENT and each.consent_type == asked.key]
+    credential = mine[-1] if mine else None
+    if receipt is None:
+        return ConsentState(asked, "NOT_ASKED", credential=credential)
+    if not receipt.is_granted:
+        return ConsentState(asked, "REFUSED", receipt.answered_at, receipt=receipt)
+    if receipt.withdrawn_at is not None:
+        state = "ENDED" if status == "ENDED" else "WITHDRAWN"
+        return ConsentState(asked, state, receipt.answered_at, receipt.withdrawn_at, receipt, credential)
+    if credential is not None and credential.revoked_at is not None and status != "ENDED":
+        return ConsentState(asked, "ON_ITS_WAY", receipt.answered_at, receipt=receipt)
+    return ConsentState(asked, "GIVEN", receipt.answered_at, receipt=receipt, credential=credential)
+
+
+def _updates(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    kinds = [value for name, value in told.items() if name.startswith("on_update:")]
+    return [each for each in kinds or [told.get("on_update")] if isinstance(each, Mapping)]
+
+
+def _with(facts: EnrollmentView, update: EnrollmentView, told: Mapping[str, Any]) -> EnrollmentView:
+    """Lay an update over what was known before it."""
+    if update.refusal is not None:
+        return facts
+    changed = replace(facts, status=update.status or facts.status)
+    if update.update_type == "UNENROLLMENT":
+        changed = replace(changed, ends_early_at=update.ends_early_at, cancelled_at=update.cancelled_at)
+    if update.update_type in ("ADD_METER", "REMOVE_METER") and update.meters:
+        changed = replace(changed, meters=update.meters)
+    return replace(changed, log_reference=update.log_reference or facts.log_reference)
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        found = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+def _at(told: Any) -> str:
+    """When an answer came, as its ISO instant; in one zone, so that text order is time order."""
+    value = told.get("at") if isinstance(told, Mapping) else None
+    return value if isinstance(value, str) else _EPOCH
