@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms, template
 from django.forms.boundfield import BoundField
+from django.forms.widgets import Input
 
 register = template.Library()
 
