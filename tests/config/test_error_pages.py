@@ -30,7 +30,7 @@ def test_every_problem_is_a_page_that_says_what_to_do_next(status: int) -> None:
     page = told(problem(status))
     text = page.content.decode()
     assert page.status_code == status and page["Content-Type"] == "text/html; charset=utf-8"
-    assert text.count("<h1>") == 1 and "What the room said." in text and text.count("<p>") >= 2
+    assert text.count("<h1") == 1 and "What the room said." in text and text.count("<p") >= 2
     assert page["Content-Length"] == str(len(page.content))
 
 
@@ -53,7 +53,7 @@ def test_headers_stay_and_the_time_to_wait_is_told_in_minutes() -> None:
 @pytest.mark.parametrize("bare", [HttpResponseForbidden("For staff."), HttpResponseNotAllowed(["GET"])])
 def test_the_bare_refusals_of_django_become_pages_too(bare: HttpResponse) -> None:
     page = told(bare)
-    assert page.content.startswith(b"<!doctype html>") and "<h1>" in page.content.decode()
+    assert page.content.startswith(b"<!doctype html>") and "<h1" in page.content.decode()
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", ""])

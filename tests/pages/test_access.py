@@ -102,7 +102,7 @@ def test_whatever_the_keyboard_reaches_is_seen_to_be_reached(name: str, page: Pa
 def test_a_mistake_is_read_out_first_and_leads_to_its_field(page: Page, enrolled: Enrolled) -> None:
     enter(page, "")
     assert page.title().startswith("Error: ")
-    expect(page.locator(".error-summary")).to_be_focused()
+    expect(page.locator(".govuk-error-summary")).to_be_focused()
     expect(page.get_by_role("alert")).to_contain_text("There is a problem")
     page.get_by_role("alert").get_by_role("link").click()
     field = page.get_by_label("Number, link, or the credential itself")
