@@ -168,6 +168,8 @@ class _Taker:
         holding.keep(self.row, self.view, self.checked, self.now)
         self.told = holding.without_secrets(self.told)
         self._keep(self.action)
+        if self.view.update_type:  # of each kind the newest: a consent's update does not hide a planned end
+            self._keep(f"{self.action}:{self.view.update_type}")
         if self.action != "on_confirm":
             self.row.told = {**self.row.told, "now": self.told}
         self._withdrawals()

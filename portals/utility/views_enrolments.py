@@ -18,7 +18,7 @@ from django.views import View
 from django.views.decorators.cache import never_cache
 
 from audit import clock
-from portals import asking, checking, drafts, houses, viewing
+from portals import asking, drafts, houses, verifying, viewing
 from portals.models import Application, ConsentReceipt, HeldCredential
 from portals.utility import choices, telling
 from portals.utility.pages import JourneyPage, next_address, person_of, see
@@ -26,6 +26,14 @@ from portals.utility.pages import JourneyPage, next_address, person_of, see
 PAGE_LENGTH = 20
 #: After that long a wait the page says that it takes longer.
 LONG = timedelta(seconds=60)
+#: How the answer looks; every other one is bad news.
+_TONES = {
+    "VERIFIED": "good",
+    "NOT_YET_VALID": "wait",
+    "SUSPENDED": "wait",
+    "STATUS_UNAVAILABLE": "wait",
+    "UNKNOWN_KEY": "wait",
+}
 _KINDS = {"application/jwt": "jwt", "application/json": "json"}
 
 
@@ -83,7 +91,7 @@ class EnrolmentInFull(EnrolmentPage):
         found = self.enrolment()
         if request.GET.get("done") in ("left", "leaving") and found.status in ("ENDED", "ENDING"):
             return see(reverse("portal-left", args=[self.application.pk]))
-        return self.page(**self._done(found))
+        return self.page(is_long=self._is_long(), **self._done(found))
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         """Ask the provider how it stands."""
@@ -109,11 +117,13 @@ class EnrolmentInFull(EnrolmentPage):
             return {}
         return {"done": done, "done_receipt": state.receipt if state else None}
 
-    def _for_the_script(self) -> HttpResponse:
+    def _is_long(self) -> bool:
         asked_at = self.application.asked_at
-        is_long = asked_at is not None and self.now - asked_at > LONG
+        return asked_at is not None and self.now - asked_at > LONG
+
+    def _for_the_script(self) -> HttpResponse:
         is_waiting = bool(self.application.asked_action)
-        told = {"waiting": is_waiting, "long": is_long}
+        told = {"waiting": is_waiting, "long": self._is_long()}
         return JsonResponse(told if is_waiting else {**told, "next": self.request.get_full_path()})
 
 
@@ -124,9 +134,9 @@ class CredentialPage(EnrolmentPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         held = self.held()
-        verdict = checking.as_a_verifier(held, self.now)
-        code = checking.code_of(verdict)
-        return self.page(held=held, verdict=verdict, code=code, tone=checking.tone_of(code), checked_at=self.now)
+        verdict = verifying.live(held.data, self.now)
+        code = "VERIFIED" if verdict.ok else str(verdict.reason)
+        return self.page(held=held, verdict=verdict, code=code, tone=_TONES.get(code, "bad"), checked_at=self.now)
 
     def held(self) -> HeldCredential:
         """The one this page is about: the enrolment's, or the consent's whose place is asked for."""
