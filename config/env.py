@@ -425,6 +425,18 @@ class Env(BaseModel):
     PORTAL_CATALOGUE_SECONDS: float = Field(
         default=600.0, ge=5, le=86_400, description="how old the portal's copy of the programs may be"
     )
+    NOTICE_GATEWAY: str = Field(
+        default="utility",
+        pattern=r"^(utility|email|[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+)$",
+        description="who carries notices to customers: utility, email, or a dotted path to a class of your own",
+    )
+    NOTICE_FROM: str = Field(default="", max_length=200, description="the sender of e-mail notices: Name <a@b.example>")
+    SMTP_URL: str = Field(
+        default="",
+        repr=False,
+        pattern=r"^(smtps?://\S+)?$",
+        description="smtp://user:password@host:587 (STARTTLS) or smtps://…:465, for e-mail notices",
+    )
     PORTAL_UTILITIES: Annotated[tuple[PortalUtility, ...], BeforeValidator(_json)] = Field(
         default=(),
         description='JSON: [{"id", "name", "time_zone", "logo"?, "phone"?, "hours"?, "languages"?, "customer_api"?, '

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.conf import global_settings
 
-from config import documents, env, production
+from config import documents, env, mail, production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = env.load()
@@ -194,6 +194,12 @@ BECKN_PARTICIPANTS_FILE = ENV.BECKN_PARTICIPANTS_FILE
 OIDC_PROVIDERS = list(ENV.OIDC_PROVIDERS)
 UTILITIES = list(ENV.UTILITIES)
 PORTAL_UTILITIES = list(ENV.PORTAL_UTILITIES)
+NOTICE_GATEWAY = ENV.NOTICE_GATEWAY
+DEFAULT_FROM_EMAIL = ENV.NOTICE_FROM or "webmaster@localhost"
+_MAIL = mail.server(ENV.SMTP_URL)
+EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _MAIL.host, _MAIL.port, 10
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _MAIL.is_tls, _MAIL.is_starttls
 PORTAL_CATALOGUE_SECONDS = ENV.PORTAL_CATALOGUE_SECONDS
 DER_MAKERS = list(ENV.DER_MAKERS)
 ALLOWED_OUTBOUND = [*ENV.ALLOWED_OUTBOUND, *(["127.0.0.1"] if SANDBOX else [])]

@@ -25,7 +25,7 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import bulk
 from credentials.models import BulkAct, BulkBatch, BulkKind, IssuedCredential
-from enrollment import catalog, claims, ending, orders, places, told
+from enrollment import catalog, claims, ending, notices, orders, places, told
 from enrollment.models import Consent, ConsentEvent, Enrollment, EnrollmentCase, Program
 from enrollment.results import Snapshot
 from enrollment.signals import enrollment_changed
@@ -143,6 +143,7 @@ def _end(batch: BulkBatch, now: datetime) -> bulk.Done:
     claims.end_claims_of([e.pk for e in living], now)
     _cancel(living, Counter(c.enrollment_id for c in consents), act, now)
     told.note_all(living, told.ENDED, now, now, reason=act.reason)
+    notices.tell_all(living, "enrollment-ended", now, reason=act.reason)
     bulk.owe(act, [e.credential_id for e in living], now=now)
     return bulk.Done(len(living), done.lists)
 

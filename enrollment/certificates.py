@@ -19,7 +19,7 @@ from django.db import transaction
 from audit import log
 from audit.log import SYSTEM, Action, Actor
 from credentials import verification
-from enrollment import ending, orders, standing
+from enrollment import ending, notices, orders, standing
 from enrollment.models import Enrollment, EnrollmentCase, ReliedCertificate
 from enrollment.relying import registered_until
 from enrollment.results import Snapshot
@@ -278,6 +278,7 @@ def _remind(row: ReliedCertificate, now: datetime) -> bool:
         if until is None or (upper is not None and upper <= until):
             return False
         _tell(case, enrollment, now, f"The certificate of {fresh.der_id} ends on {until:%Y-%m-%d}: have it renewed.")
+        notices.tell_enrolled(enrollment, "certificate-ends", now, at=until.isoformat())
     return True
 
 

@@ -17,7 +17,7 @@ from django.db.models import Q
 from audit import log
 from audit.log import Action, Actor
 from credentials import verification
-from enrollment import catalog, claims, conflicts, documents, late_choice, orders, places, remembering
+from enrollment import catalog, claims, conflicts, documents, frozen, late_choice, orders, places, remembering
 from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -139,6 +139,8 @@ class _Ready:
 def _readied(
     case: EnrollmentCase, command: ConfirmEnrollment, authority: Authority, now: datetime
 ) -> tuple[Refusal | None, _Ready | None]:
+    if case.is_frozen:
+        return frozen.refusal(), None
     if case.state != CaseState.READY or case.payload is None:
         return not_possible_now(case), None
     version = case.program_version
@@ -315,8 +317,10 @@ def _locked(case: EnrollmentCase) -> EnrollmentCase:
 
 
 def _is_another_application(read: EnrollmentCase, case: EnrollmentCase) -> bool:
-    """Has a new init replaced what this confirm was checked against, while the utilities were asked?"""
+    """Has a new init replaced what this confirm was checked against meanwhile, or has its customer stopped it?"""
     assert read.payload is not None
+    if case.is_frozen:
+        return True
     return case.payload is None or case.payload["init"] != read.payload["init"]
 
 
@@ -343,6 +347,8 @@ def _overtaken(case: EnrollmentCase, checked: Checked, actor: Actor, also_write:
 
 def _not_possible_any_more(case: EnrollmentCase) -> Refusal:
     refusal = not_possible_now(case)
+    if case.is_frozen:
+        return frozen.refusal()
     if case.state != CaseState.READY:
         return refusal
     sentence = "A new init changed the application while it was confirmed. Look at its answer, then send confirm."

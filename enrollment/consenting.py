@@ -14,7 +14,7 @@ from django.db import transaction
 from audit.log import Action, Actor
 from credentials import services as credentials
 from credentials.addresses import resolve_id
-from enrollment import orders
+from enrollment import frozen, notices, orders
 from enrollment.codes import Code, Refusal
 from enrollment.commands import GrantConsents, WithdrawConsent
 from enrollment.confirming import find_case, refuse_unknown
@@ -102,6 +102,7 @@ def revoke_consent(enrollment: Enrollment, consent: Consent, reason: str, actor:
     record(
         Action.CONSENT_REVOKED, enrollment, actor, now, {"consent": consent.consent_id, "type": consent.consent_type}
     )
+    notices.tell_enrolled(enrollment, "consent-withdrawn", now, consent=notices.consent_key(consent.key))
     if not consent.is_required or enrollment.state not in LIVE_ENROLLMENT_STATES:
         return
     follows = enrollment.program_version.on_required_consent_revoked
@@ -127,6 +128,8 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
                 details={"state": enrollment.state if enrollment else case.state},
             )
             return refused(case, refusal, actor, now, also_write, command.order.transaction_id)
+        if case.is_frozen:
+            return refused(case, frozen.refusal(), actor, now, also_write, command.order.transaction_id)
         live = {c.key: c for c in Consent.objects.filter(enrollment=enrollment, state=ConsentState.GRANTED)}
         umids = list(enrollment.meters.values_list("umid", flat=True))
         ders = list(enrollment.ders.values_list("der_ref", flat=True))
@@ -157,6 +160,8 @@ def grant_consents(command: GrantConsents, *, actor: Actor, now: datetime, also_
         lines = write_consents(enrollment, agreed, issued, actor, now)
         if agreed:
             record(Action.CONSENT_GRANTED, enrollment, actor, now, {"types": [c.type for c in agreed]})
+        for each in agreed:
+            notices.tell_enrolled(enrollment, "consent-granted", now, consent=notices.consent_key(each.key))
         _resume_if_consents_are_complete(enrollment, actor, now)
         order = orders.of_rows(case, enrollment, transaction_id=command.order.transaction_id)
         assert order.enrollment is not None

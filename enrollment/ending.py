@@ -15,11 +15,12 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor
 from credentials import services as credentials
-from enrollment import claims, orders, places, told
+from enrollment import claims, history, notices, orders, places, told
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AskStatus, Authority, EndEnrollment, OrderRef
 from enrollment.confirming import find_case, refuse_unknown
+from enrollment.frozen import NOT_ME
 from enrollment.models import Consent, ConsentEvent, Enrollment, EnrollmentCase
 from enrollment.results import (
     AlsoWrite,
@@ -94,9 +95,15 @@ def status(command: AskStatus, *, actor: Actor, now: datetime, also_write: AlsoW
     if case is None:
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     with transaction.atomic():
-        result = Snapshot(orders.of_case(case, transaction_id=command.order.transaction_id), now)
+        result = _as_it_stands(case, now, command.order.transaction_id)
         also_write(result)
     return result
+
+
+def _as_it_stands(case: EnrollmentCase, now: datetime, transaction_id: str = "") -> Snapshot:
+    order = orders.of_case(case, transaction_id=transaction_id)
+    enrollment_id = order.enrollment.enrollment_id if order.enrollment is not None else ""
+    return Snapshot(order, now, history=history.of_order(case, enrollment_id))
 
 
 def status_of_all(authority: Authority, *, now: datetime, also_write: AlsoWrite) -> OrderList:
@@ -106,7 +113,7 @@ def status_of_all(authority: Authority, *, now: datetime, also_write: AlsoWrite)
     theirs = EnrollmentCase.objects.filter(subject=subject).select_related("subject").order_by("-created_at", "-pk")
     cases = vouched(theirs[:MOST_LOOKED_THROUGH], authority.proven_at) if subject is not None else []
     with transaction.atomic():
-        found = tuple(Snapshot(orders.of_case(case), now) for case in cases[:MOST_ORDERS])
+        found = tuple(_as_it_stands(case, now) for case in cases[:MOST_ORDERS])
         result = OrderList(found, now)
         also_write(result)
     return result
@@ -209,6 +216,7 @@ def _schedule_end(
     event = record(Action.ENROLLMENT_END_SCHEDULED, enrollment, actor, now, {"at": at.isoformat()})
     enrollment.end_log_reference = event
     enrollment.save()
+    notices.tell_enrolled(enrollment, "enrollment-end-planned", now, at=at.isoformat())
     return None
 
 
@@ -240,6 +248,7 @@ def _stay(enrollment: Enrollment, actor: Actor, now: datetime) -> Refusal | None
     enrollment.end_scheduled_for, enrollment.end_reason, enrollment.end_keeps_outliving_consents = None, "", False
     enrollment.end_log_reference = record(Action.ENROLLMENT_END_WITHDRAWN, enrollment, actor, now, {})
     enrollment.save()
+    notices.tell_enrolled(enrollment, "enrollment-end-withdrawn", now)
     return None
 
 
@@ -268,6 +277,7 @@ def end_now(enrollment: Enrollment, reason: str, actor: Actor, now: datetime, *,
     )
     enrollment.save()
     told.note(enrollment, told.ENDED, now, now, reason=enrollment.end_reason)
+    notices.tell_enrolled(enrollment, "enrollment-ended", now, reason=enrollment.end_reason)
 
 
 def ended(case: EnrollmentCase, enrollment: Enrollment, now: datetime, transaction_id: str = "") -> Ended:
@@ -359,12 +369,22 @@ def suspend(enrollment: Enrollment, reason: str, actor: Actor, now: datetime) ->
     credentials.suspend([enrollment.credential_id], at=now, actor=actor)
     record(Action.ENROLLMENT_SUSPENDED, enrollment, actor, now, {"reason": reason[:60]}, before=before)
     told.note(enrollment, told.SUSPENDED, now, now, reason=reason[:60])
+    if reason != NOT_ME:  # whoever said so is told in other words
+        until = {"repairUntil": enrollment.repair_until.isoformat()} if enrollment.repair_until else {}
+        notices.tell_enrolled(enrollment, "enrollment-suspended", now, reason=reason[:60], **until)
 
 
-def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
-    """Take a suspension back. Caller's transaction."""
+def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> bool:
+    """Take a suspension back; False where it stays. Caller's transaction.
+
+    While the customer's "this was not me" stands nothing goes on: what suspended it before is over, that is not.
+    """
     if enrollment.state != EnrollmentState.SUSPENDED:
-        return
+        return False
+    if enrollment.case.is_frozen:
+        enrollment.suspension_reason, enrollment.repair_until = NOT_ME, None
+        enrollment.save(update_fields=["suspension_reason", "repair_until"])
+        return False
     is_to_come = enrollment.period.lower > now
     enrollment.state = EnrollmentState.SCHEDULED if is_to_come else EnrollmentState.ACTIVE
     enrollment.suspended_at, enrollment.suspension_reason, enrollment.repair_until = None, "", None
@@ -372,6 +392,8 @@ def resume(enrollment: Enrollment, actor: Actor, now: datetime) -> None:
     credentials.resume([enrollment.credential_id], at=now, actor=actor)
     record(Action.ENROLLMENT_RESUMED, enrollment, actor, now, {}, before=EnrollmentState.SUSPENDED)
     told.note(enrollment, told.RESUMED, now, now)
+    notices.tell_enrolled(enrollment, "enrollment-resumed", now)
+    return True
 
 
 def record(

@@ -19,7 +19,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from audit import log
 from audit.log import Action, Actor, Line
 from credentials import services as credentials
-from enrollment import claims, conflicts, deg, orders, relying, told
+from enrollment import claims, conflicts, deg, notices, orders, relying, told
 from enrollment.claiming import wanted_of
 from enrollment.commands import ConfirmEnrollment, PrepareEnrollment
 from enrollment.consents import RecordedConsent, consent_claims
@@ -140,6 +140,8 @@ def enrol(
     for umid in umids:
         of_utilities[meters[umid].utility_id].append(umid)
     told.note(enrollment, told.STARTED, period.starts_at, now, meters={enrollment.pk: of_utilities})
+    at_home = next(iter(of_utilities.items()))
+    notices.tell(case, notices.CONFIRMED, now, whose=at_home, at=period.starts_at.isoformat())
     consent_lines = write_consents(enrollment, checked.consents, issued[1:], actor, now)
     case.state, case.updated_at, case.payload = CaseState.CONFIRMED, now, None
     stop_waiting(case)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import Q
 
 from enrollment.change_rules import Known
@@ -12,7 +14,11 @@ from utility_systems.ports import MeterFacts
 
 def of(enrollment: Enrollment, utility_id: str) -> Known:
     """What this utility may call them. Reads their own rows only."""
-    subject = enrollment.subject
+    return as_(enrollment.subject, utility_id, since=enrollment.enrolled_at)
+
+
+def as_(subject: Subject, utility_id: str, *, since: datetime) -> Known:
+    """What this utility may call somebody whom it certainly knew at `since`."""
     living = subject.merged_into_id or subject.pk
     everyone = Subject.objects.filter(Q(pk=living) | Q(merged_into=living))
     dids = frozenset(did for did in everyone.values_list("did", flat=True) if did)
@@ -22,7 +28,7 @@ def of(enrollment: Enrollment, utility_id: str) -> Known:
     accounts = {link.utility_customer_id for link in links if link.utility_customer_id}
     # Who was proven by a code of a utility that names no DIDs is known as `utility#account` (enrollment.asking_codes).
     accounts |= {did.removeprefix(f"{utility_id}#") for did in dids if did.startswith(f"{utility_id}#")}
-    return Known(dids, frozenset(accounts), enrollment.enrolled_at)
+    return Known(dids, frozenset(accounts), since)
 
 
 def account_at(meter: MeterFacts, known: Known) -> str:

@@ -18,7 +18,7 @@ from django.db.models import F, Func, Q
 
 from audit import log
 from audit.log import SYSTEM, Action
-from enrollment import claims, consenting, ending, orders, places, remembering, told
+from enrollment import claims, consenting, ending, notices, orders, places, remembering, told
 from enrollment.codes import Code, Refusal
 from enrollment.confirming import confirm
 from enrollment.models import Claim, Consent, ConsentEvent, Enrollment, EnrollmentCase
@@ -101,6 +101,7 @@ def activate(now: datetime) -> int:
         enrollment.state = EnrollmentState.ACTIVE
         enrollment.save()
         _journal(Action.ENROLLMENT_ACTIVATED, enrollment, EnrollmentState.SCHEDULED, now)
+        notices.tell_enrolled(enrollment, "enrollment-active", now)
         _tell(case, enrollment, now, "started")
         return True
 
@@ -125,6 +126,7 @@ def expire(now: datetime) -> int:
         places.give_back(enrollment)
         _expire_consents(enrollment, now)
         told.note(enrollment, told.ENDED, upper, now, reason="EXPIRED")
+        notices.tell_enrolled(enrollment, "enrollment-expired", now)
         _tell(case, enrollment, now, "expired")
         return True
 
@@ -226,6 +228,8 @@ def expire_cases(now: datetime) -> int:
             if enrollment is not None or case.state not in OPEN_CASE_STATES or case.deadline > now:
                 return False
             ending.withdraw_case(case, CaseState.EXPIRED, Action.CASE_EXPIRED, SYSTEM, now)
+            if case.subject_id is not None:
+                notices.tell(case, "application-expired", now)
             _tell(case, None, now, "The application was not confirmed in time.")
             return True
 
@@ -287,6 +291,7 @@ def _ask_again(case: EnrollmentCase, kept: Mapping[str, Any], now: datetime) -> 
     def tell(result: Result) -> None:
         if not isinstance(result, Waiting):  # still waiting: that was said before
             fresh = EnrollmentCase.objects.get(pk=pk)
+            notices.about_later(fresh, result, now)
             enrollment_changed.send(EnrollmentCase, result=result, case=fresh, action="on_status")
 
     if case.waiting_act == "init":
@@ -345,5 +350,7 @@ def _give_up_if_overdue(pk: int, now: datetime) -> None:
             object_id=str(case.pk),
             details={"code": refusal.code.value, "utility": utility_id},
         )
+        if case.subject_id is not None:
+            notices.tell(case, "application-refused", now, reason=refusal.code.value)
         result = Snapshot(orders.of_case(case), now, refusal=refusal)
         enrollment_changed.send(EnrollmentCase, result=result, case=case, action="on_status")

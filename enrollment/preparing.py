@@ -14,7 +14,19 @@ from django.db import transaction
 from audit import log
 from audit.log import Action, Actor
 from credentials import presented
-from enrollment import catalog, claims, conflicts, cross_utility, documents, orders, own_meters, places, remembering
+from enrollment import (
+    catalog,
+    claims,
+    conflicts,
+    cross_utility,
+    documents,
+    frozen,
+    notices,
+    orders,
+    own_meters,
+    places,
+    remembering,
+)
 from enrollment.admission import refused_at_the_door
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
@@ -285,6 +297,8 @@ def _commit(checked: Checked, actor: Actor, also_write: AlsoWrite, *, is_retry: 
         CaseCheck.objects.bulk_create(checks_of(checked, case, result))
         presented.remember(checked.gathered.presented, checked.gathered.verdicts, now=now)
         log.record_all(journal_lines(checked, case, result, actor))
+        if not is_retry:
+            notices.about_an_init(case, result, now)
         also_write(result)
     return result
 
@@ -316,8 +330,8 @@ class Overtaken(Exception):
 
 
 def _is_closed(case: EnrollmentCase, now: datetime) -> bool:
-    """Is the locked case closed to an init that began at `now`: confirmed, or changed by a later message already?"""
-    return case.state == CaseState.CONFIRMED or now < case.updated_at <= now + LONGEST_INIT
+    """Is the locked case closed to an init that began at `now`: confirmed, stopped, or changed by a later message?"""
+    return case.state == CaseState.CONFIRMED or case.is_frozen or now < case.updated_at <= now + LONGEST_INIT
 
 
 def _answered_as_it_stands(
@@ -325,6 +339,8 @@ def _answered_as_it_stands(
 ) -> Refused:
     if case.state == CaseState.CONFIRMED:
         return _already_confirmed(case, command, actor, now, also_write)
+    if case.is_frozen:
+        return _refused_unchanged(case, frozen.refusal(), orders.bare(case), actor, now, also_write)
     refusal = Refusal(
         Code.NOT_POSSIBLE_NOW,
         f"A later message about this order was handled first, and the order is {case.state}: that one counts.",
@@ -531,5 +547,6 @@ def _wait(
         result = start_waiting(case, "init", outage, actor, now)
         told = cross_utility.lines(version, authority, Facts({}, {}, ()), silent=outage.utility_id)
         result = replace(result, cross_utility=told)
+        notices.about_an_init(case, result, now)
         also_write(result)
     return result

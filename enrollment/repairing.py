@@ -12,7 +12,7 @@ from django.db import transaction
 
 from audit.log import Actor
 from credentials import presented, verification
-from enrollment import catalog, certificates, ending, orders
+from enrollment import catalog, certificates, ending, frozen, orders
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, DerRef, MeterRef, RepairEnrollment
 from enrollment.confirming import find_case, refuse_unknown
@@ -36,6 +36,8 @@ def repair(command: RepairEnrollment, *, actor: Actor, now: datetime, also_write
     also_write = ending.telling_the_bap_of_record(case, command.order, also_write)
     if enrollment is None:
         return _refuse(case, _nothing_to_repair(case), command, actor, now, also_write)
+    if case.is_frozen:
+        return _refuse(case, frozen.refusal(), command, actor, now, also_write)
     items = [verification.Presented(c.credential_id, c.type, c.format, c.data, c.der_id) for c in command.credentials]
     verdicts = verification.verify_presented(items, subject_did=enrollment.subject.did, now=now)
     evidence = tuple(as_evidence(v, c) for v, c in zip(verdicts, command.credentials, strict=True))

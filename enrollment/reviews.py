@@ -13,6 +13,7 @@ from django.db import transaction
 
 from audit import log
 from audit.log import Action, Actor
+from enrollment import notices
 from enrollment.models import Document, EnrollmentCase
 from enrollment.states import CaseState, DocumentState
 
@@ -63,6 +64,7 @@ def approve(document_id: str, reviewer: Reviewer, reading: Reading, *, actor: Ac
         row.save()
         _journal(Action.DOCUMENT_REVIEWED if is_first else Action.DOCUMENT_APPROVED, row, reviewer, actor, now)
         if not is_first:
+            _tell(row, "document-approved", now)
             _go_on(row, now)
     return row
 
@@ -80,6 +82,7 @@ def refuse(document_id: str, reviewer: Reviewer, reason: str, *, actor: Actor, n
         row.state, row.decided_at, row.refusal_reason = DocumentState.REFUSED, now, reason[:60]
         row.save()
         _journal(Action.DOCUMENT_REFUSED, row, reviewer, actor, now)
+        _tell(row, "document-refused", now, reason=row.refusal_reason)
         _go_on(row, now)
     return row
 
@@ -116,10 +119,26 @@ def _agree(row: Document, reading: Reading, *, is_first: bool) -> None:
         raise NotYours("The two reviewers read different figures in the document: refuse it, or read it again.")
 
 
+def _tell(row: Document, template: str, now: datetime, **parameters: str) -> None:
+    case = EnrollmentCase.objects.select_related("program_version").get(pk=row.case_id)
+    if case.subject_id is not None:
+        notices.tell(case, template, now, **parameters)
+
+
 def _go_on(row: Document, now: datetime) -> None:
     """Have the application that waits for this file checked again by the next sweep, as after a utility's silence."""
-    case = EnrollmentCase.objects.get(pk=row.case_id)
-    if case.state != CaseState.IN_REVIEW or case.payload is None:
+    go_on(EnrollmentCase.objects.get(pk=row.case_id), now)
+
+
+def go_on_after_review(case: EnrollmentCase, now: datetime) -> None:
+    """`go_on` for an application whose files were all decided while it was stopped."""
+    if not Document.objects.filter(case=case, state=DocumentState.UPLOADED).exists():
+        go_on(case, now)
+
+
+def go_on(case: EnrollmentCase, now: datetime) -> None:
+    """Have a locked application that was in review checked again, unless its customer has stopped it."""
+    if case.state != CaseState.IN_REVIEW or case.payload is None or case.is_frozen:
         return
     case.waiting_act, case.waiting_utility, case.retry_attempt = "init", "", 0
     case.waiting_since = case.retry_at = case.updated_at = now

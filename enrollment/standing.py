@@ -1,7 +1,7 @@
 """Suspending, resuming and ending enrolments for causes outside any message: a change at the utility, a certificate.
 
 Each is one transaction: the enrolment with its credential's bit, the journal, the BAP of record (`enrollment_changed`),
-the person (through the utility's notices) and the utility (`told`). Asking twice changes nothing.
+the person (`notices`) and the utility (`told`). Asking twice changes nothing.
 Source: issue 4 (7, 8), personas 6.
 """
 
@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import transaction
 
 from audit.log import SYSTEM, Actor
-from enrollment import ending, orders, told
+from enrollment import ending, orders
 from enrollment.models import Enrollment, EnrollmentCase
 from enrollment.results import Snapshot
 from enrollment.signals import enrollment_changed
@@ -52,12 +52,9 @@ def suspend_locked(
     """`suspend` with the rows locked. Caller's transaction."""
     if enrollment.state not in LIVE_ENROLLMENT_STATES or enrollment.state == EnrollmentState.SUSPENDED:
         return False
+    enrollment.repair_until = repair_until
     ending.suspend(enrollment, reason, actor, now)
-    if repair_until is not None:
-        enrollment.repair_until = repair_until
-        enrollment.save(update_fields=["repair_until"])
     _tell(case, enrollment, now, sentence or reason)
-    told.inform(enrollment, "enrollment-suspended", now, reason=reason, **_until(repair_until))
     return True
 
 
@@ -82,9 +79,9 @@ def resume_locked(
     """`resume` with the rows locked. Caller's transaction."""
     if enrollment.state != EnrollmentState.SUSPENDED or not enrollment.suspension_reason.startswith(because):
         return False
-    ending.resume(enrollment, actor, now)
+    if not ending.resume(enrollment, actor, now):
+        return False
     _tell(case, enrollment, now, sentence or "The enrollment goes on.")
-    told.inform(enrollment, "enrollment-resumed", now)
     return True
 
 
@@ -97,7 +94,6 @@ def end(enrollment: Enrollment, reason: str, *, now: datetime, actor: Actor = SY
         ending.end_now(row, reason, actor, now)
         result = replace(ending.ended(case, row, now), reason=row.end_reason)
         enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
-        told.inform(row, "enrollment-ended", now, reason=reason)
     return True
 
 
@@ -105,10 +101,6 @@ def end_unrepaired(now: datetime) -> int:
     """End suspended enrolments that nobody repaired in time: `CERTIFICATE_REVOKED` ends as `NOT_REPAIRED`."""
     due = Enrollment.objects.filter(repair_until__lte=now, state=EnrollmentState.SUSPENDED).order_by("pk")[:BATCH]
     return sum(end(row, "NOT_REPAIRED", now=now) for row in due)
-
-
-def _until(repair_until: datetime | None) -> dict[str, str]:
-    return {"repairUntil": repair_until.isoformat()} if repair_until else {}
 
 
 def _tell(case: EnrollmentCase, enrollment: Enrollment, now: datetime, sentence: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from enrollment import certificates, feed, keeping_files, lifecycle, standing, told
+from enrollment import certificates, feed, keeping_files, lifecycle, not_me_links, notices, standing, told
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
@@ -22,6 +22,7 @@ def watch_certificates() -> None:
     certificates.poll(now)
     certificates.remind(now)
     standing.end_unrepaired(now)
+    not_me_links.forget(now)
     keeping_files.forget_files(now)
 
 
@@ -37,5 +38,5 @@ def sweep(now: datetime) -> int:
 
 
 def sweep_utilities(now: datetime) -> int:
-    """Each second: do what follows from their changes, and tell them what they have not acknowledged yet."""
-    return feed.handle_due(now) + told.deliver(now)
+    """Each second: do what follows from their changes; tell them, and our customers, what they have not been told."""
+    return feed.handle_due(now) + told.deliver(now) + notices.deliver(now)

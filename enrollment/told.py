@@ -15,7 +15,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from enrollment import known
 from enrollment.models import Enrollment, EnrollmentMeter, UtilityNotice
 from utility_systems import news, registry
 from utility_systems.news import EnrollmentNotice
@@ -93,23 +92,6 @@ def note_all(
     )
 
 
-def inform(enrollment: Enrollment, template: str, now: datetime, **parameters: str) -> None:
-    """Have the utility tell its customer, at the contact it has registered (decision 57). Caller's transaction."""
-    for utility_id, umids in sorted(_meters_of([enrollment]).get(enrollment.pk, {}).items())[:1]:
-        UtilityNotice.objects.create(
-            enrollment=enrollment,
-            utility_id=utility_id,
-            kind="PERSON",
-            event=template,
-            effective_at=now,
-            meters=list(umids),
-            parameters=parameters,
-            state="WAITING",
-            created_at=now,
-            next_attempt_at=now,
-        )
-
-
 def _meters_of(enrollments: Iterable[Enrollment]) -> Mapping[int, Mapping[str, Sequence[str]]]:
     found: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     rows = EnrollmentMeter.objects.filter(enrollment__in=[e.pk for e in enrollments]).order_by("pk")
@@ -172,8 +154,6 @@ def _take(now: datetime, silent: set[tuple[str, str]]) -> UtilityNotice | None:
 
 def _send(row: UtilityNotice, now: datetime) -> str:
     """Send one; returns the acknowledgement. Raises UtilityUnavailable."""
-    if row.kind == "PERSON":
-        return _send_to_person(row, now)
     enrollment = row.enrollment
     version = enrollment.program_version
     notice = EnrollmentNotice(
@@ -188,23 +168,6 @@ def _send(row: UtilityNotice, now: datetime) -> str:
         reason=str(row.parameters.get("reason", "")),
     )
     return news.tell(row.utility_id, notice)
-
-
-def _send_to_person(row: UtilityNotice, now: datetime) -> str:
-    """Through the utility's notices: the account is asked for now, because we keep no account numbers."""
-    try:
-        adapter = registry.adapter_for(row.utility_id)
-    except registry.UnknownUtility as gone:
-        raise UtilityUnavailable(row.utility_id, "notices", reason="not configured any more") from gone
-    person = known.of(row.enrollment, row.utility_id)
-    accounts = [known.account_at(meter, person) for meter in adapter.meters(row.meters)]
-    account = next(filter(None, accounts), "")
-    if not account:
-        return "nobody to tell"
-    adapter.notify(
-        account, template=row.event, locale=row.enrollment.subject.locale or "", parameters=dict(row.parameters)
-    )
-    return "sent"
 
 
 def _acknowledged(row: UtilityNotice, reference: str, now: datetime) -> None:

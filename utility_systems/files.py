@@ -101,9 +101,18 @@ class FilesAdapter:
         return self._over_http("codes").verify_code(nguid, code)
 
     def notify(
-        self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None
+        self,
+        utility_customer_id: str,
+        *,
+        template: str,
+        locale: str = "",
+        parameters: Mapping[str, str] | None = None,
+        subject: str = "",
+        text: str = "",
     ) -> None:
-        self._over_http("notices").notify(utility_customer_id, template=template, locale=locale, parameters=parameters)
+        self._over_http("notices").notify(
+            utility_customer_id, template=template, locale=locale, parameters=parameters, subject=subject, text=text
+        )
 
     def _meters(self, export: _Export, umids: Sequence[str]) -> tuple[MeterFacts, ...]:
         rows = [{**export.meters[umid], "utilityId": self.utility_id} for umid in umids]

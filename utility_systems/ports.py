@@ -208,6 +208,16 @@ class UtilityAdapter(Protocol):
         """Ask whether the code of a session is right; each call is an attempt."""
 
     def notify(
-        self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None
+        self,
+        utility_customer_id: str,
+        *,
+        template: str,
+        locale: str = "",
+        parameters: Mapping[str, str] | None = None,
+        subject: str = "",
+        text: str = "",
     ) -> None:
-        """Ask the utility to tell its customer, at the contact the utility itself has registered (decision 57)."""
+        """Ask the utility to tell its customer, at the contact the utility itself has registered (decision 57).
+
+        `subject` and `text` are the words, in `locale`, for a utility that has none of its own for `template`.
+        """

@@ -101,7 +101,14 @@ class RestAdapter:
         return self._ask("codes", partial(self._code, "verify", question), answers.read_code_verdict)
 
     def notify(
-        self, utility_customer_id: str, *, template: str, locale: str = "", parameters: Mapping[str, str] | None = None
+        self,
+        utility_customer_id: str,
+        *,
+        template: str,
+        locale: str = "",
+        parameters: Mapping[str, str] | None = None,
+        subject: str = "",
+        text: str = "",
     ) -> None:
         """Have the utility tell its customer. Raises UtilityUnavailable; then nothing may have been sent."""
         notice = {
@@ -109,6 +116,7 @@ class RestAdapter:
             "template": template,
             "locale": locale,
             "parameters": dict(parameters or {}),
+            **({"subject": subject, "text": text} if text else {}),
         }
         system = self._systems["notices"]
         self._ask("notices", lambda: system.ask("POST", "/api/v1/notices", body=notice), lambda _: None)

@@ -147,14 +147,10 @@ class Utility:
         start_response(f"{answer.status} {_REASONS.get(answer.status, 'Other')}", headers)
         return [b"" if request.method == "HEAD" else answer.body]
 
-    def send(
-        self, to: str, template: str, parameters: Any, *, locale: str = "", subject: str = "", text: str = ""
-    ) -> None:
-        """Put a message where a person of the sandbox reads it."""
+    def send(self, to: str, template: str, parameters: Any, *, locale: str = "", **words: str) -> None:
+        """Put a message where a person of the sandbox reads it. `words`: its subject and text, if it came with any."""
         message = {"at": _iso(self.now()), "to": to, "template": template, "locale": locale, "parameters": parameters}
-        if text:
-            message |= {"subject": subject, "text": text}
-        self.outbox.appendleft(message)
+        self.outbox.appendleft(message | (words if words.get("text") else {}))
 
     def answer(self, request: Request) -> Answer:
         if len(request.body) > MAX_BODY:

@@ -1,5 +1,6 @@
 """The few pages a person sees: who is who, what was sent, and the page that stands where an API answer should be."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -93,13 +94,27 @@ def _energy(der: Mapping[str, Any]) -> str:
 def outbox(name: str, messages: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         f"<tr><td>{escape(message['at'])}</td><td>{escape(message['to'])}</td><td>{escape(message['template'])}"
-        f"<br><small>{escape(str(message['parameters']))}</small></td></tr>"
+        f"{_words(message)}</td></tr>"
         for message in messages
     ]
     table = f"<table><tr><th>When</th><th>To</th><th>What</th></tr>{''.join(rows)}</table>"
     return _document(
         f"{name}: outbox", f"<h1>Messages {escape(name)} has sent</h1>{table if rows else '<p>None yet.</p>'}"
     )
+
+
+def _words(message: Mapping[str, Any]) -> str:
+    """A message as its reader has it, in its language; without words, what it was made of."""
+    if "text" not in message:
+        return f"<br><small>{escape(str(message['parameters']))}</small>"
+    right_to_left = ' dir="rtl"' if message["locale"] in ("ur", "ar", "fa") else ""
+    paragraphs = "".join(f"<p>{_linked(part)}</p>" for part in message["text"].split("\n\n"))
+    subject = f"<p><strong>{escape(message['subject'])}</strong></p>"
+    return f'<div lang="{escape(message["locale"])}"{right_to_left}>{subject}{paragraphs}</div>'
+
+
+def _linked(text: str) -> str:
+    return re.sub(r"https?://[^\s,;،؛]+", lambda found: f'<a href="{found[0]}">{found[0]}</a>', escape(text))
 
 
 def maintenance(name: str) -> str:

@@ -1,16 +1,21 @@
-"""manage.py enrollments end (--program P | --agency A) --reason CODE [--dry-run] [--wait]: many at once."""
+"""manage.py enrollments end (--program P | --agency A) --reason CODE [--dry-run] [--wait]: many at once.
+
+manage.py enrollments release --order ID --bap ID --reason CODE: one that its customer has stopped ("this was not me").
+"""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db.models import Q
 
 from audit import clock
 from credentials.management import progress
 from credentials.management.changing import code
 from credentials.management.reporting import Reporting, operator
-from enrollment import bulk
+from enrollment import bulk, freezing
 from enrollment.bulk import Foreseen, Whose
+from enrollment.models import EnrollmentCase
 
 
 class Command(Reporting):
@@ -29,8 +34,16 @@ class Command(Reporting):
         end.add_argument("--dry-run", action="store_true", help="say what would be ended, and end nothing")
         progress.add_waiting(end)
         end.add_argument("--json", action="store_true", help="print one JSON document")
+        release = acts.add_parser("release", help="let an order go on that its customer stopped: it is cleared up")
+        release.add_argument("--order", required=True, metavar="ID", help="order id, enrolment id or order number")
+        release.add_argument("--bap", default="", metavar="ID", help="whose order, where several have that id")
+        release.add_argument("--reason", type=code, required=True, help="a code like CALLED_BACK")
+        release.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["act"] == "release":
+            self._release(options)
+            return
         whose, keep = Whose(options["program"], options["agency"]), options["keep_outliving_consents"]
         now = clock.now()
         try:
@@ -41,6 +54,18 @@ class Command(Reporting):
         except bulk.NobodyThere as nobody:
             raise CommandError(str(nobody)) from nobody
         progress.report(self, options, act.pk)
+
+    def _release(self, options: dict[str, Any]) -> None:
+        wanted = options["order"]
+        named = Q(order_id=wanted) | Q(enrollment__enrollment_id=wanted) | Q(enrollment__order_number=wanted)
+        cases = EnrollmentCase.objects.filter(named, frozen_at__isnull=False)
+        if options["bap"]:
+            cases = cases.filter(bap_id=options["bap"])
+        found = list(cases[:2])
+        if len(found) != 1:
+            raise CommandError(f"{'No' if not found else 'More than one'} stopped order is called {wanted}.")
+        freezing.release(found[0], options["reason"], actor=operator(), now=clock.now())
+        self.say(options, {"order": found[0].order_id, "bap": found[0].bap_id}, f"{found[0]} goes on")
 
     def _foretell(self, options: dict[str, Any], seen: Foreseen) -> None:
         lists = {f"{kind.lower()} {number}": count for (kind, number), count in seen.lists.items()}

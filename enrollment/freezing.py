@@ -1,0 +1,153 @@
+"""A customer says "this was not me": everything of that order stops, until staff has cleared it up and releases it.
+
+An application goes no further, a living enrolment is suspended with its credential; leaving and withdrawing a consent
+stay possible. The BAP of record is told, the utility's billing of the suspension, the customer that it was heard, and
+the journal. Source: issue 5 (8, 12), personas EA-4, decision 57.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from django.db import transaction
+
+from audit import log
+from audit.log import Action, Actor, ActorKind, Channel
+from enrollment import claims, ending, not_me_links, notices, orders, reviews
+from enrollment.frozen import NOT_ME
+from enrollment.models import Enrollment, EnrollmentCase, NotMeLink
+from enrollment.results import Snapshot
+from enrollment.signals import enrollment_changed
+from enrollment.states import LIVE_ENROLLMENT_STATES, OPEN_CASE_STATES
+from enrollment.waiting import stop_waiting
+
+STOPPED = "The customer says that this was not them: it is stopped until the program owner has cleared it up."
+RELEASED = "The program owner has cleared it up. An open application goes on with a new init or confirm."
+
+
+class Heard(Enum):
+    """What became of an address that somebody opened or used."""
+
+    UNKNOWN = auto()
+    EXPIRED = auto()
+    USED = auto()
+    OPEN = auto()
+    STOPPED = auto()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an address is about. `cases` are the orders it stops, each with its program."""
+
+    heard: Heard
+    cases: Sequence[EnrollmentCase] = ()
+
+
+def look(token: str, now: datetime) -> Found:
+    """What the address is about; changes nothing."""
+    link = not_me_links.find(token)
+    return Found(Heard.UNKNOWN) if link is None else Found(_state(link, now), _cases(link))
+
+
+def stop(token: str, now: datetime) -> Found:
+    """Stop what the address is about, once: USED and EXPIRED say that it was not this time."""
+    with transaction.atomic():
+        digest = not_me_links.digest_of(token)
+        if not NotMeLink.objects.select_for_update(of=("self",)).filter(token_digest=digest).exists():
+            return Found(Heard.UNKNOWN)
+        link = not_me_links.find(token)
+        assert link is not None
+        found = Found(_state(link, now), _cases(link))
+        if found.heard is not Heard.OPEN:
+            return found
+        link.used_at = now
+        link.save(update_fields=["used_at"])
+        for case in sorted(found.cases, key=lambda each: each.pk):
+            _stop(case, now)
+    return Found(Heard.STOPPED, found.cases)
+
+
+def _state(link: NotMeLink, now: datetime) -> Heard:
+    if link.used_at is not None:
+        return Heard.USED
+    return Heard.EXPIRED if link.expires_at <= now else Heard.OPEN
+
+
+def _cases(link: NotMeLink) -> list[EnrollmentCase]:
+    """The order of the notice; of one that told of a basket, all its orders of the same customer."""
+    case = link.notice.case
+    if link.notice.template != notices.CONFIRMED or not case.batch_id:
+        return [case]
+    basket = EnrollmentCase.objects.filter(bap_id=case.bap_id, batch_id=case.batch_id, subject=case.subject_id)
+    return list(basket.select_related("program_version__program").order_by("pk"))
+
+
+def _stop(case: EnrollmentCase, now: datetime) -> None:
+    case, enrollment = ending.locked_enrollment(case)
+    if case.is_frozen:
+        return
+    actor = Actor(ActorKind.PERSON, str(case.subject_id or ""), Channel.PORTAL)
+    before = enrollment.state if enrollment is not None else case.state
+    stop_waiting(case)
+    case.frozen_at = case.updated_at = now
+    case.save()
+    if enrollment is None:
+        claims.drop_holds(case)
+    elif enrollment.state in LIVE_ENROLLMENT_STATES:
+        enrollment.case = case
+        ending.suspend(enrollment, NOT_ME, actor, now)
+    _journal(Action.CASE_FROZEN, case, enrollment, actor, now, before=before)
+    if case.subject_id is not None:
+        notices.tell(case, "not-me-received", now)
+    _tell(case, enrollment, STOPPED, now)
+
+
+def release(case: EnrollmentCase, reason: str, *, actor: Actor, now: datetime) -> bool:
+    """Let a stopped order go on: staff has cleared it up. False where it is not stopped. `reason` is a code."""
+    with transaction.atomic():
+        case, enrollment = ending.locked_enrollment(case)
+        if not case.is_frozen:
+            return False
+        case.frozen_at, case.updated_at = None, now
+        case.save()
+        if enrollment is not None and enrollment.suspension_reason == NOT_ME:
+            enrollment.case = case
+            ending.resume(enrollment, actor, now)
+        if case.state in OPEN_CASE_STATES:
+            reviews.go_on_after_review(case, now)
+        _journal(Action.CASE_RELEASED, case, enrollment, actor, now, reason=reason[:60])
+        if case.subject_id is not None:
+            notices.tell(case, "not-me-released", now)
+        _tell(case, enrollment, RELEASED, now)
+    return True
+
+
+def _tell(case: EnrollmentCase, enrollment: Enrollment | None, sentence: str, now: datetime) -> None:
+    snapshot = Snapshot(orders.of_rows(case, enrollment), now, sentence)
+    enrollment_changed.send(EnrollmentCase, result=snapshot, case=case, action="on_status")
+
+
+def _journal(
+    action: Action,
+    case: EnrollmentCase,
+    enrollment: Enrollment | None,
+    actor: Actor,
+    now: datetime,
+    *,
+    before: str = "",
+    reason: str = "",
+) -> None:
+    log.record(
+        action,
+        actor=actor,
+        at=now,
+        subject=str(case.subject_id or ""),
+        object_type="case",
+        object_id=str(case.pk),
+        before={"state": before} if before else None,
+        after={"state": enrollment.state if enrollment is not None else case.state, "frozen": case.is_frozen},
+        details={"reason": reason} if reason else {},
+    )
