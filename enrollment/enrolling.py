@@ -69,6 +69,7 @@ def enrol(
     actor: Actor,
 ) -> Confirmed:
     """Write the enrolment, its claims, consents and credentials. The locks are held and the meters are free."""
+    checked = replace(checked, consents=consents_for(checked.consents, umids))
     now, version, period = checked.now, checked.version, checked.period
     subject = case.subject
     assert subject is not None
@@ -180,6 +181,12 @@ def roles_of(der_types: Iterable[str]) -> list[str]:
     """What somebody with these kinds of devices is in a program."""
     types = set(der_types)
     return ["consumer", *(["prosumer"] if types & _GENERATING else []), *sorted(_ROLES[t] for t in types & set(_ROLES))]
+
+
+def consents_for(consents: Sequence[RecordedConsent], umids: Sequence[str]) -> tuple[RecordedConsent, ...]:
+    """The consents with the meters that are enrolled: nobody consents for one that was asked for and refused."""
+    kept = (replace(c, meters=tuple(umid for umid in c.meters if umid in umids)) for c in consents)
+    return tuple(consent for consent in kept if consent.meters)
 
 
 def _enrollment_credential(

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from audit.log import Action, Actor
 from credentials import presented
-from enrollment import catalog, claims, conflicts, ending, orders, places, told
+from enrollment import catalog, claims, conflicts, ending, frozen, orders, places, told
 from enrollment.admission import auth_required, authority_refusal, may_speak, subject_mismatch
 from enrollment.claiming import contest, wanted_of
 from enrollment.codes import Code, Refusal
@@ -75,6 +75,8 @@ def add_meters(
 def _cannot_grow(case: EnrollmentCase, enrollment: Enrollment | None, now: datetime) -> Refusal | None:
     state = enrollment.state if enrollment is not None else case.state
     sentence = ""
+    if case.is_frozen:
+        return frozen.refusal()
     if enrollment is None or state not in LIVE_ENROLLMENT_STATES:
         sentence = "There is no live enrolment that a meter could join."
     elif state == EnrollmentState.SUSPENDED:

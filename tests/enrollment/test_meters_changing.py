@@ -9,11 +9,12 @@ from uuid import uuid4
 import pytest
 
 from audit.models import Event
+from beckn.profiles import contents
 from credentials import services as credentials
 from credentials.models import IssuedCredential
-from enrollment import services
+from enrollment import lifecycle, services
 from enrollment.commands import AddMeters, Authority, ConsentGrant, RemoveMeters
-from enrollment.models import CapCounter, Claim, Consent, ConsentEvent, UtilityNotice
+from enrollment.models import CapCounter, Claim, Consent, ConsentEvent, EnrollmentCase, UtilityNotice
 from enrollment.results import Confirmed, Ended, MetersChanged, Refused
 from tests.enrollment.utility import as_configured
 from tests.enrollment.world import World, at, code, live_claims, nothing, portal, the_case, the_enrollment
@@ -230,6 +231,14 @@ def test_an_enrolment_that_is_over_suspended_or_about_to_end_takes_no_meter(seve
     assert code(add(several, "umid-002")) == "NOT_POSSIBLE_NOW"
 
 
+def test_after_this_was_not_me_no_meter_joins_but_one_may_leave(several: World) -> None:
+    add(several, "umid-002")
+    EnrollmentCase.objects.update(frozen_at=NOON)
+
+    assert add(several, "umid-003").refusal.details == {"state": "FROZEN"}
+    assert isinstance(remove(several, "umid-002"), MetersChanged)
+
+
 # --- leaving ---------------------------------------------------------------------------------------------------------
 
 
@@ -346,3 +355,75 @@ def test_the_bap_of_record_hears_of_a_change_that_came_through_another(three: Wo
 
     (action, result, case) = told[-1]
     assert (action, case.bap_id) == ("on_update", PORTAL) and isinstance(result, MetersChanged)
+
+
+# --- what happened ---------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_what_happened_to_the_order_in_plain_codes(three: World) -> None:
+    remove(three, "umid-002")
+    three.withdraw_consent()
+    three.end(1, reason="MOVING")
+
+    lines = three.status().history
+    assert [line.act for line in lines] == [
+        *("READY", "ENROLLED", "CONSENT_GIVEN", "METERS_CHANGED", "METERS_CHANGED"),
+        *("CONSENT_WITHDRAWN", "SUSPENDED", "ENDED"),
+    ]
+    assert {(line.by, line.name) for line in lines} == {("PORTAL", PORTAL)}
+    assert [dict(line.more) for line in lines if line.act == "METERS_CHANGED"] == [
+        {"added_meters": ["umid-002", "umid-003"]},
+        {"removed_meters": ["umid-002"]},
+    ]
+    told = contents.of(three.status(), str)["history"]
+    assert told[3]["addedMeters"] == ["umid-002", "umid-003"] and told[-1]["at"] == "2026-10-15T12:00:00Z"
+
+
+def test_news_that_nobody_asked_for_tells_no_history(three: World, told: list[Any]) -> None:
+    three.end(1, effective_at=LATER)
+    lifecycle.turn_the_clock(LATER + timedelta(seconds=1))
+
+    assert told and all(not getattr(result, "history", ()) for _, result, _ in told)
+
+
+def test_a_confirm_s_consents_speak_of_the_enrolled_meters_only(bare_world: World) -> None:
+    a_program(consent_capture="EXPLICIT", required_consents=[DATA_COLLECTION])
+    bare_world.utility.knows(meter("umid-002"), meter("umid-005", holders=(holder(BINA),)))
+
+    bare_world.enrolled(
+        1,
+        "umid-001",
+        "umid-002",
+        "umid-005",
+        consents=(GRANT,),
+        credentials=[bare_world.ownership("umid-001"), bare_world.ownership("umid-002"), bare_world.eligibility()],
+    )
+
+    consent = Consent.objects.get()
+    assert consent.meters == BOTH == named(consent.credential_id) == named(the_enrollment().credential_id)
+
+
+@pytest.mark.parametrize("act", ["ADD_METER", "REMOVE_METER"])
+def test_an_update_whose_answer_cannot_be_written_did_not_happen(three: World, act: str) -> None:
+    def broken(_: Any) -> None:
+        raise OSError("the outbox is full")
+
+    def rows() -> tuple[Any, ...]:
+        return (
+            sorted(Claim.objects.values_list("reference", "state", "period")),
+            sorted(IssuedCredential.objects.values_list("pk", "revoked_at")),
+            sorted(the_enrollment().meters.values_list("umid", flat=True)),
+            Event.objects.count(),
+            Consent.objects.get().meters,
+        )
+
+    before = rows()
+    order = three.order(1)
+    with pytest.raises(OSError, match="full"):
+        if act == "ADD_METER":
+            command = AddMeters(order, (at_home("umid-004"),), consents=(GRANT,))
+            services.add_meters(command, authority=SIGNED_IN, actor=portal(), now=LATER, also_write=broken)
+        else:
+            services.remove_meters(RemoveMeters(order, ("umid-002",)), actor=portal(), now=LATER, also_write=broken)
+
+    assert rows() == before
