@@ -16,7 +16,7 @@ from enrollment import claims, ending, orders, places, told
 from enrollment.codes import Code, Refusal
 from enrollment.commands import RemoveMeters
 from enrollment.confirming import find_case, refuse_unknown
-from enrollment.devices import DER_CRITERIA
+from enrollment.criteria import DER_CRITERIA
 from enrollment.facts import meter_not_found
 from enrollment.models import Claim, Consent, Enrollment, EnrollmentCase, ReliedCertificate
 from enrollment.reissuing import reissue, superseded_lines, with_fresh
