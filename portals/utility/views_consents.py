@@ -133,7 +133,7 @@ class RefusedConsent(ConsentPage):
 def who_receives(application: Application, consent: Asked) -> str:
     """Who receives the data, as people know them: the program, a utility by its name, else the id as it came."""
     if consent.grantee in ("", application.program.provider_id):
-        return reading.program(application.program.item).name or application.program.provider_id
+        return reading.program(application.program.item, get_language() or "").name
     return houses.house_of(consent.grantee).name or consent.grantee
 
 

@@ -18,9 +18,9 @@ from django.views import View
 from django.views.decorators.cache import never_cache
 
 from audit import clock
-from portals import asking, drafts, houses, verifying, viewing
+from portals import asking, drafts, houses, reading, verifying, viewing
 from portals.models import Application, ConsentReceipt, HeldCredential
-from portals.utility import choices, telling
+from portals.utility import choices
 from portals.utility.pages import JourneyPage, next_address, person_of, see
 
 PAGE_LENGTH = 20
@@ -60,10 +60,8 @@ class EnrolmentPage(JourneyPage):
         return viewing.enrolment(self.application, self.now)
 
     def context(self) -> dict[str, Any]:
-        locale = get_language() or "en"
         return {
             **super().context(),
-            "program": telling.program(self.application.program.item, locale, self.now),
             "enrolment": self.enrolment(),
             "meters": choices.chosen_meters(self.application),
             "zone": houses.house_of(self.application.utility_id).time_zone,
@@ -206,7 +204,7 @@ def _card(row: Application, now: datetime) -> dict[str, Any]:
     return {
         "enrolment": viewing.enrolment(row, now),
         "application": row,
-        "program": telling.program(row.program.item, get_language() or "en", now),
+        "program": reading.program(row.program.item, get_language() or ""),
         "meters": choices.chosen_meters(row),
         "house": houses.house_of(row.utility_id),
         "address": _address(row),
