@@ -10,6 +10,8 @@ from django.db import connection
 
 from beckn import sealing
 from beckn.contexts import Context
+from beckn.door import secret_paths_out
+from beckn.messages import CALLBACKS
 from beckn.models import Inbox, Outbox, Participant, State
 from beckn.nacks import Nack, NackCode
 from beckn.nudge import nudge
@@ -65,7 +67,9 @@ def secret_paths_in(profile: Any) -> list[str]:
 
 def _insert(message: Incoming, now: datetime, *, state: str, our_request: Outbox | None = None) -> int | None:
     context = message.context
-    taken = sealing.take_out(message.body, secret_paths_in(context.profile))
+    # A callback to our portal has the secrets of an answer in it: the bytes of credentials, the links that open them.
+    kept_apart = secret_paths_out() if message.action in CALLBACKS else secret_paths_in(context.profile)
+    taken = sealing.take_out(message.body, kept_apart)
     sealed_field: Any = Inbox._meta.get_field("sealed")
     values = [
         context.sender_id,
