@@ -122,6 +122,7 @@ _pool = _threads if ENV.DATABASE_POOL is None else ENV.DATABASE_POOL
 DATABASES = {"default": _database(ENV.DATABASE_URL, _pool, ENV.DATABASE_PREPARE)}
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["config.formats"]
 LANGUAGES = [("en", "English")]  # those that pages are written in: a screen reader speaks as the page says
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -129,7 +130,8 @@ USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
-STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
+STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static", BASE_DIR / "build" / "look") if folder.is_dir()]
+FORM_RENDERER = "config.forms.Renderer"
 WHITENOISE_USE_FINDERS = True  # the few files of ours are served from where they lie: no step to forget
 WHITENOISE_AUTOREFRESH = False
 

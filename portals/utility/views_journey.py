@@ -72,7 +72,12 @@ class Account(JourneyPage):
         return see(next_address(wait_a_moment(self.application)))
 
     def context(self) -> dict[str, Any]:
-        return {**super().context(), "account": account_of(person_of(self.request), self.application.utility_id)}
+        return {
+            **super().context(),
+            "account": account_of(
+                person_of(self.request), self.application.utility_id, self.application.answers.get("known") or {}
+            ),
+        }
 
 
 class Meters(JourneyPage):
@@ -274,7 +279,7 @@ class Check(JourneyPage):
             **verdict(row),
             **ways_on(row, refusal, self.now),
             "refusal": refusal,
-            "account": account_of(person_of(self.request), row.utility_id),
+            "account": account_of(person_of(self.request), row.utility_id, row.answers.get("known") or {}),
             "meters": choices.chosen_meters(row),
             "devices": [each for each in choices.devices(row) if each.is_chosen],
             "consents": [{"asked": each, "is_granted": consents.is_granted(row, each)} for each in consents.asked(row)],

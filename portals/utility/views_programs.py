@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -110,7 +111,7 @@ class Start(View):
         said = {
             **_card(row, clock.now()),
             **_mine(request, row),
-            "account": account_of(person_of(request), utility_id),
+            "account": account_of(person_of(request), utility_id, _known(request, utility_id)),
             "house": houses.house_of(utility_id) if utility_id else None,
             "is_known": person_of(request) is not None,
             "form": form or AccountForm(),
@@ -134,15 +135,27 @@ def ask_for_meters(request: HttpRequest, application: Application, version: int,
     return drafts.change(application, version, ask, now=now)
 
 
-def account_of(subject: Subject | None, utility_id: str) -> dict[str, str]:
-    """Name and the end of the account's number, as the utility has told them at sign-in."""
+def account_of(subject: Subject | None, utility_id: str, known: Mapping[str, Any]) -> dict[str, str]:
+    """Name and the end of the account's number, as the utility tells them (`known`) or has told them at sign-in."""
     if subject is None or not utility_id:
         return {}
+    name, ending = str(known.get("name") or subject.name), str(known.get("accountEnding") or "")
     links = SubjectUtilityLink.objects.filter(
         subject=subject, utility_id=utility_id, status="ACTIVE", customer_index__isnull=False
     )
     endings = [link.utility_customer_id[-SHOWN:] for link in links.order_by("linked_at")]
-    return {"name": subject.name, "ending": ", ".join(endings)}
+    return {"name": name, "ending": ending or ", ".join(endings)}
+
+
+def _known(request: HttpRequest, utility_id: str) -> Mapping[str, Any]:
+    """What the utility says of its customer; nothing where it does not answer: the page can do without."""
+    if not utility_id:
+        return {}
+    try:
+        token = sessions.access_token(request, utility_id, clock.now())
+        return evidence.known_of(utility_id, token)
+    except (SignInNeeded, ProviderUnavailable, evidence.UtilitySilent):
+        return {}
 
 
 def _found(slug: str) -> CatalogProgram:
@@ -161,6 +174,7 @@ def _card(row: CatalogProgram, now: datetime) -> dict[str, Any]:
         "kinds": {each.kind for each in found.criteria},
         "houses": [houses.house_of(each) for each in found.utilities],
         "is_open": found.is_open(now) and not (found.reopens_at and now < found.reopens_at),
+        "zone": next((houses.house_of(each).time_zone for each in found.utilities), "UTC"),
         "opens_at": found.reopens_at or found.opens_at,
     }
 
