@@ -12,7 +12,7 @@ from django.db import transaction
 
 from audit.log import Action, Actor
 from credentials import services as credentials
-from enrollment import claims, ending, orders, places, told
+from enrollment import claims, ending, notices, orders, places, told
 from enrollment.codes import Code, Refusal
 from enrollment.commands import RemoveMeters
 from enrollment.confirming import find_case, refuse_unknown
@@ -97,6 +97,7 @@ def _left(
         return MetersChanged(order, now, enrollment.log_reference, is_adding=False)
     ders = list(enrollment.ders.filter(der__primary_umid__in=leaving).values_list("der_ref", flat=True))
     told.note_meters_changed(enrollment, now, now, left=leaving)
+    notices.tell_enrolled(enrollment, "enrollment-meters-removed", now)
     # How long each was enrolled stays written in its claim.
     claims.end_claims_on(enrollment, [*leaving, *ders], now)
     enrollment.meters.filter(umid__in=leaving).delete()

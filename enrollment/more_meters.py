@@ -14,7 +14,7 @@ from django.db import transaction
 
 from audit.log import Action, Actor
 from credentials import presented
-from enrollment import catalog, claims, conflicts, ending, frozen, orders, places, told
+from enrollment import catalog, claims, conflicts, ending, frozen, notices, orders, places, told
 from enrollment.admission import auth_required, authority_refusal, may_speak, subject_mismatch
 from enrollment.claiming import contest, wanted_of
 from enrollment.codes import Code, Refusal
@@ -172,6 +172,8 @@ def _written(
 ) -> MetersChanged | Refusal:
     """Claim what is free, write it and issue anew. A refusal has changed nothing. Caller's transaction."""
     transaction_id = command.order.transaction_id
+    if case.is_frozen:
+        return frozen.refusal()
     there = set(enrollment.meters.values_list("umid", flat=True))
     # Another message of the same customer may have added some of them a moment ago.
     wanted = [umid for umid in seen.decision.enrolled if umid not in there] if seen is not None else []
@@ -210,6 +212,7 @@ def _written(
         {"added": sorted(free), "refused_meters": len(refused), "consents": [c.consent_type for c in consents]},
     )
     told.note_meters_changed(enrollment, period.starts_at, now, joined=free)
+    notices.tell_enrolled(enrollment, "enrollment-meters-added", now)
     order = orders.of_rows(case, enrollment, transaction_id=transaction_id)
     return MetersChanged(
         with_fresh(order, fresh),

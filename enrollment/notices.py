@@ -44,9 +44,8 @@ Whose = tuple[str, Sequence[str]]
 
 def tell(case: EnrollmentCase, template: str, now: datetime, *, whose: Whose | None = None, **parameters: str) -> None:
     """Have the case's customer told. `parameters` are ids, codes and instants (ISO 8601). Caller's transaction."""
-    utility_id, umids = whose or _whose(case)
     pause = BASKET_PAUSE if template == CONFIRMED and case.batch_id else timedelta()
-    _row(case.pk, template, now, utility_id, umids, parameters, now + pause).save(force_insert=True)
+    _row(case.pk, template, now, whose or _whose(case), parameters, now + pause).save(force_insert=True)
 
 
 def tell_enrolled(enrollment: Enrollment, template: str, now: datetime, **parameters: str) -> None:
@@ -56,14 +55,14 @@ def tell_enrolled(enrollment: Enrollment, template: str, now: datetime, **parame
 
 def tell_all(enrollments: Sequence[Enrollment], template: str, now: datetime, **parameters: str) -> None:
     """`tell_enrolled` for many. Caller's transaction."""
-    by_enrollment: dict[int, tuple[str, list[str]]] = {}
+    by_enrollment: dict[int, tuple[str, list[str]]] = {}  # many enrolments, one question
     meters = EnrollmentMeter.objects.filter(enrollment__in=[e.pk for e in enrollments]).order_by("pk")
     for pk, utility_id, umid in meters.values_list("enrollment_id", "meter__utility_id", "umid"):
         first, umids = by_enrollment.setdefault(pk, (utility_id, []))
         if utility_id == first:
             umids.append(umid)
     CustomerNotice.objects.bulk_create(
-        _row(e.case_id, template, now, *by_enrollment.get(e.pk, ("", ())), parameters, now) for e in enrollments
+        _row(e.case_id, template, now, by_enrollment.get(e.pk, ("", ())), parameters, now) for e in enrollments
     )
 
 
@@ -71,11 +70,11 @@ def _row(
     case_id: int,
     template: str,
     now: datetime,
-    utility_id: str,
-    umids: Sequence[str],
+    whose: Whose,
     parameters: Mapping[str, str],
     next_attempt_at: datetime,
 ) -> CustomerNotice:
+    utility_id, umids = whose
     return CustomerNotice(
         case_id=case_id,
         template=template,

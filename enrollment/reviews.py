@@ -119,10 +119,10 @@ def _agree(row: Document, reading: Reading, *, is_first: bool) -> None:
         raise NotYours("The two reviewers read different figures in the document: refuse it, or read it again.")
 
 
-def _tell(row: Document, template: str, now: datetime, **parameters: str) -> None:
+def _tell(row: Document, template: str, now: datetime, reason: str = "") -> None:
     case = EnrollmentCase.objects.select_related("program_version").get(pk=row.case_id)
     if case.subject_id is not None:
-        notices.tell(case, template, now, **parameters)
+        notices.tell(case, template, now, reason=reason)
 
 
 def _go_on(row: Document, now: datetime) -> None:
