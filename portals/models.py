@@ -194,3 +194,63 @@ class HelpCode(models.Model):
 
     def __str__(self) -> str:
         return f"help with {self.application_id}"
+
+
+class MatrixAnswer(models.Model):
+    """What a program owner last answered about all meters of a person at one utility, for one program.
+
+    The cells of the meter × program matrix, kept with their time so that the page asks nobody (persona 2). `cells` is
+    `eligibility[]` of the wire as it came; `asked_at` is set while an answer is awaited.
+
+    pii: cells
+    """
+
+    portal = models.CharField(max_length=255, help_text="the subscriber id that asks")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+")
+    program = models.ForeignKey(CatalogProgram, on_delete=models.PROTECT, related_name="+")
+    utility_id = models.CharField(max_length=128, help_text="whose customer asks")
+    order_id = models.CharField(max_length=200, unique=True)
+    transaction_id = models.CharField(max_length=255)
+    asked_message_id = models.CharField(max_length=255, blank=True, default="")
+    asked_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    refusal_code = models.CharField(max_length=64, blank=True, default="")
+    cells = EncryptedJSONField()
+    unavailable = models.JSONField(default=list, help_text="utilities that did not answer")
+
+    class Meta:
+        db_table = "portal_matrix_answers"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("portal", "subject", "program", "utility_id"), name="one_answer_per_person_program_and_utility"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.order_id
+
+
+class BasketItem(models.Model):
+    """A cell of the matrix that a person has put into their basket: this meter into that program.
+
+    pii: none
+    """
+
+    portal = models.CharField(max_length=255)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+")
+    program = models.ForeignKey(CatalogProgram, on_delete=models.PROTECT, related_name="+")
+    utility_id = models.CharField(max_length=128)
+    umid = models.CharField(max_length=200)
+    added_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "portal_basket_items"
+        ordering = ("added_at", "pk")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("portal", "subject", "program", "umid"), name="a_cell_is_in_the_basket_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.umid} into {self.program_id}"
