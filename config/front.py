@@ -8,9 +8,11 @@ buffers bodies `config.wsgi:application` does as well.
 
 import asyncio
 import logging
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO, RawIOBase
+from io import RawIOBase
+from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
 from django.conf import settings
@@ -19,9 +21,12 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 from config.wsgi import application as django
 
 log = logging.getLogger(__name__)
-UPLOADS = "/documents/"
+# Where files come in: to the provider, and to the portal for a journey (which passes them on).
+UPLOADS = re.compile(r"/documents/|/applications/[0-9a-f-]{36}/documents$")
 ENVELOPE_BYTES = 64 << 10  # what a form adds to the file in it
-MOST_DROPPED = 32 << 20  # bytes of one request; whoever sends more is cut off
+MOST_DROPPED = 64 << 20  # bytes of one request; whoever sends more is cut off
+SLOWEST = 16 << 10  # bytes a second: a file of 10 MB takes ten minutes there
+IN_MEMORY = 1 << 20
 _threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="web")
 
 
@@ -37,41 +42,45 @@ class BrokenOff(RawIOBase):
 
 async def application(scope: Scope, protocol: HTTPProtocol) -> None:
     """Answer one request (granian's RSGI)."""
-    try:
-        async with asyncio.timeout(settings.BODY_SECONDS):
-            body = await _body(scope, protocol)
-    except TimeoutError:
-        environ = _environ(scope, cast(BinaryIO, BrokenOff()))
-    except ProtocolClosed:
-        return  # nobody is there any more
-    else:
-        environ = _environ(scope, BytesIO(body))
-        if scope.headers.get("transfer-encoding"):
-            environ["CONTENT_LENGTH"] = str(len(body))  # Django reads nothing where no length is told
-    loop = asyncio.get_running_loop()
-    status, headers, content = await loop.run_in_executor(_threads, _answer, environ)
+    with SpooledTemporaryFile(max_size=IN_MEMORY) as body:
+        try:
+            async with asyncio.timeout(settings.BODY_SECONDS) as limit:
+                size = await _body(scope, protocol, cast(BinaryIO, body), limit)
+        except TimeoutError:
+            environ = _environ(scope, cast(BinaryIO, BrokenOff()))
+        except ProtocolClosed:
+            return  # nobody is there any more
+        else:
+            body.seek(0)
+            environ = _environ(scope, cast(BinaryIO, body))
+            if scope.headers.get("transfer-encoding"):
+                environ["CONTENT_LENGTH"] = str(size)  # Django reads nothing where no length is told
+        loop = asyncio.get_running_loop()
+        status, headers, content = await loop.run_in_executor(_threads, _answer, environ)
     if content and scope.method != "HEAD":
         protocol.response_bytes(status, headers, content)
     else:
         protocol.response_empty(status, headers)
 
 
-async def _body(scope: Scope, protocol: HTTPProtocol) -> bytes:
-    """Return the body, of one that is too long only the first byte too many: the view sees it and says so.
+async def _body(scope: Scope, protocol: HTTPProtocol, body: BinaryIO, limit: asyncio.Timeout) -> int:
+    """Write the body; of one that is too long only the first byte too many: the view sees it and says so.
 
-    Its rest is read and dropped: most clients listen only when they have sent everything.
+    Its rest is read and dropped: most clients listen only when they have sent everything. A file may take as long as
+    it comes with SLOWEST. Returns how many bytes were written.
     """
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if scope.path.startswith(UPLOADS):
-        most = settings.DOCUMENT_MAX_BYTES + ENVELOPE_BYTES
-    parts, size = list[bytes](), 0
+    is_upload = UPLOADS.match(scope.path) is not None
+    most = settings.DOCUMENT_MAX_BYTES + ENVELOPE_BYTES if is_upload else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    until, came = limit.when() or 0.0, 0
     async for part in protocol:
-        if size < most:
-            parts.append(bytes(part[: most - size]))
-        size += len(part)
-        if size > MOST_DROPPED:
+        if came < most:
+            body.write(part[: most - came])
+        came += len(part)
+        if came > MOST_DROPPED:
             break
-    return b"".join(parts)
+        if is_upload:
+            limit.reschedule(until + came / SLOWEST)
+    return min(came, most)
 
 
 def _environ(scope: Scope, body: BinaryIO) -> dict[str, Any]:

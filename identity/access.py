@@ -86,6 +86,7 @@ TABLE: dict[str, Who] = {
     "portal-meters": Who.PERSON,
     "portal-equipment": Who.PERSON,
     "portal-eligibility": Who.PERSON,
+    "portal-documents": Who.PERSON,
     "portal-dates": Who.PERSON,
     "portal-check": Who.PERSON,
     "portal-waiting": Who.PERSON,

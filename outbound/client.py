@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import transaction
 
 from outbound.cache import default_cache
-from outbound.connections import PinnedConnection, Pool
+from outbound.connections import PinnedConnection, Pool, Stream
 from outbound.guard import Forbidden, OutboundError, Policy, Target, as_address, read_url
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Forbidden",
     "OutboundError",
     "Response",
+    "Stream",
     "TlsIdentity",
     "TooLarge",
     "Unreachable",
@@ -106,7 +107,7 @@ class Client:
         method: str,
         url: str,
         *,
-        body: bytes | None = None,
+        body: bytes | Stream | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
@@ -144,7 +145,7 @@ class Client:
         self,
         target: Target,
         method: str,
-        body: bytes | None,
+        body: bytes | Stream | None,
         headers: Mapping[str, str],
         connect_timeout: float,
         read_timeout: float,
@@ -208,7 +209,7 @@ def _exchange(
     connection: PinnedConnection,
     target: Target,
     method: str,
-    body: bytes | None,
+    body: bytes | Stream | None,
     headers: Mapping[str, str],
     read_timeout: float,
     max_bytes: int,
@@ -268,10 +269,10 @@ def _joined(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-def _headers(target: Target, given: Mapping[str, str] | None, body: bytes | None) -> dict[str, str]:
+def _headers(target: Target, given: Mapping[str, str] | None, body: bytes | Stream | None) -> dict[str, str]:
     headers = {"Host": target.host_header, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     if body is not None:
-        headers["Content-Length"] = str(len(body))
+        headers["Content-Length"] = str(body.size if isinstance(body, Stream) else len(body))
     if given:
         headers.update(given)
     return headers
@@ -412,7 +413,7 @@ def send(
     method: str,
     url: str,
     *,
-    body: bytes | None = None,
+    body: bytes | Stream | None = None,
     headers: Mapping[str, str] | None = None,
     connect_timeout: float = CONNECT_TIMEOUT,
     read_timeout: float = READ_TIMEOUT,

@@ -12,13 +12,23 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from outbound.guard import Target
 
 IDLE_SECONDS = 20.0  # a connection that slept longer is closed rather than tried
 KEPT_PER_ORIGIN = 16
+_PART_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is read while it is sent: a file that can begin again, and how many bytes of it."""
+
+    file: BinaryIO
+    size: int
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -87,7 +97,7 @@ class PinnedConnection(http.client.HTTPConnection):
         self.sock = sock
 
     def exchange(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, path: str, body: "bytes | Stream | None", headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
         """Send one request and read its answer's head. Raises OSError or HTTPException."""
         assert self.sock is not None
@@ -95,8 +105,18 @@ class PinnedConnection(http.client.HTTPConnection):
         self.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             self.putheader(name, value)
-        self.endheaders(body)
+        self.endheaders(self._parts(body) if isinstance(body, Stream) else body)
         return self.getresponse()
+
+    def _parts(self, stream: "Stream") -> Iterator[bytes]:
+        """The file from its beginning, each part within what is left of the deadline."""
+        stream.file.seek(0)
+        left = stream.size
+        while left > 0 and (part := stream.file.read(min(_PART_BYTES, left))):
+            left -= len(part)
+            assert self.sock is not None
+            self.sock.settimeout(self.seconds_left())
+            yield part
 
     def is_alive(self, now: float) -> bool:
         """Idle not for too long, and nothing to read: a readable idle connection has been closed or is confused."""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portals.utility import views_ends, views_journey, views_programs
+from portals.utility import views_documents, views_ends, views_journey, views_programs
 
 _JOURNEY = "applications/<uuid:application_id>"
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path(f"{_JOURNEY}/meters", views_journey.Meters.as_view(), name="portal-meters"),
     path(f"{_JOURNEY}/equipment", views_journey.Equipment.as_view(), name="portal-equipment"),
     path(f"{_JOURNEY}/eligibility", views_journey.Eligibility.as_view(), name="portal-eligibility"),
+    path(f"{_JOURNEY}/documents", views_documents.Documents.as_view(), name="portal-documents"),
     path(f"{_JOURNEY}/dates", views_journey.Dates.as_view(), name="portal-dates"),
     path(f"{_JOURNEY}/check", views_journey.Check.as_view(), name="portal-check"),
     path(f"{_JOURNEY}/waiting", views_ends.Waiting.as_view(), name="portal-waiting"),

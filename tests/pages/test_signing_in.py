@@ -29,7 +29,8 @@ def test_a_person_signs_in_at_their_utility_and_out_again_everywhere(page: Page,
             page.locator("[name=allow]").last.click()
     page.wait_for_url(f"{stack.base}/oidc/account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
-    press(page, "Sign out")
+    with page.expect_navigation():
+        page.get_by_role("main").get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
     page.goto("/oidc/account")
     assert "/oidc/sign-in" in page.url
