@@ -115,6 +115,10 @@ def chosen_meters(application: Application) -> tuple[MeterChoice, ...]:
 def devices(application: Application) -> tuple[DeviceChoice, ...]:
     """The devices behind the chosen meters, and those the customer has added."""
     wanted, found = set(application.answers.get("meters", [])), dict[str, DeviceChoice]()
+    for known in _known(application, "ders"):
+        device = _known_device(known)
+        if device.id and (not device.meter or not wanted or device.meter in wanted):
+            found[device.id] = device
     for told in reading.selected(application.told.get("on_select")).ders:
         if not told.meter_id or not wanted or told.meter_id in wanted:
             found[told.der_id] = DeviceChoice(
@@ -140,6 +144,21 @@ def devices(application: Application) -> tuple[DeviceChoice, ...]:
         )
     chosen = {_text(each.get("id")) for each in given} if given is not None else set(found)
     return tuple(replace(each, is_chosen=each.id in chosen) for each in found.values())
+
+
+def _known_device(known: Mapping[str, Any]) -> DeviceChoice:
+    is_certified = known.get("isCertified")
+    certificate = ("CERTIFIED" if is_certified else "NOT_CERTIFIED") if isinstance(is_certified, bool) else ""
+    return DeviceChoice(
+        _text(known.get("id")),
+        _text(known.get("type")),
+        _number(known.get("capacity")),
+        _text(known.get("unit")),
+        maker=_text(known.get("manufacturer")),
+        model=_text(known.get("model")),
+        meter=_text(known.get("meter")),
+        certificate=certificate,
+    )
 
 
 def _with_choice(application: Application, choices: Iterable[MeterChoice]) -> Iterable[MeterChoice]:
