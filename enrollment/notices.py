@@ -305,7 +305,9 @@ def _try_later(rows: Sequence[CustomerNotice], problem: str, now: datetime) -> N
         )
 
 
-def try_again(now: datetime) -> int:
+def try_again(now: datetime, *, utility_id: str = "") -> int:
     """Have what is stuck or waiting tried at once; returns how many."""
     rows = CustomerNotice.objects.filter(state__in=["STUCK", "WAITING"])
+    if utility_id:
+        rows = rows.filter(utility_id=utility_id)
     return rows.update(state="WAITING", next_attempt_at=now)

@@ -1,5 +1,6 @@
 """manage.py enrollments end (--program P | --agency A) --reason CODE [--dry-run] [--wait]: many at once.
 
+manage.py enrollments notices [--order ID]: what customers are told and were told.
 manage.py enrollments release --order ID --bap ID --reason CODE: one that its customer has stopped ("this was not me").
 """
 
@@ -15,7 +16,9 @@ from credentials.management.changing import code
 from credentials.management.reporting import Reporting, operator
 from enrollment import bulk, freezing
 from enrollment.bulk import Foreseen, Whose
-from enrollment.models import EnrollmentCase
+from enrollment.models import CustomerNotice, EnrollmentCase
+
+MOST = 500
 
 
 class Command(Reporting):
@@ -39,10 +42,13 @@ class Command(Reporting):
         release.add_argument("--bap", default="", metavar="ID", help="whose order, where several have that id")
         release.add_argument("--reason", type=code, required=True, help="a code like CALLED_BACK")
         release.add_argument("--json", action="store_true", help="print one JSON document")
+        written = acts.add_parser("notices", help="what customers were not told yet, or all that one was told")
+        written.add_argument("--order", default="", metavar="ID", help="order id, enrolment id or order number")
+        written.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["act"] == "release":
-            self._release(options)
+        if options["act"] != "end":
+            getattr(self, f"_{options['act']}")(options)
             return
         whose, keep = Whose(options["program"], options["agency"]), options["keep_outliving_consents"]
         now = clock.now()
@@ -57,8 +63,7 @@ class Command(Reporting):
 
     def _release(self, options: dict[str, Any]) -> None:
         wanted = options["order"]
-        named = Q(order_id=wanted) | Q(enrollment__enrollment_id=wanted) | Q(enrollment__order_number=wanted)
-        cases = EnrollmentCase.objects.filter(named, frozen_at__isnull=False)
+        cases = EnrollmentCase.objects.filter(_called(wanted), frozen_at__isnull=False)
         if options["bap"]:
             cases = cases.filter(bap_id=options["bap"])
         found = list(cases[:2])
@@ -66,6 +71,20 @@ class Command(Reporting):
             raise CommandError(f"{'No' if not found else 'More than one'} stopped order is called {wanted}.")
         freezing.release(found[0], options["reason"], actor=operator(), now=clock.now())
         self.say(options, {"order": found[0].order_id, "bap": found[0].bap_id}, f"{found[0]} goes on")
+
+    def _notices(self, options: dict[str, Any]) -> None:
+        rows = CustomerNotice.objects.select_related("case").order_by("pk")
+        if options["order"]:
+            rows = rows.filter(case__in=EnrollmentCase.objects.filter(_called(options["order"])))
+        else:
+            rows = rows.exclude(state="SENT")
+        found = [_notice(row) for row in rows[:MOST]]
+        lines = [
+            f"{f['order']}  {f['template']}  "
+            + (f"sent {f['sentAt']} ({f['locale']})" if f["sentAt"] else f"{f['state'].lower()}: {f['problem'] or '–'}")
+            for f in found
+        ]
+        self.say(options, found, *(lines or ["Customers have been told everything."]))
 
     def _foretell(self, options: dict[str, Any], seen: Foreseen) -> None:
         lists = {f"{kind.lower()} {number}": count for (kind, number), count in seen.lists.items()}
@@ -82,3 +101,25 @@ class Command(Reporting):
         if seen.is_still_open:
             lines.append("The program still takes applications: what is confirmed later is not among them.")
         self.say(options, document, *lines)
+
+
+def _called(name: str) -> Q:
+    """Order id, enrolment id or order number."""
+    return Q(order_id=name) | Q(enrollment__enrollment_id=name) | Q(enrollment__order_number=name)
+
+
+def _notice(row: CustomerNotice) -> dict[str, Any]:
+    return {
+        "noticeId": str(row.notice_id),
+        "order": row.case.order_id,
+        "bap": row.case.bap_id,
+        "template": row.template,
+        "state": row.state,
+        "utilityId": row.utility_id,
+        "createdAt": row.created_at.isoformat(),
+        "sentAt": row.sent_at.isoformat() if row.sent_at else None,
+        "sentBy": row.sent_by,
+        "locale": row.locale,
+        "attempts": row.attempts,
+        "problem": row.last_problem,
+    }

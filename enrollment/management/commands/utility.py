@@ -8,7 +8,7 @@ from django.db.models import Count, Q
 
 from audit import clock
 from credentials.management.reporting import Reporting
-from enrollment import feed, told
+from enrollment import feed, notices, told
 from enrollment.models import UtilityChange, UtilityFeed, UtilityNotice
 from utility_systems import news, registry
 
@@ -25,7 +25,7 @@ class Command(Reporting):
             ("notices", "what has not been acknowledged, oldest first"),
             ("changes", "what they have told us and what followed, newest first"),
             ("poll", "read their feeds now and do what follows; by itself this happens every minute"),
-            ("retry", "try at once what waits or is stuck"),
+            ("retry", "try at once what waits or is stuck, notices to customers, too"),
         ):
             act = acts.add_parser(name, help=text)
             act.add_argument("--utility", default="", metavar="ID")
@@ -80,7 +80,9 @@ class Command(Reporting):
         self.say(options, {"new": new, "handled": done}, f"{new} new changes, {done} handled")
 
     def _retry(self, options: dict[str, Any]) -> None:
-        count = told.try_again(clock.now(), utility_id=options["utility"])
+        now = clock.now()
+        count = told.try_again(now, utility_id=options["utility"])
+        count += notices.try_again(now, utility_id=options["utility"])
         self.say(options, {"tried": count}, f"{count} notices are tried at once")
 
 
