@@ -18,7 +18,7 @@ from audit.log import SYSTEM, Action
 from beckn.door import Door
 from beckn.messages import Received
 from beckn.models import Outbox
-from portals import catalogue, drafts, holding, reading, receipts, verifying
+from portals import catalogue, drafts, holding, reading, receipts, verifying, viewing
 from portals.models import Application
 
 logger = logging.getLogger(__name__)
@@ -170,6 +170,7 @@ class _Taker:
         self._keep(self.action)
         if self.view.update_type:  # of each kind the newest: a consent's update does not hide a planned end
             self._keep(f"{self.action}:{self.view.update_type}")
+            self.row.told = {**self.row.told, "acts": viewing.acts_after(self.row.told, self.told, self.now)}
         if self.action != "on_confirm":
             self.row.told = {**self.row.told, "now": self.told}
         self._withdrawals()

@@ -122,9 +122,14 @@ def _processing(
                 "lawful_basis": "consent",
                 "is_required": consent.is_required,
                 "pii_information": [
-                    {"pii_type": flow.kind, "pii_attribute_id": each, "pii_optional": not consent.is_required}
+                    {
+                        "pii_type": flow.kind,
+                        "pii_attribute_id": each,
+                        "pii_attribute_label": label,
+                        "pii_optional": not consent.is_required,
+                    }
                     for flow in flows
-                    for each in _attributes(flow)
+                    for each, label in _attributes(flow)
                 ],
                 "pii_controllers": [consent.grantee or application.program.provider_id],
                 "collection_method": "portal",
@@ -138,11 +143,12 @@ def _processing(
     }
 
 
-def _attributes(flow: data_flows.Flow) -> list[str]:
-    found = [each.umid for each in flow.meters] + [each.der_id for each in flow.devices]
+def _attributes(flow: data_flows.Flow) -> list[tuple[str, str]]:
+    """Each thing's id, and what of it may stand on paper."""
+    found = [(each.umid, f"… {each.ending}") for each in flow.meters] + [(each.der_id, "") for each in flow.devices]
     if flow.account_ending:
-        found.append(f"account ending {flow.account_ending}")
-    return found or [""]
+        found.append((f"account … {flow.account_ending}", f"… {flow.account_ending}"))
+    return found or [("", "")]
 
 
 def _parties(application: Application, consent: Asked, controller: str, house: House) -> list[dict[str, str]]:

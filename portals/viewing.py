@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -20,6 +20,9 @@ from portals.reading import EnrollmentView, MeterLine, RefusalView
 
 States = Application.State
 _EPOCH = "0000"
+#: The provider notes what it did a moment before its answer is here.
+_MOMENT = timedelta(seconds=5)
+_PLANS = {"PENDING": "END_PLANNED", "WITHDRAWN": "END_TAKEN_BACK"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,18 @@ class Enrolment:
     def ended_at(self) -> datetime | None:
         return self.facts.cancelled_at or self.application.finished_at
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it ever ran: who steps back before the start never took part."""
+        starts_at, ended_at = self.facts.starts_at, self.ended_at
+        return starts_at is not None and (self.status != "ENDED" or ended_at is None or starts_at < ended_at)
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """A planned end as people say it: the midnight after a day is the end of that day."""
+        at = self.facts.ends_early_at
+        return at - timedelta(seconds=1) if at is not None else None
+
 
 def enrolment(application: Application, now: datetime) -> Enrolment:
     """How it stands now; asks the database for its receipts and credentials."""
@@ -130,6 +145,17 @@ def refusal_of(application: Application) -> RefusalView | None:
     return reading.enrollment(newest).refusal
 
 
+def acts_after(told: Mapping[str, Any], update: Mapping[str, Any], at: datetime) -> list[dict[str, Any]]:
+    """What has happened here, with an update's news at its end: the provider's account comes only when it is asked."""
+    acts, order = list(told.get("acts") or []), (update.get("message") or {}).get("order") or {}
+    about = order.get("beckn:orderAttributes") or {}
+    leaving = about.get("unenrollment") or {}
+    what = _PLANS.get(str(leaving.get("status")), "")
+    if about.get("updateType") in ("ADD_METER", "REMOVE_METER"):
+        what = "METERS_CHANGED"
+    return [*acts, {"at": at.isoformat(), "act": what}][-100:] if what else acts
+
+
 def history(
     application: Application, facts: EnrollmentView, receipts: Sequence[ConsentReceipt] = ()
 ) -> tuple[Act, ...]:
@@ -139,6 +165,9 @@ def history(
     told = [each for each in map(_act, facts.history) if each is not None]
     # Of a Yes that was said here the receipt knows the moment; the provider knows when it took it.
     acts += [each for each in told if not (each.what == "CONSENT_GIVEN" and each.about in answered)]
+    newest = max((each.at for each in told), default=None)
+    since = [each for each in map(_act, application.told.get("acts") or []) if each is not None]
+    acts += [each for each in since if newest is None or each.at > newest + _MOMENT]
     withdrawn = {each.about for each in told if each.what == "CONSENT_WITHDRAWN"}
     codes = {each.what for each in acts}
     if facts.enrolled_at is not None and "ENROLLED" not in codes:
@@ -158,7 +187,7 @@ def _once(acts: Iterable[Act]) -> list[Act]:
     """A consent is in the provider's account and among our receipts: told once."""
     found: dict[tuple[str, str, str], Act] = {}
     for each in acts:
-        found.setdefault((each.what, each.about, each.at.strftime("%Y-%m-%dT%H:%M")), each)
+        found.setdefault((each.what, each.about, each.at.isoformat()), each)
     return list(found.values())
 
 

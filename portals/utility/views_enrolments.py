@@ -134,7 +134,14 @@ class CredentialPage(EnrolmentPage):
         held = self.held()
         verdict = verifying.live(held.data, self.now)
         code = "VERIFIED" if verdict.ok else str(verdict.reason)
-        return self.page(held=held, verdict=verdict, code=code, tone=_TONES.get(code, "bad"), checked_at=self.now)
+        return self.page(
+            held=held,
+            verdict=verdict,
+            code=code,
+            tone=_TONES.get(code, "bad"),
+            is_good=code in _TONES,
+            checked_at=self.now,
+        )
 
     def held(self) -> HeldCredential:
         """The one this page is about: the enrolment's, or the consent's whose place is asked for."""
