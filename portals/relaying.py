@@ -25,25 +25,11 @@ _relays = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
 Problem = str
 NO_FILE, BUSY, SILENT, TOO_LARGE, EXPIRED = "NO_FILE", "BUSY", "SILENT", "TOO_LARGE", "EXPIRED"
 #: What a provider may answer that a page has words for; everything else is NOT_TAKEN.
-KNOWN = frozenset(
-    [
-        "NOT_FOUND",
-        "EXPIRED",
-        "NO_LONGER_NEEDED",
-        "UNDER_REVIEW",
-        "EMPTY",
-        "TOO_LARGE",
-        "CASE_FULL",
-        "TYPE_NOT_ACCEPTED",
-        "UNREADABLE",
-        "TOO_MANY_PIXELS",
-        "ACTIVE_CONTENT",
-        "INFECTED",
-        "SCANNER_UNAVAILABLE",
-        "STORE_UNAVAILABLE",
-        "MALFORMED",
-    ]
-)
+KNOWN = {
+    *("NOT_FOUND", "EXPIRED", "NO_LONGER_NEEDED", "UNDER_REVIEW", "EMPTY", "TOO_LARGE", "CASE_FULL", "MALFORMED"),
+    *("TYPE_NOT_ACCEPTED", "UNREADABLE", "TOO_MANY_PIXELS", "ACTIVE_CONTENT", "INFECTED"),
+    *("SCANNER_UNAVAILABLE", "STORE_UNAVAILABLE"),
+}
 _BY_STATUS = {404: "NOT_FOUND", 410: EXPIRED, 413: TOO_LARGE, 415: "TYPE_NOT_ACCEPTED", 503: BUSY}
 
 
