@@ -9,7 +9,7 @@ TESTS ?= tests
 IN_PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
-.PHONY: help demo demo-reset test check bench audit lock format look
+.PHONY: help demo demo-reset test check bench audit lock format look messages
 help:  ## this list
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -21,8 +21,12 @@ $(STAMP): requirements/development.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
 	@touch $(STAMP)
 
-look: $(STAMP)  ## the pages' stylesheets into build/look, where they are older than styles/
+look: $(STAMP)  ## the pages' stylesheets and languages into build/, where they are older than styles/ and locale/
 	@$(BIN)/python styles/build.py
+	@$(BIN)/python locale/messages.py compile
+
+messages: $(STAMP)  ## collect what the pages say into locale/*/LC_MESSAGES/django.po; then translate what is empty
+	@$(BIN)/python locale/messages.py collect
 
 demo: $(STAMP) look  ## everything in one command on PORT (8000), the sandbox beside it
 	@exec $(BIN)/python -m sandbox.up --port $(PORT)

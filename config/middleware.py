@@ -10,6 +10,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
+
+from identity.access import Who, who_may
 
 log = logging.getLogger("web")
 Next = Callable[[HttpRequest], HttpResponse]
@@ -63,8 +66,42 @@ class SecurityHeaders:
         return response
 
 
+class SafePages:
+    """What belongs to somebody is kept by no browser and no cache: after signing out, Back shows nothing.
+
+    That is every answer of an address that asks who somebody is, and every page shown to who has a session.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if _is_personal(request, response) and "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _is_personal(request: HttpRequest, response: HttpResponse) -> bool:
+    match = request.resolver_match
+    if match is not None and who_may(match.view_name) in (Who.PERSON, Who.STAFF):
+        return True
+    is_page = response.headers.get("Content-Type", "").startswith("text/html")
+    return is_page and settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
 class Locale(LocaleMiddleware):
-    """Django's, which would have caches keep status lists and DID documents once per language."""
+    """Django's, which would have caches keep status lists and DID documents once per language.
+
+    The console speaks English only: half a translation, Django's own, would be harder to read than none.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        """The language that was chosen in this browser, else the first one of the browser's that we have."""
+        super().process_request(request)
+        if request.path.startswith("/admin/"):
+            translation.activate("en")
+            request.LANGUAGE_CODE = "en"
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Leave the answer's headers alone unless it is a page."""

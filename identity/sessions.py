@@ -70,6 +70,7 @@ def begin(request: HttpRequest, user: User, signed_in: SignedIn, *, now: datetim
         login(request, user, backend=BACKEND)
         request.session.pop("oidc_asked", None)
         request.session.set_expiry(int(LASTS.total_seconds()))
+        request.session["ends_at"] = int((now + LASTS).timestamp())  # for the page that warns before
         _change_key(request, before if is_same else "")
         _keep(request, user, signed_in, now, is_primary=True)
         record(Action.LOGIN, actor=actor_of(user), at=now, details=_told(signed_in))

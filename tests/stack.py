@@ -273,6 +273,7 @@ class Stack:
     def _start_web(self) -> None:
         (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "styles/build.py"], cwd=ROOT, check=False)  # as `make` does before tests
+        subprocess.run([sys.executable, "locale/messages.py", "compile"], cwd=ROOT, check=False)
         command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1", "--no-ws"]
         command += ["--port", str(self.port), "--workers", str(self.web_workers)]
         self._start("web", [*command, "--log-level", "warning", "config.front:application"])

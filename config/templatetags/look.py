@@ -3,8 +3,10 @@
 from typing import Any
 
 from django import forms, template
+from django.conf import settings
 from django.forms.boundfield import BoundField
-from django.forms.widgets import Input
+
+from audit import clock
 
 register = template.Library()
 
@@ -15,6 +17,17 @@ _CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
     (forms.FileInput, "govuk-file-upload"),
     (forms.widgets.Input, "govuk-input"),
 )
+
+
+@register.simple_tag(takes_context=True)
+def session_seconds(context: template.Context) -> int:
+    """Seconds until whoever is signed in is signed out; 0 where nobody is. An error page may have no request."""
+    request = context.get("request")
+    session = getattr(request, "session", None)
+    if session is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return 0
+    ends_at = session.get("ends_at")
+    return max(1, int(ends_at - clock.now().timestamp())) if isinstance(ends_at, int) else 0
 
 
 @register.filter

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.module_loading import import_string
+from django.utils.translation import get_language
 
 from audit import clock
 from identity import one_time_codes, people, sessions
@@ -118,7 +119,10 @@ def _send(request: HttpRequest, utility: str, number: str) -> None:
         request.session.create()
     message = secrets.token_urlsafe(24)
     asked = CodeRequest(
-        mobile="", meter_number=number, requested_by=settings.ISSUER_NAME or settings.PUBLIC_URL, locale="en"
+        mobile="",
+        meter_number=number,
+        requested_by=settings.ISSUER_NAME or settings.PUBLIC_URL,
+        locale=get_language() or "en",
     )
     try:
         sent = one_time_codes.send(

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audit import clock, log
 from audit.log import Action, Actor, ActorKind, Channel
-from identity import jwts, links, people, sessions
+from identity import jwts, languages, links, people, sessions
 from identity.limits import Budget, source_of
 from identity.models import User
 from identity.oidc import back_channel as logout_tokens
@@ -94,7 +94,9 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     except SignInFailed as failed:
         _journal(request, slug, failed)
         return ends(request, failed, next_path)
-    return HttpResponseRedirect(next_path or reverse("oidc-account"), status=303)
+    response = HttpResponseRedirect(next_path or reverse("oidc-account"), status=303)
+    languages.bring_along(request, response)
+    return response
 
 
 @never_cache
