@@ -1,0 +1,140 @@
+"""Somebody who walks through the portal with a real browser, and what a page must be like wherever they come.
+
+Counts the pages they see and the fields they type into, and keeps a picture of each page for a person to look at
+(`var/screens/<width>/<name>.png`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from sandbox import generated
+from tests.pages.screens import policy_violations
+from tests.signing_in import Provider
+from tests.stack import ROOT, Stack
+
+SCREENS = ROOT / "var" / "screens"
+_numbers = itertools.count(710_001)  # nobody else's: the shared stack's customers are used once each
+
+
+def a_customer() -> str:
+    """A customer of utility A whom nobody has used: how they sign in."""
+    return f"load-{next(_numbers):06d}"
+
+
+@dataclass
+class Walk:
+    """One person's way. `seen` are the headings of our pages in their order, `typed` the fields they typed into."""
+
+    page: Page
+    stack: Stack
+    utility: str = generated.UTILITY_A
+    seen: list[str] = field(default_factory=list)
+    typed: int = 0
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(f"script: {error}"))
+
+    def open(self, path: str, heading: str, name: str = "") -> None:
+        self.page.goto(path)
+        self.see(heading, name)
+
+    def see(self, heading: str, name: str = "") -> None:
+        """The page with this heading is there, fits the screen, and says in its title what its heading says."""
+        page = self.page
+        heads = page.get_by_role("heading", level=1)
+        expect(heads).to_have_text(re.compile(heading), timeout=15_000)
+        words = " ".join(heads.inner_text().split())
+        self.seen.append(words)
+        assert words in page.title(), (words, page.title())
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{page.url} is {wide} px too wide"
+        if name:
+            self.picture(name)
+
+    def picture(self, name: str) -> Path:
+        assert self.page.viewport_size
+        path = SCREENS / str(self.page.viewport_size["width"]) / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path, full_page=True)
+        return path
+
+    def press(self, button: str) -> None:
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=button, exact=True).click()
+
+    def follow(self, link: str) -> None:
+        with self.page.expect_navigation():
+            self.page.get_by_role("link", name=link).first.click()
+
+    def type(self, label: str, text: str) -> None:
+        self.typed += 1
+        self.page.get_by_label(label).fill(text)
+
+    def sign_in(self, person: str, name: str = "") -> None:
+        """From our page that asks for the utility, through the provider's own pages, and back."""
+        self.see("Who is your electricity utility", name)
+        provider = Provider(self.stack.utility_url(self.utility), self.stack.folder / self.utility)
+        assert provider.metadata  # it starts with its first request, which may take a while
+        self.page.locator(f"input[name=provider][value='{self.utility}']").check()
+        self.press("Continue")
+        self.page.fill("input[name=username]", person)
+        self.page.fill("input[name=password]", provider.password(person))
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+        if self.page.locator("[name=allow]").count():  # asked once for each person
+            with self.page.expect_navigation():
+                self.page.locator("[name=allow]").last.click()
+
+    def until_answered(self, *, has_script: bool = True) -> None:
+        """Past the page that waits, where there is one: the script goes on by itself, without one the link does."""
+        for _ in range(60):
+            if "/waiting" not in self.page.url:
+                return
+            self.page.wait_for_timeout(250)
+            if not has_script:
+                self.page.goto(self.page.url)
+        raise AssertionError(f"still waiting at {self.page.url}")
+
+    def is_clean(self) -> None:
+        """The browser refused nothing, and no script failed."""
+        assert policy_violations(self.said) == [] and not [each for each in self.said if each.startswith("script:")]
+
+
+def join(walk: Walk, person: str, program: str, *, names: bool = False, has_script: bool = True) -> None:
+    """From the programs to the end, as somebody with one meter does it: every page, nothing typed."""
+
+    def named(name: str) -> str:
+        return name if names else ""
+
+    page = walk.page
+    walk.open("/", "Energy programs you can join", named("P1-programs"))
+    walk.follow(program)
+    walk.see(program, named("P2-program"))
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start now").click()
+    walk.sign_in(person, named("P3-sign-in"))
+    walk.see("Is this your account", named("P4-account"))
+    walk.press("This is me")
+    walk.until_answered(has_script=has_script)
+    walk.see("Which meters", named("P5-meters"))
+    walk.press("Continue")
+    walk.until_answered(has_script=has_script)
+    walk.see("You can join", named("P7-you-can-join"))
+    walk.press("Continue")
+    while "/consents/" in page.url:
+        walk.see("May ", named("P9-consent"))
+        page.get_by_label("Yes, I agree").check()
+        walk.press("Continue")
+    walk.see("Check your answers", named("P11-check"))
+    page.locator("#id_declared").check()
+    walk.press("Confirm enrolment")
+    walk.until_answered(has_script=has_script)
+    walk.see("You are enrolled", named("P13-enrolled"))
