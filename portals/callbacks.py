@@ -18,7 +18,7 @@ from audit.log import SYSTEM, Action
 from beckn.door import Door
 from beckn.messages import Received
 from beckn.models import Outbox
-from portals import catalogue, drafts, holding, reading, receipts, verifying, viewing
+from portals import catalogue, drafts, holding, matrix, reading, receipts, verifying, viewing
 from portals.models import Application
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ def take(message: Received, *, our_request: Outbox | None, door: Door, now: date
         catalogue.take(message, door=door, now=now)
         return
     application = _application_of(message, our_request)
+    if application is None and matrix.take(message, our_request=our_request, door=door, now=now):
+        return
     if application is None:
         logger.info("a callback belongs to no journey", extra={"action": message.action, "inbox": message.inbox_id})
         return
