@@ -18,6 +18,7 @@ from config.pages import house
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
+PAGE_TOO_OLD = "PAGE_TOO_OLD"  # in a problem's `code`: the page's own words then, in the reader's language
 TITLES = {
     400: "The request cannot be understood.",
     403: "This is not allowed.",
@@ -46,7 +47,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form without its CSRF token: as a rule a page that was open for too long."""
-    return problem(409, "This page was open for too long, or your browser keeps no cookies.")
+    return problem(409, "This page was open for too long, or your browser keeps no cookies.", code=PAGE_TOO_OLD)
 
 
 def answer(request: HttpRequest, status: int) -> HttpResponse:
@@ -126,7 +127,13 @@ def _context(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
         **house(),
         "request": request,
         "status": response.status_code,
-        "sentence": "" if sentence in TITLES.values() else sentence,
-        "reference": said.get("reference", ""),
+        "is_too_old": said.get("code") == PAGE_TOO_OLD,
+        "sentence": "" if sentence in TITLES.values() or said.get("code") == PAGE_TOO_OLD else sentence,
+        # An error of ours always has something to quote: it leads to the request's line in the log.
+        "reference": said.get("reference", "") or (_reference(request) if response.status_code >= 500 else ""),
         "minutes": math.ceil(int(after) / 60) if after.isdigit() else 0,
     }
+
+
+def _reference(request: HttpRequest) -> str:
+    return str(getattr(request, "reference", ""))

@@ -29,7 +29,7 @@ class Page:
 
     @property
     def heading(self) -> str:
-        found = re.search(r"<h1>(.*?)</h1>", self.text, re.DOTALL)
+        found = re.search(r"<h1[^>]*>(.*?)</h1>", self.text, re.DOTALL)
         return html.unescape(found[1].strip()) if found else ""
 
     @property
