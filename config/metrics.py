@@ -22,7 +22,7 @@ from config import errors
 from config.health import may_see_details
 from credentials import list_watch
 from credentials.models import BulkAct, Publication, StatusChange
-from enrollment.models import UtilityChange, UtilityFeed, UtilityNotice
+from enrollment.models import CustomerNotice, UtilityChange, UtilityFeed, UtilityNotice
 from utility_systems.models import SystemHealth
 
 OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
@@ -68,11 +68,20 @@ def _utility_news(now: datetime) -> Iterator[Metric]:
     counts = UtilityNotice.objects.exclude(state="ACKNOWLEDGED").values_list("utility_id", "state").order_by()
     for utility_id, state, count in counts.annotate(count=Count("pk")):
         notices.add_metric([utility_id, state.lower()], count)
+    written = GaugeMetricFamily("customer_notices", "Notices to customers not sent", labels=["state"])
+    unsent = CustomerNotice.objects.filter(state__in=["WAITING", "STUCK"]).values_list("state").order_by()
+    for state, count in unsent.annotate(count=Count("pk")):
+        written.add_metric([state.lower()], count)
     due = UtilityChange.objects.filter(handled_at=None, at__lte=now).count()
     read = GaugeMetricFamily("utility_feed_age_seconds", "Since a feed of changes was read", labels=["utility"])
     for feed in UtilityFeed.objects.order_by("utility_id"):
         read.add_metric([feed.utility_id], (now - feed.read_at).total_seconds() if feed.read_at else math.inf)
-    yield from (notices, GaugeMetricFamily("utility_changes_due", "Changes at utilities not yet handled", due), read)
+    yield from (
+        notices,
+        written,
+        GaugeMetricFamily("utility_changes_due", "Changes at utilities not yet handled", due),
+        read,
+    )
 
 
 def _status_lists(now: datetime) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from credentials import list_watch
 from credentials.models import BulkAct, IssuerKey, KeyAlgorithm, KeyState
-from enrollment.models import UtilityNotice
+from enrollment.models import CustomerNotice, EnrollmentCase, UtilityNotice
 from utility_systems.models import SystemHealth
 
 
@@ -25,7 +25,7 @@ class News:
 
 def of_today(now: datetime) -> list[News]:
     """Return what needs a person, urgent things first; empty on a good day."""
-    found = [*_keys(), *_lists(now), *_systems(), *_notices(), *_acts()]
+    found = [*_keys(), *_lists(now), *_systems(), *_customers(), *_notices(), *_acts()]
     return sorted(found, key=lambda each: not each.is_urgent)
 
 
@@ -73,6 +73,24 @@ def _systems() -> list[News]:
     ]
 
 
+def _customers() -> list[News]:
+    """Orders that their customers have stopped, and customers whom nothing reached for a week."""
+    news = []
+    stopped = EnrollmentCase.objects.filter(frozen_at__isnull=False).count()
+    if stopped:
+        text = ngettext(
+            "%(count)d order was stopped by its customer: call them, then release or end it.",
+            "%(count)d orders were stopped by their customers: call them, then release or end them.",
+            stopped,
+        )
+        news.append(News(text % {"count": stopped}, _CUSTOMERS))
+    stuck = CustomerNotice.objects.filter(state="STUCK").count()
+    if stuck:
+        text = ngettext("%(count)d notice to a customer is stuck.", "%(count)d notices to customers are stuck.", stuck)
+        news.append(News(text % {"count": stuck}, _CUSTOMERS))
+    return news
+
+
 def _notices() -> list[News]:
     """Enrolments of which a utility did not want to hear for a week."""
     stuck = UtilityNotice.objects.filter(state="STUCK").count()
@@ -101,5 +119,6 @@ def _acts() -> list[News]:
 _KEYS = "admin:credentials_issuerkey_changelist"
 _LISTS = "admin:credentials_statuslist_changelist"
 _UTILITIES = "admin:utility_systems_systemhealth_changelist"
+_CUSTOMERS = "admin:enrollment_customernotice_changelist"
 _NOTICES = "admin:enrollment_utilitynotice_changelist"
 _CREDENTIALS = "admin:credentials_issuedcredential_changelist"

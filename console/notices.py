@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.pages import OnlyLookedAt
-from enrollment.models import UtilityChange, UtilityNotice
+from enrollment.models import CustomerNotice, UtilityChange, UtilityNotice
 
 
 class _List(OnlyLookedAt):
@@ -69,6 +69,49 @@ class NoticeAdmin(_List):
 
     @admin.display(description=_("last problem"))
     def problem(self, row: UtilityNotice) -> str:
+        return row.last_problem or "–"
+
+
+@admin.register(CustomerNotice)
+class CustomerNoticeAdmin(_List):
+    list_display = ("order", "template", "stopped", "written", "sent", "attempts", "problem")
+    list_filter = ("state", "template", "utility_id")
+    search_fields = ("case__order_id",)
+    ordering = ("-pk",)
+    title = _("What customers are told")  # type: ignore[assignment]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerNotice]:
+        return CustomerNotice.objects.select_related("case")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By the order's whole id."""
+        term = search_term.strip()
+        return (queryset.filter(case__order_id=term) if term else queryset), False
+
+    @admin.display(description=_("order"))
+    def order(self, row: CustomerNotice) -> str:
+        return f"{row.case.bap_id} {row.case.order_id}"
+
+    @admin.display(description=_("stopped by the customer (UTC)"))
+    def stopped(self, row: CustomerNotice) -> str:
+        return f"{row.case.frozen_at:%Y-%m-%d %H:%M}" if row.case.frozen_at else "–"
+
+    @admin.display(description=_("written (UTC)"), ordering="created_at")
+    def written(self, row: CustomerNotice) -> str:
+        return f"{row.created_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("sent"))
+    def sent(self, row: CustomerNotice) -> str:
+        if row.sent_at is not None:
+            return f"{row.sent_at:%Y-%m-%d %H:%M} · {row.locale}"
+        return {"STUCK": gettext("stuck"), "NOBODY": gettext("nobody is known to be told")}.get(
+            row.state, gettext("not yet")
+        )
+
+    @admin.display(description=_("last problem"))
+    def problem(self, row: CustomerNotice) -> str:
         return row.last_problem or "–"
 
 

@@ -33,6 +33,18 @@ def consent_texts_are_reviewed(databases: Sequence[str] | None = None, **_: Any)
     ]
 
 
+@register()
+def the_notice_gateway_is_there(**_: Any) -> list[CheckMessage]:
+    """Refuse a gateway for notices that cannot be made: customers would be written to by nobody."""
+    from enrollment.gateways import gateway
+
+    try:
+        gateway()
+    except (ImportError, TypeError) as problem:
+        return [Error(f"NOTICE_GATEWAY: {problem}", hint="utility, email, or a class's path", id="enrollment.E003")]
+    return []
+
+
 @register(Tags.database)
 def deg_programs_have_a_licensed_issuer(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Tell programs whose credentials cannot have the shape they ask for: it names the issuer and its licence."""

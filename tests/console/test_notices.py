@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from enrollment import told
+from audit.log import SYSTEM
+from enrollment import freezing, not_me_links, told
 from enrollment.models import UtilityChange, UtilityFeed, UtilityNotice
 from identity.models import User
 from tests.enrollment.conftest import bare_world, running_utility, utility, world  # noqa: F401 - fixtures
@@ -63,8 +64,21 @@ def test_what_is_stuck_is_news_of_the_day_and_a_figure_until_somebody_tries_agai
     assert figure in staff.get("/metrics").content.decode()
     (shown,) = said("notices")
     assert (shown["state"], shown["problem"]) == ("STUCK", "billing: status is 503")
-    assert said("retry", "--utility", UTILITY_A) == {"tried": 1}
+    assert said("retry", "--utility", UTILITY_A) == {"tried": 1, "customers": 2}
     assert "stuck" not in staff.get(reverse("admin:index")).content.decode()
+
+
+def test_an_order_that_its_customer_stopped_is_news_of_the_day_until_it_is_released(
+    staff: Client, enrolled: World
+) -> None:
+    case = the_enrollment().case
+    link = not_me_links.make(case.notices.order_by("-pk")[0], NOON)
+    freezing.stop(link.url.rpartition("/")[2], NOON)
+    assert "1 order was stopped by its customer" in staff.get(reverse("admin:index")).content.decode()
+    page = staff.get(reverse("admin:enrollment_customernotice_changelist"), {"q": case.order_id}).content.decode()
+    assert "enrollment-confirmed" in page and f"{NOON:%Y-%m-%d %H:%M}" in page
+    freezing.release(case, "CALLED_BACK", actor=SYSTEM, now=NOON)
+    assert "stopped by" not in staff.get(reverse("admin:index")).content.decode()
 
 
 def test_what_a_utility_has_told_is_listed_with_what_followed(staff: Client, enrolled: World) -> None:
@@ -106,7 +120,7 @@ def test_a_feed_that_is_not_read_any_more_is_seen_in_the_figures(staff: Client, 
 
 
 def test_a_row_has_no_page_of_its_own_and_strangers_see_nothing(staff: Client, enrolled: World, client: Client) -> None:
-    for name in ("utilitynotice", "utilitychange"):
+    for name in ("utilitynotice", "utilitychange", "customernotice"):
         assert Client().get(reverse(f"admin:enrollment_{name}_changelist")).status_code == 302
     row = UtilityNotice.objects.get()
     assert staff.get(reverse("admin:enrollment_utilitynotice_change", args=[row.pk]))["Location"] == reverse(NOTICES)

@@ -16,6 +16,7 @@ from audit import clock
 from audit.log import SYSTEM
 from audit.models import Event
 from enrollment import freezing, lifecycle, not_me_links, notices, standing, wording
+from enrollment.checks import the_notice_gateway_is_there
 from enrollment.freezing import Heard
 from enrollment.models import CustomerNotice, Enrollment, EnrollmentCase, NotMeLink, UtilityNotice
 from enrollment.results import Confirmed, Prepared, Refused, Snapshot
@@ -175,6 +176,13 @@ def test_an_e_mail_goes_to_the_address_of_the_application_and_stops_nothing(worl
     (sent,) = mail.outbox
     assert sent.to == ["rajesh@example.org"] and "not-me" not in sent.body and sent.extra_headers["Content-Language"]
     assert not NotMeLink.objects.exists() and CustomerNotice.objects.get().sent_by == "EmailGateway"
+
+
+def test_a_gateway_that_is_not_there_is_told_at_the_start(settings: Any) -> None:
+    assert the_notice_gateway_is_there() == []
+    settings.NOTICE_GATEWAY = "nowhere.Sms"
+    (problem,) = the_notice_gateway_is_there()
+    assert "nowhere" in problem.msg
 
 
 # --- this was not me -------------------------------------------------------------------------------------------------

@@ -82,8 +82,9 @@ class Command(Reporting):
     def _retry(self, options: dict[str, Any]) -> None:
         now = clock.now()
         count = told.try_again(now, utility_id=options["utility"])
-        count += notices.try_again(now, utility_id=options["utility"])
-        self.say(options, {"tried": count}, f"{count} notices are tried at once")
+        customers = notices.try_again(now, utility_id=options["utility"])
+        told_of = f"{count} notices to utilities and {customers} to customers are tried at once"
+        self.say(options, {"tried": count, "customers": customers}, told_of)
 
 
 def _of(options: dict[str, Any]) -> dict[str, str]:
