@@ -147,10 +147,9 @@ def refusal_of(application: Application) -> RefusalView | None:
 
 def acts_after(told: Mapping[str, Any], update: Mapping[str, Any], at: datetime) -> list[dict[str, Any]]:
     """What has happened here, with an update's news at its end: the provider's account comes only when it is asked."""
-    acts, order = list(told.get("acts") or []), (update.get("message") or {}).get("order") or {}
-    about = order.get("beckn:orderAttributes") or {}
-    leaving = about.get("unenrollment") or {}
-    what = _PLANS.get(str(leaving.get("status")), "")
+    acts, about = list(told.get("acts") or []), _attributes(update)
+    leaving = about.get("unenrollment")
+    what = _PLANS.get(str(leaving.get("status")), "") if isinstance(leaving, Mapping) else ""
     if about.get("updateType") in ("ADD_METER", "REMOVE_METER"):
         what = "METERS_CHANGED"
     return [*acts, {"at": at.isoformat(), "act": what}][-100:] if what else acts
@@ -180,7 +179,7 @@ def history(
             acts.append(Act(receipt.withdrawn_at, "CONSENT_WITHDRAWN", "CUSTOMER", receipt.consent_type))
     if application.state == States.ENDED and "ENDED" not in codes and application.finished_at is not None:
         acts.append(Act(facts.cancelled_at or application.finished_at, "ENDED"))
-    return tuple(sorted(_once(acts), key=lambda each: each.at, reverse=True))
+    return tuple(reversed(sorted(_once(acts), key=lambda each: each.at)))
 
 
 def _once(acts: Iterable[Act]) -> list[Act]:
@@ -251,6 +250,12 @@ def _with(facts: EnrollmentView, update: EnrollmentView, told: Mapping[str, Any]
     if update.update_type in ("ADD_METER", "REMOVE_METER") and update.meters:
         changed = replace(changed, meters=update.meters)
     return replace(changed, log_reference=update.log_reference or facts.log_reference)
+
+
+def _attributes(told: Any) -> Mapping[str, Any]:
+    for name in ("message", "order", "beckn:orderAttributes"):
+        told = told.get(name) if isinstance(told, Mapping) else None
+    return told if isinstance(told, Mapping) else {}
 
 
 def _instant(value: Any) -> datetime | None:
