@@ -73,7 +73,7 @@ def key_of(type_: str, from_utility: str = "", to_utility: str = "") -> str:
 
 def asked(application: Application) -> tuple[Asked, ...]:
     """All consents the program asks this customer for, in the provider's order."""
-    found = []
+    found: list[Asked] = []
     for each in _definitions(application):
         if isinstance(each, Mapping) and _text(each.get("type")):
             found.append(_asked(len(found) + 1, each))

@@ -71,10 +71,8 @@ def devices_of(application: Application) -> tuple[OwnDevice, ...]:
     found = []
     for each in _list(application.answers.get("ders")):
         if isinstance(each, Mapping) and isinstance(each.get("id"), str):
-            capacity = each.get("capacity")
-            is_number = isinstance(capacity, int | float) and not isinstance(capacity, bool)
-            unit = _text(each.get("unit"))
-            found.append(OwnDevice(each["id"], _text(each.get("type")), float(capacity) if is_number else None, unit))
+            kind, unit = _text(each.get("type")), _text(each.get("unit"))
+            found.append(OwnDevice(each["id"], kind, _number(each.get("capacity")), unit))
     return tuple(found)
 
 
@@ -115,3 +113,7 @@ def _list(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -101,7 +102,7 @@ def _digest(code: str) -> str:
     return blind_index(code, purpose="help-code").hex()
 
 
-def _about(application: Application) -> dict[str, str]:
+def _about(application: Application) -> dict[str, Any]:
     return {
         "subject": str(application.subject_id),
         "object_type": "application",

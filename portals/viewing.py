@@ -179,7 +179,8 @@ def history(
             acts.append(Act(receipt.withdrawn_at, "CONSENT_WITHDRAWN", "CUSTOMER", receipt.consent_type))
     if application.state == States.ENDED and "ENDED" not in codes and application.finished_at is not None:
         acts.append(Act(facts.cancelled_at or application.finished_at, "ENDED"))
-    return tuple(reversed(sorted(_once(acts), key=lambda each: each.at)))
+    in_time = sorted(_once(acts), key=lambda each: each.at)
+    return tuple(in_time[::-1])  # of two at one moment, what was told later stands above
 
 
 def _once(acts: Iterable[Act]) -> list[Act]:
