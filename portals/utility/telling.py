@@ -34,19 +34,31 @@ def checked(told: Mapping[str, Any], program: reading.ProgramView, locale: str) 
     """
     prepared = reading.prepared(told.get("on_init"), locale)
     conditions = prepared.findings or reading.selected(told.get("on_select"), locale).criteria or program.criteria
-    failed = {_text(each.get("criterion")): _text(each.get("actual")) for each in _failed(prepared.refusal)}
-    return tuple(_line(each, prepared, failed) for each in conditions)
+    failed = {_text(each.get("criterion")): each for each in _failed(prepared.refusal)}
+    known = {each.kind for each in conditions}
+    # A provider may find more than it lists: where a device's owner is known from, what a meter may feed in.
+    unlisted = [
+        Line(reading.Criterion(kind, {}, _text(each.get("needed"))), NOT_MET, _text(each.get("actual")))
+        for kind, each in failed.items()
+        if kind and kind not in known
+    ]
+    return (*unlisted, *(_line(each, prepared, failed) for each in conditions))
 
 
-def _line(criterion: reading.Criterion, prepared: reading.PreparedView, failed: Mapping[str, str]) -> Line:
+def _line(
+    criterion: reading.Criterion, prepared: reading.PreparedView, failed: Mapping[str, Mapping[str, Any]]
+) -> Line:
     if criterion.kind in failed:
-        return Line(criterion, NOT_MET, failed[criterion.kind])
+        return Line(criterion, NOT_MET, _text(failed[criterion.kind].get("actual")))
     if criterion.result in (MET, NOT_MET):
         return Line(criterion, criterion.result, _text(criterion.actual))
     code = prepared.refusal.code if prepared.refusal else ""
     is_asking = prepared.state in (reading.Outcome.NEEDS_INPUT, reading.Outcome.IN_REVIEW)
-    if criterion.kind.startswith("DER_") and (is_asking or code == "DER_NOT_CERTIFIED"):
-        return Line(criterion, NEEDED)
+    if criterion.kind.startswith("DER_"):
+        if is_asking or code == "DER_NOT_CERTIFIED":
+            return Line(criterion, NEEDED)
+        if failed:
+            return Line(criterion)  # looked at last, and not any more once something failed
     if is_asking or prepared.state is reading.Outcome.READY or failed or code in _AFTER_CONDITIONS:
         return Line(criterion, MET)
     return Line(criterion)
