@@ -177,7 +177,17 @@ class _Call:
         return replace(shown, proven_subject=proof.did)
 
     @property
+    def shows_who_asks(self) -> bool:
+        """Whether the message carries proof of its customer, of whichever kind."""
+        profile, body = self.profile, self.body
+        ways = (profile.user_auth, profile.presentation, profile.link_reference, profile.identities)
+        return any(way(body) for way in ways)
+
+    @property
     def _order_id(self) -> str:
+        # A select places no order yet: its proof is bound to the sender, and to an order by the first init (46).
+        if self.message.action == "select":
+            return ""
         return str(self.profile.order_ref(self.context, self.body).order_id)
 
     def answer(self, result: Result) -> None:
@@ -308,7 +318,15 @@ def _search(call: _Call) -> None:
 
 
 def _select(call: _Call) -> None:
-    found = services.select(call.profile.read_select(call.context, call.body), now=call.now)
+    command = call.profile.read_select(call.context, call.body)
+    if not call.shows_who_asks:
+        found = services.select(command, now=call.now)
+    else:
+        authority = call.authority()
+        if authority.refusal_code:
+            _refuse(call, services.authority_refusal(authority))
+            return
+        found = services.assess_selected(command, authority, call.now)
     with transaction.atomic():
         call.answer(found)
 

@@ -174,9 +174,13 @@ class SearchPrograms:
 
 @dataclass(frozen=True)
 class SelectProgram:
+    """A `select`. With proof of who asks, meters and DERs may be named; without any, all of theirs are meant."""
+
     order: OrderRef
     program_id: str
     provider_id: str = ""
+    meters: tuple[MeterRef, ...] = ()
+    ders: tuple[DerRef, ...] = ()
 
 
 @dataclass(frozen=True)

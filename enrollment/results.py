@@ -12,6 +12,7 @@ from enrollment.codes import Refusal
 from enrollment.conflicts import Conflict
 from enrollment.facts import Finding, MissingCredential, PendingReview, Question
 from enrollment.states import CaseState, EnrollmentState
+from utility_systems.ports import MeterFacts
 
 
 class Stage(StrEnum):
@@ -406,10 +407,94 @@ class Catalog:
     entries: tuple[CatalogEntry, ...]
 
 
+class CellState(StrEnum):
+    """A meter's verdict for a program (personas P2)."""
+
+    ENROLLED = "ENROLLED"
+    CAN_ENROLL = "CAN_ENROLL"
+    NEEDS_ACTION = "NEEDS_ACTION"
+    CONFLICT = "CONFLICT"
+    NOT_ELIGIBLE = "NOT_ELIGIBLE"
+    WAITLIST = "WAITLIST"
+    PENDING = "PENDING"
+    NO_CONSENT = "NO_CONSENT"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class CellReason:
+    """Why: the code an init would be refused with, the criterion where it is one, and a sentence."""
+
+    code: str
+    text: str
+    criterion: str = ""
+    actual: str = ""
+    needed: str = ""
+
+
+@dataclass(frozen=True)
+class CellAction:
+    """What the customer can do about it: PRESENT_CREDENTIAL, UPLOAD_DOCUMENT, PROVIDE_CAPACITY or START_LATER."""
+
+    type: str
+    credential_type: str = ""
+    consent_type: str = ""
+    der_id: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The verdict on one of the customer's own meters, as an init of this moment would come to it, without a hold.
+
+    `meter` is None where the utility does not answer; `until` is the exclusive end of an enrolment that is there.
+    """
+
+    umid: str
+    utility_id: str
+    state: CellState
+    reasons: tuple[CellReason, ...] = ()
+    actions: tuple[CellAction, ...] = ()
+    earliest_start: datetime | None = None
+    until: datetime | None = None
+    enrollment_id: str = ""
+    meter: MeterFacts | None = None
+
+
+@dataclass(frozen=True)
+class DerLineInRegister:
+    """A device that the register has behind one of the customer's meters. `certificate` is CERTIFIED, NOT_CERTIFIED or
+    EXPIRED, by the register's own approvals.
+    """
+
+    der_id: str
+    type: str
+    umid: str
+    rated_kw: float | None = None
+    energy_kwh: float | None = None
+    manufacturer: str = ""
+    model: str = ""
+    source: str = ""
+    certificate: str = ""
+    certified_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The cells of one program, the customer's registered devices, and the utilities that did not answer."""
+
+    cells: tuple[Cell, ...]
+    ders: tuple[DerLineInRegister, ...] = ()
+    unavailable: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Selected:
+    """`assessment`: only where the message showed who asks (decision 25)."""
+
     order_id: str
     entry: CatalogEntry
+    assessment: Assessment | None = None
+    checked_at: datetime | None = None
 
 
 Result = (

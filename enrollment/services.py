@@ -6,6 +6,7 @@ that the act, its journal line, the caller's answer and the caller's "done" are 
 
 from enrollment.admission import authority_refusal, refused_agency
 from enrollment.asking_codes import check_code, send_code
+from enrollment.assessing import assess_selected
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
@@ -19,6 +20,7 @@ from enrollment.trading import telling_trade
 
 __all__ = [
     "add_meters",
+    "assess_selected",
     "authority_refusal",
     "await_code",
     "cancel",

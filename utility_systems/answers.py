@@ -162,9 +162,13 @@ def read_meters(answer: Any, *, utility_id: str, asked: Sequence[str] | None, no
     return tuple(each for each in found if wanted is None or each.umid in wanted)
 
 
-def read_ders(answer: Any, *, asked: Sequence[str], now: datetime) -> tuple[DerFacts, ...]:
-    """The DERs of the answer that were asked for. Raises UnusableAnswer."""
-    wanted = set(asked)
+def read_ders(
+    answer: Any, *, asked: Sequence[str] | None, now: datetime, at: Sequence[str] = ()
+) -> tuple[DerFacts, ...]:
+    """The DERs of the answer that were asked for: by their ids, or (`asked` None) those behind the meters `at`.
+
+    Raises UnusableAnswer, also for an answer that speaks of others.
+    """
 
     def der(part: Part) -> DerFacts:
         return DerFacts(
@@ -184,8 +188,11 @@ def read_ders(answer: Any, *, asked: Sequence[str], now: datetime) -> tuple[DerF
         )
 
     found = Part(answer, "").each("ders", der)
-    _check_asked("ders", [each.der_id for each in found], wanted)
-    return tuple(each for each in found if each.der_id in wanted)
+    if asked is None:
+        _check_asked("ders", [each.umid for each in found], set(at))
+    else:
+        _check_asked("ders", [each.der_id for each in found], set(asked))
+    return tuple(each for each in found if (each.umid in at if asked is None else each.der_id in asked))
 
 
 def _check_asked(name: str, found: Sequence[str], wanted: Collection[str] | None) -> None:

@@ -85,6 +85,10 @@ class FilesAdapter:
         found = self._facts(lambda: answers.read_ders({"ders": rows}, asked=list(der_ids), now=export.as_of))
         return tuple(replace(each, is_stale=self._is_stale(export)) for each in found)
 
+    def ders_at(self, umids: Sequence[str]) -> tuple[DerFacts, ...]:
+        export, wanted = self._export(), set(umids)
+        return self.ders([der_id for der_id, row in export.ders.items() if row.get("umid") in wanted])
+
     def account(self, utility_customer_id: str) -> AccountFacts | None:
         row = self._export().accounts.get(utility_customer_id)
         if row is None:

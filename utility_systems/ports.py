@@ -193,6 +193,9 @@ class UtilityAdapter(Protocol):
 
     def ders(self, der_ids: Sequence[str]) -> tuple[DerFacts, ...]: ...
 
+    def ders_at(self, umids: Sequence[str]) -> tuple[DerFacts, ...]:
+        """The registered DERs behind these meters."""
+
     def account(self, utility_customer_id: str) -> AccountFacts | None: ...
 
     def accounts_of(self, subject_did: str) -> tuple[str, ...]:

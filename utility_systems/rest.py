@@ -58,6 +58,18 @@ class RestAdapter:
             )
         return tuple(found)
 
+    def ders_at(self, umids: Sequence[str]) -> tuple[DerFacts, ...]:
+        """The registered DERs behind these meters. Raises UtilityUnavailable."""
+        found: list[DerFacts] = []
+        for some in _batches(umids):
+            query = [("meter", each) for each in some]
+            found += self._ask(
+                "der",
+                partial(self._systems["der"].ask, "GET", "/api/v1/ders", query=query),
+                partial(answers.read_ders, asked=None, at=some, now=clock.now()),
+            )
+        return tuple(found)
+
     def account(self, utility_customer_id: str) -> AccountFacts | None:
         """The customer's account, None when the utility knows none. Raises UtilityUnavailable."""
         question = {"utilityCustomerId": utility_customer_id}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from beckn.profiles.cells import assessment
 from beckn.profiles.words import (
     Json,
     Spell,
@@ -430,6 +431,7 @@ def _selected(result: Selected, spell: Spell) -> Json:
     return {
         **requirements(result.entry.requirements),
         "documents": [dict(d) for d in result.entry.requirements.documents],
+        **assessment(result.assessment, result.entry.program_id, result.checked_at),
         "nextSteps": [{"action": "INIT", "message": "Send init with the customer, the meters and these credentials."}],
     }
 

@@ -100,7 +100,15 @@ def assisted_by(body: Mapping[str, Any]) -> Assistance | None:
 
 def read_select(context: Mapping[str, Any], body: Mapping[str, Any]) -> SelectProgram:
     order = body["message"]["order"]
-    return SelectProgram(order_ref(context, body), order["beckn:items"][0]["beckn:id"], _provider_id(order))
+    fulfillment: Mapping[str, Any] = next(iter(order.get("beckn:fulfillments", [])), {})
+    instrument = fulfillment.get("beckn:instrument", {})
+    return SelectProgram(
+        order_ref(context, body),
+        order["beckn:items"][0]["beckn:id"],
+        _provider_id(order),
+        meters=reading.meters(instrument.get("meters", [])),
+        ders=tuple(_der(d) for d in _unique(instrument.get("ders", []))),
+    )
 
 
 def read_init(

@@ -111,7 +111,14 @@ _FULFILLMENTS = a_list(_FULFILLMENT, most=1, least=1)
 SCHEMAS: dict[str, Schema] = {
     "search": SEARCH,
     "discover": SEARCH,
-    "select": _order({"beckn:items": _ITEMS, "beckn:orderAttributes": _attributes()}, required=["beckn:items"]),
+    "select": _order(
+        {
+            "beckn:items": _ITEMS,
+            "beckn:fulfillments": a_list(_FULFILLMENT, most=1),
+            "beckn:orderAttributes": _attributes(),
+        },
+        required=["beckn:items"],
+    ),
     "init": _order(
         {"beckn:items": _ITEMS, "beckn:fulfillments": _FULFILLMENTS, "beckn:orderAttributes": _attributes()},
         required=["beckn:items", "beckn:fulfillments"],

@@ -101,8 +101,14 @@ def assisted_by(body: Mapping[str, Any]) -> Assistance | None:
 
 
 def read_select(context: Mapping[str, Any], body: Mapping[str, Any]) -> SelectProgram:
-    order = _order(body)
-    return SelectProgram(order_ref(context, body), _program_id(order), order.get("beckn:seller", ""))
+    order, attributes = _order(body), _attributes(body)
+    return SelectProgram(
+        order_ref(context, body),
+        _program_id(order),
+        order.get("beckn:seller", ""),
+        meters=tuple(MeterRef(m["meterId"], m.get("utilityId", "")) for m in _meters(body) or ()),
+        ders=tuple(DerRef(d["derId"], d.get("type", "")) for d in _once(attributes.get("ders") or [], "derId")),
+    )
 
 
 def read_init(

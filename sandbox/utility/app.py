@@ -336,6 +336,10 @@ class Utility:
 
     def _ders(self, request: Request) -> Answer:
         self._authorize(request)
+        if "meter" in request.query:
+            as_of, behind = _iso(self.now()), set(request.query["meter"])
+            ders = [der for umid in sorted(behind) for der in self.people.ders_at(umid)]
+            return as_json({"ders": [{**each, "asOf": as_of} for each in ders]})
         return as_json({"ders": self._found(request, "derId", self.people.der)})
 
     def _found(

@@ -68,6 +68,12 @@ class People:
             return _load_solar(der_id)
         return known
 
+    def ders_at(self, umid: str) -> list[dict[str, Any]]:
+        """What the register has behind a meter."""
+        made_up = self.der(f"der-solar-{umid}") if _LOAD.fullmatch(umid) else None
+        known = [der for der in self._ders.values() if der["umid"] == umid]
+        return known + ([made_up] if made_up and made_up not in known else [])
+
     def put_meter(self, meter: dict[str, Any]) -> None:
         """Know a meter otherwise from now on. Another dict: somebody may be walking through the old one."""
         self._meters = {**self._meters, meter["umid"]: meter}

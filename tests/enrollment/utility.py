@@ -83,6 +83,8 @@ class Utility:
             found = (self.meters.get(umid) for umid in query["umid"])
             return _json({"meters": [_meter(m) for m in found if m and m.utility_id == utility_id]})
         if rest == "api/v1/ders" and utility_id == UTILITY_A:
+            if "meter" in query:
+                return _json({"ders": [_der(d) for d in self.ders.values() if d.umid in query["meter"]]})
             return _json({"ders": [_der(d) for d in map(self.ders.get, query["derId"]) if d]})
         return _json({"ders": []})
 
