@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass
 from typing import Any
 
+from tests.bap import http
 from tests.journeys import FLEX, Journey, Person
 from tests.stack import Stack
 
@@ -73,3 +75,16 @@ def enrol(stack: Stack, program: tuple[str, str] = FLEX) -> Enrolled:
     name = f"load-{next(_numbers):06d}"
     journey = Journey(stack, Person(f"did:example:{name}", name, customer_id=f"CUST-{name}"), program)
     return Enrolled(journey, journey.enroll())
+
+
+def notice_address(enrolled: Enrolled) -> str:
+    """Where the notice of an enrolment leads that says "this was not me"; waits until the utility has sent it."""
+    stack, to = enrolled.journey.stack, f"{enrolled.journey.person.customer_id}@sandbox.example"
+    outbox = f"{stack.utility_url()}/outbox"
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for message in http("GET", outbox, headers={"Accept": "application/json"}).body["messages"]:
+            if message["to"] == to and message["template"] == "enrollment-confirmed":
+                return str(message["parameters"]["notMeUrl"].removeprefix(stack.base))
+        time.sleep(0.1)
+    raise AssertionError(f"Nobody has written to {to}.")

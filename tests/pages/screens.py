@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route
 
 from config.errors import ErrorPages
 from tests.identity.visiting import Visitor
-from tests.pages.people import Enrolled
+from tests.pages.people import Enrolled, enrol, notice_address
 
 Visit = Callable[[Page, Enrolled], None]
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -109,6 +109,21 @@ def chosen_nothing(page: Page, _: Enrolled) -> None:
     press(page, "Continue")
 
 
+def not_me(page: Page, enrolled: Enrolled) -> None:
+    """Where a notice to somebody else leads, whose enrolment may be stopped."""
+    page.goto(notice_address(enrol(enrolled.journey.stack)))
+
+
+def not_me_stopped(page: Page, enrolled: Enrolled) -> None:
+    not_me(page, enrolled)
+    press(page, "This was not me: stop it")
+
+
+def not_me_used(page: Page, enrolled: Enrolled) -> None:
+    not_me_stopped(page, enrolled)
+    page.goto(page.url)
+
+
 SCREENS: dict[str, Visit] = {
     "ask": lambda page, _: _goto(page, "/verify"),
     "ask-mistaken": lambda page, _: enter(page, "ENR-2026-000123"),
@@ -132,6 +147,10 @@ SCREENS: dict[str, Visit] = {
     "account": signed_in("/oidc/account"),
     "account-link": signed_in("/oidc/link"),
     "second-step": signed_in("/oidc/step-up?acr=2&next=/oidc/account"),
+    "not-me": not_me,
+    "not-me-stopped": not_me_stopped,
+    "not-me-used": not_me_used,
+    "not-me-unknown": lambda page, _: _goto(page, "/not-me/no-such-address"),
     "not-found": lambda page, _: _goto(page, "/no/such/place"),
     "too-many": failing(429, {"Retry-After": "90"}, title="Too many credentials were checked from here."),
     "our-mistake": failing(500, reference="5f0c0c7c8f7b4f6db6a1f0e6b0a0a0a0"),
