@@ -5,5 +5,6 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("portals.utility.urls")),
     path("", include("portals.utility.urls_enrolments")),
+    path("", include("portals.utility.urls_matrix")),
     path("", include("portals.utility.urls_small_print")),
 ]
