@@ -20,6 +20,7 @@ from babel.dates import format_date
 
 FOLDER = Path(__file__).with_name("words")
 DEFAULT = "en"
+_DATES = {"en": "en_GB"}  # 21 November 2026, as on our pages
 
 
 @dataclass(frozen=True)
@@ -97,5 +98,5 @@ def _fill(text: str, filled: Mapping[str, str]) -> str:
 
 def _told(value: str | datetime, locale: str) -> str:
     if isinstance(value, datetime):
-        return str(format_date(value.date(), format="long", locale=Locale.parse(locale)))
+        return str(format_date(value.date(), format="long", locale=Locale.parse(_DATES.get(locale, locale))))
     return value

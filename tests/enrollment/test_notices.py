@@ -80,6 +80,8 @@ def test_a_notice_is_in_the_customers_language_with_its_dates_and_says_that_nobo
 
     assert words.locale == "hi" and "15 अक्टूबर 2026" in words.text and "ENR-2026-000001" in words.text
     assert "नहीं पढ़ा" in words.text
+    english = wording.compose("enrollment-confirmed", "en", facts, wording.Frame())
+    assert "It starts on 15 October 2026." in english.text
     assert wording.language_for("ta") == "en" and wording.language_for("") == "en"
 
 
