@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import uuid4
 
 from django.db.models import QuerySet
@@ -84,7 +84,15 @@ def take_out(subject: Subject, portal: str, values: Sequence[str]) -> None:
 
 
 def start(
-    group: Group, *, batch_id: str, subject: Subject, user: User, portal: str, locale: str, now: datetime
+    group: Group,
+    *,
+    batch_id: str,
+    subject: Subject,
+    user: User,
+    portal: str,
+    locale: str,
+    starts_on: date,
+    now: datetime,
 ) -> Application:
     """Begin the journey of one order: its meters are chosen, and what the matrix was told is what it was told.
 
@@ -106,6 +114,7 @@ def start(
         "account": True,
         "locale": locale,
         "meters": list(group.umids),
+        "starts_on": starts_on.isoformat(),
         "known": {"meters": [dict(each) for each in matrix.known_of(kept, group.utility_id)]},
     }
     begun.told = {"on_select": dict(told)} if told is not None else {}

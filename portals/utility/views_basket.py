@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -19,7 +20,6 @@ from portals.models import Application
 from portals.utility import choices
 from portals.utility.forms import DeclarationForm
 from portals.utility.pages import next_address, see, stands_at
-from portals.utility.views_journey import today_of
 from portals.utility.views_matrix import MatrixPage
 
 #: After that long a wait the page says that we will write.
@@ -78,6 +78,7 @@ class Basket(MatrixPage):
                     user=request.user,  # type: ignore[arg-type]
                     portal=self.portal,
                     locale=get_language() or "en",
+                    starts_on=tomorrow_at(group.utility_id, self.now),
                     now=self.now,
                 )
             try:
@@ -85,6 +86,12 @@ class Basket(MatrixPage):
             except (SignInNeeded, ProviderUnavailable, evidence.UtilitySilent):
                 continue  # its page says so, and asks again
         return see(reverse("portal-batch", args=[batch_id]))
+
+
+def tomorrow_at(utility_id: str, now: datetime) -> date:
+    """The next reading (P10): the day after today where the utility is."""
+    zone = ZoneInfo(houses.house_of(utility_id).time_zone or "UTC")
+    return now.astimezone(zone).date() + timedelta(days=1)
 
 
 def ask(request: HttpRequest, application: Application, page: MatrixPage) -> None:
@@ -148,7 +155,6 @@ class Batch(MatrixPage):
 
     def _confirm(self, application: Application) -> None:
         def send(row: Application) -> None:
-            row.answers.setdefault("starts_on", (today_of(row, self.now) + timedelta(days=1)).isoformat())
             row.answers["declared"], row.trouble = True, ""
             asking.confirm(row, now=self.now)
 

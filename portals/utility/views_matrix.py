@@ -13,10 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import get_language
-from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.cache import never_cache
 
@@ -137,14 +135,7 @@ class MatrixFile(MatrixPage):
         found = self.table()
         lines = grid.narrowed(found, **Asked.of(request, found).lines_wanted)
         words = {state: render_to_string("portal/matrix/state.html", {"state": state}).strip() for state in grid.STATES}
-        header = [
-            _("Utility"),
-            _("Site"),
-            _("Address"),
-            _("Meter"),
-            _("Meter number ends with"),
-            _("Sanctioned load, kW"),
-        ]
+        header = render_to_string("portal/matrix/headings.html").strip().splitlines()
         header += [column.program.name for column in found.columns]
         return csv.response("meters-and-programs.csv", header, (_cells(line, words) for line in lines))
 
@@ -158,8 +149,8 @@ def _cells(line: grid.Line, words: dict[str, str]) -> list[Any]:
 def _in_words(box: grid.Box, words: dict[str, str], zone: str) -> str:
     if box.until is None:
         return words[box.state]
-    until = timezone.localtime(box.until, ZoneInfo(zone or "UTC")).date().isoformat()
-    return _("%(state)s, until %(day)s") % {"state": words[box.state], "day": until}
+    until = box.until.astimezone(ZoneInfo(zone or "UTC")).date().isoformat()
+    return f"{words[box.state]} ({until})"
 
 
 class MatrixCell(MatrixPage):
