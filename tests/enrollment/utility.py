@@ -79,6 +79,11 @@ class Utility:
             begin = int(query.get("cursor", ["0"])[0] or 0)
             page = [] if utility_id != UTILITY_A else self.changes[begin : begin + int(query["limit"][0])]
             return _json({"changes": page, "cursor": str(begin + len(page))})
+        if rest == "api/v1/meters" and "customer" in query:
+            held = [
+                m for m in self.meters.values() if any(h.utility_customer_id == query["customer"][0] for h in m.holders)
+            ]
+            return _json({"meters": [_meter(m) for m in held if m.utility_id == utility_id]})
         if rest == "api/v1/meters":
             found = (self.meters.get(umid) for umid in query["umid"])
             return _json({"meters": [_meter(m) for m in found if m and m.utility_id == utility_id]})
