@@ -225,9 +225,7 @@ def _cell(
 
 def _enrolled(cell: Cell, mine: conflicts.Incumbent) -> Cell:
     row = Enrollment.objects.filter(enrollment_id=mine.enrollment_id).only("state", "suspension_reason").first()
-    lacks_consent = (
-        row is not None and row.state == EnrollmentState.SUSPENDED and row.suspension_reason.startswith("CONSENT")
-    )
+    lacks_consent = row is not None and row.state == EnrollmentState.SUSPENDED and "CONSENT" in row.suspension_reason
     state = CellState.NO_CONSENT if lacks_consent else CellState.ENROLLED
     return replace(cell, state=state, until=mine.ends_at, enrollment_id=mine.enrollment_id)
 
