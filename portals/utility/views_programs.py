@@ -20,7 +20,7 @@ from identity import sessions
 from identity.models import Subject, SubjectUtilityLink
 from identity.providers import ProviderUnavailable
 from identity.sessions import SignInNeeded
-from portals import asking, drafts, evidence, houses, reading
+from portals import asking, drafts, evidence, houses, journey, reading
 from portals.models import Application, CatalogProgram
 from portals.utility.forms import AccountForm
 from portals.utility.pages import SIGN_IN, next_address, person_of, see
@@ -85,10 +85,10 @@ class Start(View):
             return self._page(request, row, form, status=422)
         if form.cleaned_data["account"] == "other":
             return render(request, "portal/not_me.html", _card(row, now))
-        living = _draft_of(subject, row)
-        if living is not None:
-            return see(next_address(living))
-        application = drafts.start(
+        application = _draft_of(subject, row)
+        if application is not None and journey.next_step(application).name != "account":
+            return see(next_address(application))
+        application = application or drafts.start(
             row,
             subject=subject,
             user=request.user,  # type: ignore[arg-type]
@@ -96,12 +96,14 @@ class Start(View):
             utility_id=utility_id,
             now=now,
         )
+        again = reverse("portal-account", args=[application.pk])
         try:
             application = ask_for_meters(request, application, application.version, now)
         except SignInNeeded:
-            return see(f"{reverse(SIGN_IN)}?next={reverse('portal-account', args=[application.pk])}")
+            return see(f"{reverse(SIGN_IN)}?next={again}")
         except (ProviderUnavailable, evidence.UtilitySilent):
-            return see(reverse("portal-account", args=[application.pk]))
+            said = {"house": houses.house_of(utility_id), "again": again}
+            return render(request, "portal/utility_silent.html", said, status=503)
         return see(next_address(wait_a_moment(application)))
 
     def _page(
