@@ -485,6 +485,9 @@ class Env(BaseModel):
         "and ends with 0 for clean, 1 for infected; empty: none",
     )
     RETENTION_DOCUMENTS_DAYS: int = Field(default=400, ge=30, description="whole days, at least 30")
+    RETENTION_DRAFTS_DAYS: int = Field(
+        default=90, ge=1, description="whole days a journey of the portal that nobody goes on with is kept, at least 1"
+    )
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")

@@ -123,12 +123,14 @@ def add_meters(
     credentials: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Have further meters join."""
+    application.answers = {**application.answers, "adding": list(umids)}
     content = {**_proof(token), "meters": list(umids), "credentials": [dict(each) for each in credentials]}
     _update(application, "ADD_METER", content, now)
 
 
 def remove_meters(application: Application, umids: Sequence[str], *, now: datetime) -> None:
     """Take meters out; without the last one there is no enrolment."""
+    application.answers = {**application.answers, "adding": []}
     _update(application, "REMOVE_METER", {"meters": list(umids), "reason": "USER_REQUESTED"}, now)
 
 

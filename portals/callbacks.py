@@ -2,6 +2,9 @@
 
 A callback counts for the journey whose provider sent it and whose portal it names, and nowhere else: that its sender is
 who it says has been proven at the door. What nobody asked for (`on_status`, `on_update`) is joined by the order.
+
+Answers come late, twice, and in another order than they were sent. An answer counts while its question is the newest;
+that somebody is enrolled is a fact and counts whenever it is told (docs/decisions/portal-answers.md).
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ State = Application.State
 UNCHECKED = "UNCHECKED"
 #: The credential that came is not what the provider said it is.
 FORGED = "FORGED"
+#: Nobody answered; the person may ask again (`portals.overdue`).
+NO_ANSWER = "NO_ANSWER"
+#: An application in one of these is over.
+FINAL = ("REJECTED", "CANCELLED", "EXPIRED")
 
 
 def take(message: Received, *, our_request: Outbox | None, door: Door, now: datetime) -> None:
@@ -41,15 +48,17 @@ def take(message: Received, *, our_request: Outbox | None, door: Door, now: date
     if application is None:
         logger.info("a callback belongs to no journey", extra={"action": message.action, "inbox": message.inbox_id})
         return
-    told = {"message": message.message, "at": now.isoformat()}
+    told: dict[str, Any] = {
+        "message": message.message,
+        "at": now.isoformat(),
+        "said": str(message.context.get("timestamp", "")),
+        "request": our_request.message_id if our_request is not None else "",
+    }
     if isinstance(message.body.get("error"), Mapping):
         told["error"] = message.body["error"]
     checked = _checked(application, told, now)
-    request_id = our_request.message_id if our_request is not None else ""
 
     def change(row: Application) -> None:
-        if request_id and row.asked_message_id and request_id != row.asked_message_id:
-            return  # the answer to an older question: a newer one is open, and its answer counts
         _Taker(row, message.action, told, checked, now).take()
 
     with transaction.atomic():
@@ -113,24 +122,49 @@ class _Taker:
         self.view = reading.enrollment(told)
 
     def take(self) -> None:
-        answered = self.row.asked_action == self.action.removeprefix("on_")
-        if answered:
-            self.row.asked_action, self.row.asked_message_id, self.row.asked_at = "", "", None
-        if self.action == "on_select":
-            self._keep("on_select")
-        elif self.action == "on_init":
-            self._keep("on_init")
+        request = self.told.get("request", "")
+        is_answer = request != "" and request == self.row.asked_message_id
+        if not is_answer and not self._counts(request):
+            logger.info("a callback came too late", extra={"action": self.action, "application": str(self.row.pk)})
+            return
+        if is_answer:
+            self._close_question()
+        if self.action in ("on_select", "on_init"):
+            self._keep(self.action)
+            if self.row.trouble == NO_ANSWER:
+                self.row.trouble = ""
         elif self.action == "on_cancel":
             self._cancelled()
         elif self.view.enrollment_id:
-            self._enrolment(answered)
+            self._enrolment()
         else:
-            self._no_enrolment(answered)
+            self._no_enrolment()
+
+    def _counts(self, request: str) -> bool:
+        """Whether what answers no open question still says something about the journey as it is now."""
+        row = self.row
+        if self.action in ("on_select", "on_init"):
+            if request == "":
+                return False
+            late = row.told.get("given_up", {})  # the question that nobody waits for any more, if all else is as it was
+            if late.get("request") == request:
+                return bool(late.get("version") == row.version and row.state == State.DRAFT and not row.asked_action)
+            return bool(row.told.get(self.action, {}).get("request") == request)
+        if self.action == "on_cancel" or self.view.enrollment_id:
+            return True
+        if request != "":  # an older question about an application: the newer one's answer tells more
+            return False
+        if row.state == State.CONFIRMING:
+            return row.asked_action == "" or self._status() in FINAL
+        return row.asked_action == "" and "on_init" in row.told
+
+    def _close_question(self) -> None:
+        self.row.asked_action, self.row.asked_message_id, self.row.asked_at = "", "", None
 
     def _keep(self, name: str) -> None:
         self.row.told = {**self.row.told, name: self.told}
 
-    def _no_enrolment(self, answered: bool) -> None:
+    def _no_enrolment(self) -> None:
         """An order that is not enrolled (yet): what an on_init says, however it is called, and a confirm's refusal."""
         prepared = reading.prepared(self.told)
         self._keep(self.action)
@@ -145,7 +179,7 @@ class _Taker:
     def _not_confirmed(self, prepared: reading.PreparedView) -> None:
         if prepared.state is reading.Outcome.WAITING:
             return
-        if prepared.refusal is not None and self._status() in ("REJECTED", "CANCELLED"):
+        if prepared.refusal is not None and self._status() in FINAL:
             self._end(State.REFUSED)
         else:  # READY still, or something is missing: the customer goes on from there
             self.row.state = State.DRAFT
@@ -159,7 +193,7 @@ class _Taker:
         order = self.told["message"].get("order")
         return str(order.get("beckn:status", "")) if isinstance(order, Mapping) else ""
 
-    def _enrolment(self, answered: bool) -> None:
+    def _enrolment(self) -> None:
         """A message about an enrolment: the first one makes it one, if its credential is good; later ones change it."""
         if self.view.refusal is not None:
             self._keep(self.action)
@@ -173,16 +207,31 @@ class _Taker:
         if self.view.update_type:  # of each kind the newest: a consent's update does not hide a planned end
             self._keep(f"{self.action}:{self.view.update_type}")
             self.row.told = {**self.row.told, "acts": viewing.acts_after(self.row.told, self.told, self.now)}
-        if self.action != "on_confirm":
-            self.row.told = {**self.row.told, "now": self.told}
+        if self.action != "on_confirm" and not self._is_older_than(self.row.told.get("now", {})):
+            self._keep("now")
+        if self.row.answers.get("adding") is not None and self.view.update_type in ("ADD_METER", "REMOVE_METER"):
+            self._meters_changed()
         self._withdrawals()
         if self.view.status in ("CANCELLED", "EXPIRED", "ENDED"):
             receipts.ended(self.row, self.view.cancelled_at or self.now)
             self._end(State.ENDED)
 
+    def _is_older_than(self, other: Mapping[str, Any]) -> bool:
+        """Whether the provider said this before the other."""
+        mine, theirs = (reading.instant(each.get("said")) for each in (self.told, other))
+        return mine is not None and theirs is not None and mine < theirs
+
+    def _meters_changed(self) -> None:
+        """From here on the enrolment is about the meters that the provider named."""
+        answers = {key: value for key, value in self.row.answers.items() if key != "adding"}
+        enrolled = [line.meter_id for line in self.view.meters if line.status in ("ENROLLED", "")]
+        self.row.answers = {**answers, "meters": enrolled or answers.get("meters", [])}
+
     def _begin(self) -> bool:
         issued = self.view.credential
         found = self.checked.get(issued.credential_id) if issued is not None else None
+        if found is None and self.action != "on_confirm":
+            return False  # news of an enrolment whose confirmation, with the credential, is still on its way
         found = found or verifying.Found("NO_CREDENTIAL")
         if found.problem:
             self.row.told = {**self.row.told, "on_confirm": self.told}
@@ -200,6 +249,8 @@ class _Taker:
                     details={"problem": found.problem, "participant": self.row.program.bpp.subscriber_id},
                 )
             return False
+        if self.row.asked_action in ("confirm", "status", "init"):
+            self._close_question()  # whatever else we asked meanwhile: this settles it
         self.row.state, self.row.trouble = State.ENROLLED, ""
         self.row.enrollment_id, self.row.order_number = self.view.enrollment_id[:255], self.view.order_number[:64]
         self.row.told = {**self.row.told, "on_confirm": holding.without_secrets(self.told)}

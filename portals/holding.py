@@ -65,20 +65,19 @@ def _keep(
         return
     if HeldCredential.objects.filter(credential_id=issued.credential_id[:500]).exclude(application=row).exists():
         return  # somebody else's: whoever sends it again does not move it
+    issued_at = issued.issued_at or now
     living = row.credentials.filter(kind=kind, consent_type=consent_key, replaced_at=None)
-    living.exclude(credential_id=issued.credential_id).update(replaced_at=now)
-    HeldCredential.objects.update_or_create(
-        credential_id=issued.credential_id[:500],
-        defaults={
-            "application": row,
-            "kind": kind,
-            "consent_type": consent_key,
-            "data": issued.data,
-            "access_url": issued.access_url,
-            "offer_url": issued.offer_url,
-            "verification_url": issued.verification_url[:1000],
-            "issued_at": issued.issued_at or now,
-            "verified_at": now,
-            "replaced_at": None,
-        },
-    )
+    others = living.exclude(credential_id=issued.credential_id[:500])
+    is_old = others.filter(issued_at__gt=issued_at).exists()  # told again, after the one that replaced it
+    if not is_old:
+        others.update(replaced_at=now)
+    before = row.credentials.filter(credential_id=issued.credential_id[:500]).first()
+    held = before or HeldCredential(application=row, credential_id=issued.credential_id[:500], issued_at=issued_at)
+    held.kind, held.consent_type, held.data, held.verified_at = kind, consent_key, issued.data, now
+    # What opens the credential is told once; a second telling comes without it and takes nothing away.
+    if before is None or issued.access_url != issued.credential_id:
+        held.access_url = issued.access_url or held.access_url
+    held.offer_url = issued.offer_url or held.offer_url
+    held.verification_url = issued.verification_url[:1000] or held.verification_url
+    held.replaced_at = (held.replaced_at or now) if is_old else None
+    held.save()

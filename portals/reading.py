@@ -398,9 +398,9 @@ def program(item: Any, locale: str = "") -> ProgramView:
         credentials=_credentials(about, locale),
         consents=_consents(about, locale),
         documents=_maps(about.get("documents")),
-        opens_at=_instant(validity.get("schema:startDate")),
-        closes_at=_instant(validity.get("schema:endDate")),
-        reopens_at=_instant(shown.get("reopensAt")),
+        opens_at=instant(validity.get("schema:startDate")),
+        closes_at=instant(validity.get("schema:endDate")),
+        reopens_at=instant(shown.get("reopensAt")),
         minutes=_whole(shown.get("minutes")) or 5,
     )
 
@@ -458,11 +458,11 @@ def enrollment(told: Any) -> EnrollmentView:
         status=_text(about.get("status")) or _text(order.get("beckn:status")),
         program_id=_text(about.get("programId")) or _first_id(order.get("beckn:items")),
         subject=_text(_map(fulfillment.get("beckn:customer")).get("beckn:id")),
-        starts_at=_instant(about.get("startDate")),
-        ends_at=_instant(about.get("endDate")),
-        enrolled_at=_instant(about.get("enrolledAt")),
-        ends_early_at=_instant(leaving.get("effectiveDate")) if leaving.get("status") == "PENDING" else None,
-        cancelled_at=_instant(leaving.get("cancelledAt")),
+        starts_at=instant(about.get("startDate")),
+        ends_at=instant(about.get("endDate")),
+        enrolled_at=instant(about.get("enrolledAt")),
+        ends_early_at=instant(leaving.get("effectiveDate")) if leaving.get("status") == "PENDING" else None,
+        cancelled_at=instant(leaving.get("cancelledAt")),
         meters=_meters(order, about),
         ders=tuple(_text(each.get("beckn:id")) for each in _maps(_instrument(order).get("ders"))),
         credential=issued(about.get("credential")),
@@ -493,7 +493,7 @@ def issued(told: Any) -> IssuedView | None:
         access_url=_text(told.get("credentialUrl")),
         offer_url=_text(told.get("offerUrl")),
         verification_url=_text(told.get("verificationUrl")),
-        issued_at=_instant(told.get("issuedAt")),
+        issued_at=instant(told.get("issuedAt")),
         status=_text(told.get("status")),
         supersedes=_text(told.get("supersedes")),
     )
@@ -599,8 +599,8 @@ def _cell(told: Json) -> Cell:
         cell=_text(told.get("cell")) or "UNKNOWN",
         reasons=tuple(_reason(each) for each in _maps(told.get("reasons"))),
         actions=tuple(_action(each) for each in _maps(told.get("actions"))),
-        earliest_start=_instant(told.get("earliestStart")),
-        until=_instant(told.get("until")),
+        earliest_start=instant(told.get("earliestStart")),
+        until=instant(told.get("until")),
         enrollment_id=_text(told.get("enrollmentId")),
         number=_text(meter.get("number")),
         connection_type=_text(meter.get("connectionType")),
@@ -639,7 +639,7 @@ def _der(told: Json) -> Der:
         manufacturer=_text(told.get("manufacturer")),
         model=_text(told.get("model")),
         certificate=_text(certificate.get("status")),
-        valid_until=_instant(certificate.get("validUntil")),
+        valid_until=instant(certificate.get("validUntil")),
         source=_text(told.get("source")),
     )
 
@@ -713,7 +713,7 @@ def _conflict(told: Json) -> ConflictView:
         enrollment_id=_text(told.get("enrollmentId")),
         program_id=_text(told.get("programId")),
         meter_id=_text(told.get("meterId")),
-        until=_instant(told.get("conflictEndDate")),
+        until=instant(told.get("conflictEndDate")),
     )
 
 
@@ -728,7 +728,7 @@ def _document(told: Json) -> DocumentView:
         scan=_text(told.get("scan")),
         reason=_text(told.get("reason")),
         upload_url=_text(told.get("uploadUrl")),
-        expires_at=_instant(told.get("expiresAt")),
+        expires_at=instant(told.get("expiresAt")),
     )
 
 
@@ -753,16 +753,16 @@ def _given(told: Json) -> GivenConsent:
         data=_text(told.get("credentialData")),
         access_url=_text(told.get("credentialUrl")),
         verification_url=_text(told.get("verificationUrl")),
-        issued_at=_instant(told.get("grantedAt")),
+        issued_at=instant(told.get("grantedAt")),
     )
     return GivenConsent(
         type=_text(told.get("type")),
         from_utility=_text(told.get("fromUtility")),
         to_utility=_text(told.get("toUtility")),
         state=_text(told.get("status")) or ("GRANTED" if told.get("granted") is True else "REVOKED"),
-        granted_at=_instant(told.get("grantedAt")),
-        revoked_at=_instant(told.get("revokedAt")),
-        until=_instant(told.get("effectiveDate")),
+        granted_at=instant(told.get("grantedAt")),
+        revoked_at=instant(told.get("revokedAt")),
+        until=instant(told.get("effectiveDate")),
         credential=credential,
     )
 
@@ -799,7 +799,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _instant(value: Any) -> datetime | None:
+def instant(value: Any) -> datetime | None:
     """An instant with its zone; None for what is none."""
     try:
         found = parse_datetime(value) if isinstance(value, str) else None

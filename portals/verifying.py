@@ -7,7 +7,7 @@ over the network: no transaction open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from portals.models import Application
 from portals.reading import EnrollmentView, IssuedView
 
 ENROLLMENT = "ProgramEnrollmentCredential"
+DEG = "UtilityProgramEnrollmentCredential"
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,42 @@ def _verdict(application: Application, issued: IssuedView, now: datetime) -> Ver
 
 
 def _otherwise(verdict: Verdict, application: Application, view: EnrollmentView) -> str:
-    """What in a good credential is not about this journey; "" where all of it is."""
-    claims = verdict.claims
-    enrolled = {line.meter_id for line in view.meters if line.status in ("ENROLLED", "")}
-    asked = set(application.answers.get("meters", ()))
-    meters = set(_texts(claims.get("meters")))
-    if verdict.type != ENROLLMENT:
+    """What in a good credential is not about this journey; "" where all of it is.
+
+    The shape of the DEG network names the program by its code and neither meters nor enrolment; what a credential does
+    not state cannot be held against it, what it states has to be right.
+    """
+    claims, signed = verdict.claims, verdict.credential
+    if verdict.type not in (ENROLLMENT, DEG):
         return "OTHER_TYPE"
-    if claims.get("enrollmentId") != view.enrollment_id:
-        return "OTHER_ENROLLMENT"
-    if claims.get("programId") != application.program.program_id:
+    if view.credential is None or _uuid(signed.get("id")) != _uuid(view.credential.credential_id):
+        return "OTHER_CREDENTIAL"
+    states_all = DEG not in _texts(signed.get("type"))
+    if claims.get("programId", claims.get("programCode")) != application.program.program_id:
         return "OTHER_PROGRAM"
-    if not meters or meters != enrolled or not (meters <= asked or not asked):
+    if states_all or "enrollmentId" in claims:
+        known = application.enrollment_id or view.enrollment_id
+        if claims.get("enrollmentId") != view.enrollment_id or view.enrollment_id != known:
+            return "OTHER_ENROLLMENT"
+    if (states_all or "meters" in claims) and not _are_the_meters(claims, application, view):
         return "OTHER_METERS"
     if application.subject.did and claims.get("id") not in (None, application.subject.did):
         return "OTHER_PERSON"
     return ""
+
+
+def _are_the_meters(claims: Mapping[str, Any], application: Application, view: EnrollmentView) -> bool:
+    """The credential names the meters that the message does, and none that nobody asked for."""
+    answers = application.answers
+    enrolled = {line.meter_id for line in view.meters if line.status in ("ENROLLED", "")}
+    asked = {*answers.get("meters", ()), *answers.get("adding", ())}
+    meters = set(_texts(claims.get("meters")))
+    return bool(meters) and meters == enrolled and (meters <= asked or not asked)
+
+
+def _uuid(credential_id: Any) -> str:
+    """The last part of an id: `…/credentials/<uuid>` and `urn:uuid:<uuid>` name the same credential."""
+    return str(credential_id).rpartition("/")[2].rpartition(":")[2]
 
 
 def _texts(value: Any) -> list[str]:
