@@ -145,7 +145,7 @@ def table(
             for name, value in _of_provider(cell).items():
                 facts.setdefault(name, value)
     lines = [_line(umid, facts, columns, cells.get(umid, {}), silent, in_basket) for umid, facts in about.items()]
-    lines.sort(key=lambda line: (line.utility_id, line.place, line.ending, line.umid))
+    lines.sort(key=lambda line: (line.utility_id, line.place, line.address, line.ending, line.umid))
     answered = [column.answered_at for column in columns.values() if column.answered_at is not None]
     return Table(
         columns=tuple(columns.values()),

@@ -51,6 +51,8 @@ def next_address(application: Application) -> str:
     if (elsewhere := stands_at(application)) != "":
         return elsewhere
     step = journey.next_step(application)
+    if application.batch_id and step.name in ("dates", "check"):
+        return reverse("portal-batch", args=[application.batch_id])  # confirmed with the others of its basket
     is_unseen = application.told.get("on_init") and not application.answers.get("starts_on")
     if is_unseen and step.name in ("documents", "consent", "dates", "check"):
         return reverse("portal-eligibility", args=[application.pk])
@@ -98,6 +100,8 @@ class JourneyPage(View):
         elsewhere = stands_at(self.application) if self.is_question else ""
         if elsewhere:
             return see(elsewhere)
+        if self.is_question and self._is_shut():
+            return see(next_address(self.application)) if request.method != "POST" else self.out_of_date()
         try:
             return super().dispatch(request, *args, **kwargs)
         except drafts.OutOfDate:
@@ -106,6 +110,11 @@ class JourneyPage(View):
             return see(f"{reverse(SIGN_IN)}?next={request.path}")
         except (ProviderUnavailable, UtilitySilent):
             return self.page(status=503, template="portal/utility_silent.html")
+
+    def _is_shut(self) -> bool:
+        """Whether an earlier question has to be answered first: what follows from it would be asked too soon."""
+        of_page = [step for step in journey.steps(self.application) if step.name == self.step]
+        return bool(of_page) and all(step.status == journey.CANNOT_START_YET for step in of_page)
 
     def page(self, *, status: int = 200, template: str = "", **said: Any) -> HttpResponse:
         context = {**self.context(), **said}
