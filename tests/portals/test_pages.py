@@ -136,6 +136,17 @@ def test_nobody_is_shown_as_enrolled_by_asking_for_the_page() -> None:
     assert browser(row).get(at(row, "enrolled"))["Location"] == at(row, "check")
 
 
+def test_a_question_that_comes_later_is_not_asked_before_its_turn() -> None:
+    row = ready()
+    row.told.pop("on_init")
+    row.answers.pop("starts_on")
+    row.save()
+    mine = browser(row)
+    assert mine.get(at(row, "dates"))["Location"] == mine.get(at(row, "check"))["Location"] == at(row, "eligibility")
+    late = mine.post(at(row, "dates"), {"version": str(row.version), "when": "today"})
+    assert late.status_code == 409 and "starts_on" not in again(row).answers
+
+
 # --- waiting ---------------------------------------------------------------------------------------------------------
 
 
