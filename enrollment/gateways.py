@@ -73,8 +73,8 @@ class UtilityGateway:
                     subject=message.subject,
                     text=message.text,
                 )
-        except registry.UnknownUtility:
-            return False
+        except registry.UnknownUtility as gone:
+            raise NotSent("the utility is not configured any more") from gone
         except UtilityUnavailable as outage:
             raise NotSent(f"{outage.system}: {outage.reason}") from outage
         return bool(account)

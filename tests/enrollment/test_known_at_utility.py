@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from enrollment import feed, known, standing, told
+from enrollment import feed, known, notices, standing, told
 from enrollment.change_rules import Known, is_still_theirs
-from enrollment.models import UtilityChange, UtilityNotice
+from enrollment.models import CustomerNotice, UtilityChange, UtilityNotice
 from identity.models import Subject, SubjectUtilityLink
 from tests.enrollment.utility import Utility, as_configured
 from tests.enrollment.world import World, the_enrollment
@@ -77,9 +77,8 @@ def test_who_is_known_by_an_account_only_is_told_at_that_account(world: World) -
         meter(holders=(holder(BINA, customer="C-2"), holder("did:example:once", customer="CUST-123456")))
     )
     standing.suspend(the_enrollment(), "TEST", now=NOON)
-    told.deliver(NOON)
-    (notice,) = world.utility.notices
-    assert notice["utilityCustomerId"] == "CUST-123456"
+    notices.deliver(NOON)
+    assert {notice["utilityCustomerId"] for notice in world.utility.notices} == {"CUST-123456"}
 
 
 def test_a_stuck_start_holds_the_end_so_that_billing_never_hears_them_the_wrong_way_round(world: World) -> None:
@@ -99,6 +98,7 @@ def test_a_utility_taken_out_of_the_settings_stops_nothing_else(world: World, se
         came_by="POLL", received_at=NOON, next_attempt_at=NOON,
     )  # fmt: skip
     settings.UTILITIES = [each for each in settings.UTILITIES if each.id != UTILITY_A]
-    assert told.deliver(NOON) == 2 and feed.handle_due(NOON) == 1
+    assert told.deliver(NOON) == 1 and notices.deliver(NOON) == 1 and feed.handle_due(NOON) == 1
+    assert set(CustomerNotice.objects.values_list("state", flat=True)) == {"WAITING"}
     assert set(UtilityNotice.objects.values_list("state", flat=True)) == {"WAITING"}
     assert UtilityChange.objects.get().handled_at is None and the_enrollment().state == "SUSPENDED"
