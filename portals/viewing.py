@@ -20,6 +20,8 @@ from portals.reading import EnrollmentView, MeterLine, RefusalView
 
 States = Application.State
 _EPOCH = "0000"
+#: Why people leave, as the program's owner may count it.
+LEAVING = ("MOVING", "NO_BENEFIT", "COMFORT", "PRIVACY", "OTHER_PROGRAM", "OTHER")
 #: The provider notes what it did a moment before its answer is here.
 _MOMENT = timedelta(seconds=5)
 _PLANS = {"PENDING": "END_PLANNED", "WITHDRAWN": "END_TAKEN_BACK"}
@@ -87,6 +89,25 @@ class Enrolment:
         """Whether it ever ran: who steps back before the start never took part."""
         starts_at, ended_at = self.facts.starts_at, self.ended_at
         return starts_at is not None and (self.status != "ENDED" or ended_at is None or starts_at < ended_at)
+
+    @property
+    def repair_until(self) -> datetime | None:
+        """Until when what paused it can be mended."""
+        return _instant(self.facts.suspension.get("repairUntil"))
+
+    @property
+    def end_reason(self) -> str:
+        """Why it ended, as the provider's code."""
+        told = self.application.told
+        newest = told.get("on_update:UNENROLLMENT") or told.get("on_cancel")
+        leaving = _attributes(newest).get("unenrollment")
+        reason = leaving.get("reason") if isinstance(leaving, Mapping) else ""
+        return reason if isinstance(reason, str) else ""
+
+    @property
+    def was_left(self) -> bool:
+        """Whether it ended because the customer wished it."""
+        return self.end_reason in ("", "USER_REQUESTED", *LEAVING)
 
     @property
     def last_moment(self) -> datetime | None:

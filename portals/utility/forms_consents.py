@@ -5,10 +5,9 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from portals.viewing import LEAVING
+
 YES_OR_NO = (("yes", "yes"), ("no", "no"))
-LONGEST_REASON = 500
-#: Why people leave, as the program's owner may count it. The words stand in portal/enrolments/leaving.html.
-LEAVING = ("MOVING", "NO_BENEFIT", "COMFORT", "PRIVACY", "OTHER_PROGRAM", "OTHER")
 
 
 class ConsentForm(forms.Form):

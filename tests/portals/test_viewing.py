@@ -78,13 +78,19 @@ def test_the_history_tells_the_provider_s_account_and_what_came_after_it() -> No
     assert [act.what for act in viewing.enrolment(row, NOON).history] == ["END_PLANNED", "ENROLLED", "BEGUN"]
 
 
-def test_strange_news_make_no_page_fail() -> None:
-    for strange in (
-        {},
-        {"message": None},
-        {"message": {"order": []}},
-        {"message": {"order": {"beckn:orderAttributes": 7}}},
-    ):
-        found = viewing.enrolment(enrolled(on_status=strange, on_update=strange, acts=[{}, {"at": 1, "act": 2}]), NOON)
-        assert found.history[-1].what == "BEGUN"
-        assert viewing.acts_after({}, strange, NOON) == []
+@pytest.mark.parametrize(
+    "strange",
+    [{}, {"message": None}, {"message": {"order": []}}, {"message": {"order": {"beckn:orderAttributes": 7}}}],
+)
+def test_strange_news_make_no_page_fail(strange: dict[str, Any]) -> None:
+    found = viewing.enrolment(enrolled(on_status=strange, on_update=strange, acts=[{}, {"at": 1, "act": 2}]), NOON)
+    assert found.history[-1].what == "BEGUN" and found.end_reason == ""
+    assert viewing.acts_after({}, strange, NOON) == []
+
+
+def test_why_an_enrolment_ended_is_told_as_the_provider_says_it() -> None:
+    moved = leaving(1, "CANCELLED", reason="MOVED_OUT")
+    row = enrolled(**{"on_update:UNENROLLMENT": moved})
+    row.state = "ENDED"
+    found = viewing.enrolment(row, NOON)
+    assert (found.end_reason, found.was_left) == ("MOVED_OUT", False)
