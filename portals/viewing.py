@@ -91,6 +91,13 @@ class Enrolment:
         return starts_at is not None and (self.status != "ENDED" or ended_at is None or starts_at < ended_at)
 
     @property
+    def pause_reason(self) -> str:
+        """Why it is paused: an update says only that it is, and a consent that was taken back explains it."""
+        reason = self.facts.suspension.get("reason")
+        needed = any(each.state == "WITHDRAWN" and each.asked.is_required for each in self.consents)
+        return reason if isinstance(reason, str) and reason else ("REQUIRED_CONSENT_REVOKED" if needed else "")
+
+    @property
     def repair_until(self) -> datetime | None:
         """Until when what paused it can be mended."""
         return _instant(self.facts.suspension.get("repairUntil"))

@@ -127,7 +127,7 @@ def test_without_a_script_a_required_consent_is_refused_explained_given_and_take
     expect(plain.get_by_text("Your enrolment is paused until you agree again")).to_be_visible()
     plain.get_by_label("Yes, withdraw it").check()
     walk.press("Continue")
-    reload_until(plain, "Your enrolment is paused.")
+    reload_until(plain, "You have withdrawn a consent that the program needs.")
     walk.see(EVENING, "P15-paused")
     walk.open(f"{home}/consents/1/grant", "May ")
     plain.get_by_label("Yes, I agree").check()
