@@ -172,6 +172,10 @@ class Eligibility(JourneyPage):
 
     template_name, step, is_question = "portal/eligibility.html", "eligibility", True
 
+    def _is_shut(self) -> bool:
+        """An answer is shown whatever it asks for next, documents before all."""
+        return not self.application.told.get("on_init") and super()._is_shut()
+
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if not self.application.told.get("on_init"):
             return self.page(template="portal/not_asked_yet.html")
