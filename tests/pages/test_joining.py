@@ -34,11 +34,17 @@ def plain(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 def test_persona_1_joins_on_a_phone_in_ten_pages_and_types_nothing(phone: Page, stack: Stack) -> None:
     walk = Walk(phone, stack)
-    join(walk, a_customer(), FLEX, names=True)
+    seconds = join(walk, a_customer(), FLEX, names=True)
     expect(phone.get_by_text("ENR-")).to_be_visible()
     expect(phone.get_by_role("link", name="View credential")).to_be_visible()
-    print(f"persona 1: {len(walk.seen)} pages, {walk.typed} typed fields")
+    weights = walk.weights()
+    requests, kilobytes = max(each[0] for each in weights), max(each[1] for each in weights)
+    print(
+        f"persona 1: {len(walk.seen)} pages, {walk.typed} typed fields, confirm to enrolled {seconds:.1f} s,"
+        f" first page {weights[0][1]} kB, heaviest {kilobytes} kB, at most {requests} requests a page"
+    )
     assert len(walk.seen) <= 10 and walk.typed == 0, walk.seen
+    assert kilobytes < 60 and requests <= 8, weights
     walk.is_clean()
     # Back after the end is calm: the questions are over, and nothing is sent a second time.
     phone.go_back()

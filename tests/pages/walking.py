@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from sandbox import generated
 from tests.pages.screens import policy_violations
@@ -37,10 +38,12 @@ class Walk:
     seen: list[str] = field(default_factory=list)
     typed: int = 0
     said: list[str] = field(default_factory=list)
+    loads: list[list[Request]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(f"script: {error}"))
+        self.page.on("requestfinished", self._loaded)
 
     def open(self, path: str, heading: str, name: str = "") -> None:
         self.page.goto(path)
@@ -93,6 +96,22 @@ class Walk:
             with self.page.expect_navigation():
                 self.page.locator("[name=allow]").last.click()
 
+    def _loaded(self, request: Request) -> None:
+        if request.url.startswith(self.stack.base):
+            if request.resource_type == "document" and request.method == "GET":
+                self.loads.append([])
+            if self.loads:
+                self.loads[-1].append(request)
+
+    def weights(self) -> list[tuple[int, float]]:
+        """(requests, kB that came over the wire) of each page of ours, the first one with nothing kept before."""
+        found = []
+        for requests in self.loads:
+            sizes = [request.sizes() for request in requests]
+            size = sum(each["responseBodySize"] + each["responseHeadersSize"] for each in sizes)
+            found.append((len(requests), round(size / 1000, 1)))
+        return found
+
     def until_answered(self, *, has_script: bool = True) -> None:
         """Past the page that waits, where there is one: the script goes on by itself, without one the link does."""
         for _ in range(60):
@@ -108,8 +127,11 @@ class Walk:
         assert policy_violations(self.said) == [] and not [each for each in self.said if each.startswith("script:")]
 
 
-def join(walk: Walk, person: str, program: str, *, names: bool = False, has_script: bool = True) -> None:
-    """From the programs to the end, as somebody with one meter does it: every page, nothing typed."""
+def join(walk: Walk, person: str, program: str, *, names: bool = False, has_script: bool = True) -> float:
+    """From the programs to the end, as somebody with one meter does it: every page, nothing typed.
+
+    Returns how many seconds the last button took, from the press to the page that says "You are enrolled".
+    """
 
     def named(name: str) -> str:
         return name if names else ""
@@ -135,6 +157,8 @@ def join(walk: Walk, person: str, program: str, *, names: bool = False, has_scri
         walk.press("Continue")
     walk.see("Check your answers", named("P11-check"))
     page.locator("#id_declared").check()
+    pressed = time.monotonic()
     walk.press("Confirm enrolment")
     walk.until_answered(has_script=has_script)
     walk.see("You are enrolled", named("P13-enrolled"))
+    return time.monotonic() - pressed
