@@ -31,6 +31,7 @@ class MeterChoice:
     cell: str = ""
     reasons: tuple[Any, ...] = ()
     until: Any = None
+    enrollment_id: str = ""
     is_chosen: bool = False
 
     @property
@@ -94,6 +95,7 @@ def meters(application: Application) -> tuple[MeterChoice, ...]:
             cell=cell.cell,
             reasons=tuple(cell.reasons),
             until=cell.until or cell.earliest_start,
+            enrollment_id=cell.enrollment_id,
         )
     for told in reading.prepared(application.told.get("on_init")).meters:
         choice = MeterChoice(

@@ -53,8 +53,9 @@ def next_address(application: Application) -> str:
     step = journey.next_step(application)
     if application.batch_id and step.name in ("dates", "check"):
         return reverse("portal-batch", args=[application.batch_id])  # confirmed with the others of its basket
-    is_unseen = application.told.get("on_init") and not application.answers.get("starts_on")
-    if is_unseen and step.name in ("documents", "consent", "dates", "check"):
+    answers = application.answers
+    is_unseen = answers.get("unseen") or not answers.get("starts_on")
+    if application.told.get("on_init") and is_unseen and step.name in ("documents", "consent", "dates", "check"):
         return reverse("portal-eligibility", args=[application.pk])
     return address_of(application, step)
 

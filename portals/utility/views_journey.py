@@ -6,6 +6,7 @@ provider look again: an answer that was given to other questions is not kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -90,6 +91,8 @@ class Meters(JourneyPage):
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         shown = choices.meters(self.application)
+        if "later" in request.POST:
+            return self._put_off(shown)
         form = MetersForm(request.POST, choices=shown)
         if not shown:  # nobody could tell the meters: the provider finds them by the sign-in, and asks which
             return self._decided([])
@@ -108,14 +111,40 @@ class Meters(JourneyPage):
         self.change(keep)
         return ask_if_ready(self)
 
+    def _put_off(self, shown: Sequence[choices.MeterChoice]) -> HttpResponse:
+        """With the meters that another program has, from the day on which all of them are free."""
+        taken, later = self._taken(shown)
+        if later is None:
+            return self.page(form=None, status=422)
+
+        def keep(row: Application) -> None:
+            forget_what_was_decided(row)
+            row.answers |= {"meters": [each.umid for each in taken], "starts_on": later.isoformat(), "ends_on": ""}
+
+        self.change(keep)
+        return ask_if_ready(self)
+
+    def _taken(self, shown: Sequence[choices.MeterChoice]) -> tuple[list[choices.MeterChoice], date | None]:
+        """What another program has, where nothing else is left, and from when it is free."""
+        if any(each.is_open for each in shown):
+            return [], None
+        taken = [each for each in shown if each.cell == "CONFLICT" and each.until is not None]
+        days = [first_day_after(each.until, self.application, self.now) for each in taken]
+        return taken, max((each for each in days if each is not None), default=None)
+
     def context(self) -> dict[str, Any]:
         shown = choices.meters(self.application)
+        own = own_enrolments(self.application)
+        locale = get_language() or ""
+        blocking = {each.enrollment_id: own[each.enrollment_id] for each in shown if each.enrollment_id in own}
         selected = reading.selected(self.application.told.get("on_select"))
         return {
             **super().context(),
             "meters": shown,
             "can_go_on": any(each.is_open for each in shown) or not shown,
             "silent": selected.unavailable_utilities,
+            "later": self._taken(shown)[1],
+            "blocking": [(row, reading.program(row.program.item, locale).name) for row in blocking.values()],
         }
 
 
@@ -187,6 +216,7 @@ class Eligibility(JourneyPage):
             return ask_again(self)
 
         def keep(row: Application) -> None:
+            row.answers.pop("unseen", None)
             row.answers.setdefault("starts_on", (today_of(row, self.now) + timedelta(days=1)).isoformat())
 
         self.change(keep)
@@ -361,6 +391,7 @@ def forget_what_was_decided(row: Application) -> None:
     """The provider's verdict was about other answers."""
     row.told = {name: told for name, told in row.told.items() if name not in ("on_init", "on_confirm")}
     row.answers.pop("declared", None)
+    row.answers["unseen"] = True  # the next verdict is shown before anything else is asked
     row.trouble = ""
 
 
@@ -388,7 +419,11 @@ def ways_on(row: Application, refusal: reading.RefusalView | None, now: datetime
 def free_from(row: Application, refusal: reading.RefusalView, now: datetime) -> date | None:
     """The first day at the utility on which nothing is in the way any more; None where nobody says."""
     text = refusal.details.get("conflictEndDate")
-    instant = parse_datetime(text) if isinstance(text, str) else None
+    return first_day_after(parse_datetime(text) if isinstance(text, str) else None, row, now)
+
+
+def first_day_after(instant: datetime | None, row: Application, now: datetime) -> date | None:
+    """The first day at the utility that begins at this instant or after it; None for the past."""
     if instant is None or instant.tzinfo is None or instant <= now:
         return None
     local = instant.astimezone(zone_of(row))

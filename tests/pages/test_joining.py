@@ -75,4 +75,10 @@ def test_persona_1_joins_without_a_script_and_hears_what_is_in_the_way_of_a_seco
         expect(plain.get_by_role("link", name=f"Leave {FLEX}")).to_be_visible()
     else:
         expect(plain.get_by_text("Already in another program until")).to_be_visible()
+        expect(plain.get_by_role("link", name=f"Leave {FLEX}")).to_be_visible()
+        plain.get_by_role("button", name=re.compile("^Start on .* instead$")).click()
+        walk.until_answered(has_script=False)
+        walk.see("You can join", "P7-later")
+        walk.press("Continue")
+        walk.see("May ")
     walk.is_clean()
