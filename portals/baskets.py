@@ -134,6 +134,22 @@ def of_batch(subject: Subject | None, batch_id: str) -> list[Application]:
     return list(drafts.of_person(subject).filter(batch_id=batch_id).order_by("started_at", "pk"))
 
 
+def own_acts(subject: Subject | None) -> dict[tuple[int, str], grid.Own]:
+    """What the person's own journeys say of meters and programs, to be laid over older answers."""
+    states = {
+        Application.State.ENROLLED: "ENROLLED",
+        Application.State.CONFIRMING: "PENDING",
+        Application.State.DRAFT: "PENDING",
+    }
+    found: dict[tuple[int, str], grid.Own] = {}
+    for row in drafts.of_person(subject).filter(state__in=states).order_by("updated_at")[:200]:
+        if row.state == Application.State.DRAFT and not row.told.get("on_init"):
+            continue  # nothing was asked for yet
+        for umid in row.answers.get("meters", ()):
+            found[row.program_id, umid] = grid.Own(states[Application.State(row.state)], row.updated_at)
+    return found
+
+
 def application_of(subject: Subject | None, program: CatalogProgram, umid: str) -> Application | None:
     """The person's newest journey to a program with this meter, where there is one."""
     rows = drafts.of_person(subject).filter(program=program).exclude(state=Application.State.DROPPED)

@@ -71,6 +71,18 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Own:
+    """What the person themselves has done with a meter and a program since somebody answered about it."""
+
+    state: str
+    at: datetime
+
+
+#: By the program's key and the meter.
+OwnActs = Mapping[tuple[int, str], Own]
+
+
+@dataclass(frozen=True)
 class Line:
     """A meter. `ending`: the last characters of its number, `site` what the utility calls the place."""
 
@@ -117,11 +129,15 @@ class Table:
 
 
 def table(
-    rows: Sequence[MatrixAnswer], locale: str, now: datetime, in_basket: frozenset[tuple[int, str]] = frozenset()
+    rows: Sequence[MatrixAnswer],
+    locale: str,
+    now: datetime,
+    in_basket: frozenset[tuple[int, str]] = frozenset(),
+    own: OwnActs | None = None,
 ) -> Table:
     """All that is known, a line per meter and a column per program.
 
-    `in_basket` holds (program's key, UMID). A meter stands once, even where two answers name it (rule R-P2.1).
+    `in_basket` holds (program's key, UMID); `own` what is newer than the answers. A meter stands once, even where two answers name it (rule R-P2.1).
     """
     columns = {
         row.program_id: _column(row.program, [r for r in rows if r.program_id == row.program_id], locale, now)
@@ -144,7 +160,9 @@ def table(
             facts = about.setdefault(cell.meter_id, {"utility_id": cell.utility_id or row.utility_id})
             for name, value in _of_provider(cell).items():
                 facts.setdefault(name, value)
-    lines = [_line(umid, facts, columns, cells.get(umid, {}), silent, in_basket) for umid, facts in about.items()]
+    lines = [
+        _line(umid, facts, columns, cells.get(umid, {}), silent, in_basket, own or {}) for umid, facts in about.items()
+    ]
     lines.sort(key=lambda line: (line.utility_id, line.place, line.address, line.ending, line.umid))
     answered = [column.answered_at for column in columns.values() if column.answered_at is not None]
     return Table(
@@ -203,6 +221,7 @@ def _line(
     cells: Mapping[int, reading.Cell],
     silent: Mapping[str, set[int]],
     in_basket: frozenset[tuple[int, str]],
+    own: OwnActs,
 ) -> Line:
     utility_id = str(facts["utility_id"])
     boxes = []
@@ -210,6 +229,10 @@ def _line(
         cell = cells.get(key)
         # A meter that its utility could not be asked about is no refused one (P2-6).
         is_silent = key in silent.get(utility_id, set())
+        mine = own.get((key, umid))
+        if mine is not None and (column.answered_at is None or mine.at > column.answered_at):
+            boxes.append(Box(column, mine.state, f"{column.row.slug} {umid}"))
+            continue
         missing = "UNKNOWN" if is_silent else "NO_ANSWER" if column.answered_at is None else "NOT_OFFERED"
         boxes.append(
             Box(

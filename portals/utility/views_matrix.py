@@ -88,11 +88,12 @@ class MatrixPage(View):
     def table(self) -> grid.Table:
         rows = list(matrix.answers(self.subject, self.portal))
         in_basket = baskets.keys(baskets.items(self.subject, self.portal))
-        return grid.table(rows, get_language() or "", self.now, in_basket)
+        return grid.table(rows, get_language() or "", self.now, in_basket, baskets.own_acts(self.subject))
 
-    def house(self) -> houses.House | None:
+    def house(self) -> houses.House:
+        """The utility at which the person is signed in: its name, help line and days are those of the page."""
         mine = sessions.proven(self.request)
-        return houses.house_of(mine[0].utility_id) if mine else None
+        return houses.house_of(mine[0].utility_id if mine else "")
 
 
 class Matrix(MatrixPage):

@@ -1,0 +1,96 @@
+"""Persona 2 in a real browser: several meters on several sites, all programs, a basket, and what became of each meter."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.pages.walking import Walk
+from tests.stack import Stack
+
+DEVI = "devi"
+MATRIX, BASKET, BATCH = "Your meters and the programs", "Your basket", "Your applications"
+FLEX, EVENING, COMMUNITY = "Demand Flexibility Program", "Evening Peak Program", "Community Solar"
+
+
+@pytest.fixture
+def desk(browser: Browser, stack: Stack) -> Iterator[Page]:
+    context = browser.new_context(base_url=stack.base, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    yield context.new_page()
+    context.close()
+
+
+def asked(walk: Walk) -> None:
+    """All programs are asked, and all have answered."""
+    walk.press("Ask all programs")
+    expect(walk.page.locator("#waiting-status")).to_contain_text("As the programs answered", timeout=20_000)
+
+
+def cell(page: Page, meter: str, program: str) -> str:
+    """What the table says about a meter (the end of its number) and a program."""
+    head = page.locator("#matrix thead th").all_inner_texts()
+    column = next(n for n, text in enumerate(head) if program in text)
+    return " ".join(page.locator("#matrix tbody tr", has_text=meter).locator("> *").nth(column).inner_text().split())
+
+
+def tick(page: Page, meter: str, program: str) -> None:
+    page.get_by_label(f"Meter ending {meter}, {program}").check()
+
+
+def test_persona_2_joins_two_programs_with_several_meters_in_one_go(desk: Page, stack: Stack) -> None:
+    walk = Walk(desk, stack)
+    desk.goto("/matrix")
+    walk.sign_in(DEVI)
+    walk.see(MATRIX, "matrix-first")
+    asked(walk)
+    walk.see(MATRIX, "matrix")
+    assert desk.locator("#matrix tbody th[scope=row]").count() == 4
+    assert desk.locator("#matrix tbody th[scope=colgroup]").count() == 3, "three sites"
+    print(desk.locator("#matrix").inner_text())
+    assert cell(desk, "0101", FLEX).endswith("Can join")
+
+    # A cell opens its reasons.
+    desk.locator("#matrix tbody tr", has_text="0102").get_by_role("link", name="Cannot join").first.click()
+    walk.see("Meter ending 0102", "matrix-cell")
+    walk.follow("Back")
+    tick(desk, "0101", FLEX)
+    tick(desk, "0102", FLEX)
+    tick(desk, "0103", COMMUNITY)
+    walk.press("Put into the basket")
+    walk.see(BASKET, "basket")
+    expect(desk.get_by_role("button", name="Remove")).to_have_count(3)
+    desk.get_by_role("button", name="Remove Meter ending 0102").click()
+    expect(desk.get_by_role("button", name="Remove")).to_have_count(2)
+    walk.follow("Choose more")
+    walk.see(MATRIX)
+    assert "In the basket" in cell(desk, "0101", FLEX) and "In the basket" not in cell(desk, "0102", FLEX)
+    tick(desk, "0102", FLEX)
+    walk.press("Put into the basket")
+    walk.see(BASKET)
+    walk.press("Apply to 2 programs")
+
+    walk.see(BATCH)
+    expect(desk.locator("#waiting-status")).to_have_count(0, timeout=20_000)
+    walk.see(BATCH, "batch-questions")
+    for _ in range(2):
+        if desk.get_by_role("link", name="Answer its questions").count() == 0:
+            break
+        walk.follow("Answer its questions")
+        while "/consents/" in desk.url:
+            walk.see("May ")
+            desk.get_by_label("Yes, I agree").check()
+            walk.press("Continue")
+        print("after consents", desk.url, walk.seen[-1])
+        if "/batches/" not in desk.url:
+            walk.follow("All applications")
+    walk.see(BATCH, "batch-ready")
+    desk.locator("#id_declared").check()
+    walk.press("Confirm 2 enrolments")
+    expect(desk.locator("#waiting-status")).to_have_count(0, timeout=20_000)
+    walk.see(BATCH, "batch-enrolled")
+    expect(desk.get_by_text("3 meters are enrolled")).to_be_visible()
+    walk.is_clean()
