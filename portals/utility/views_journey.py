@@ -90,6 +90,9 @@ class Meters(JourneyPage):
         return self.page(form=None)
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        if "again" in request.POST:
+            self.application = ask_for_meters(request, self.application, self.version(), self.now)
+            return see(next_address(wait_a_moment(self.application)))
         shown = choices.meters(self.application)
         if "later" in request.POST:
             return self._put_off(shown)
@@ -232,6 +235,7 @@ class Eligibility(JourneyPage):
             **found,
             **ways_on(row, found["prepared"].refusal, self.now),
             "lines": lines,
+            "starts_on": day(row.answers.get("starts_on")),
             "documents_wanted": bool(journey.wanted_documents(row)),
         }
 

@@ -86,7 +86,7 @@ class Start(View):
         if form.cleaned_data["account"] == "other":
             return render(request, "portal/not_me.html", _card(row, now))
         application = _draft_of(subject, row)
-        if application is not None and journey.next_step(application).name != "account":
+        if application is not None and journey.next_step(application).name not in ("account", "meters"):
             return see(next_address(application))
         application = application or drafts.start(
             row,
