@@ -137,7 +137,8 @@ def table(
 ) -> Table:
     """All that is known, a line per meter and a column per program.
 
-    `in_basket` holds (program's key, UMID); `own` what is newer than the answers. A meter stands once, even where two answers name it (rule R-P2.1).
+    `in_basket` holds (program's key, UMID); `own` what is newer than the answers. A meter
+    stands once, even where two answers name it (rule R-P2.1).
     """
     columns = {
         row.program_id: _column(row.program, [r for r in rows if r.program_id == row.program_id], locale, now)

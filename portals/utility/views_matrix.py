@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,6 +109,7 @@ class Matrix(MatrixPage):
         context = {
             "table": found,
             "page": page,
+            "shown": _shown(page.object_list),
             "asked": asked,
             "houses": [houses.house_of(each) for each in found.utilities],
             "silent": [houses.house_of(each) for each in found.silent],
@@ -127,6 +129,27 @@ class Matrix(MatrixPage):
             raise SignInNeeded("no sign-in at any utility")
         matrix.ask(self.person(), self.portal, sign_ins, self.now)
         return see(reverse("portal-matrix"))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A line as the template writes it: its meter's name, and each cell with its word; a word is rendered once."""
+
+    line: grid.Line
+    name: str
+    cells: tuple[tuple[grid.Box, str], ...]
+
+
+def _shown(lines: Iterable[grid.Line]) -> list[Shown]:
+    tags = {state: render_to_string("portal/matrix/tag.html", {"state": state}) for state in grid.STATES}
+    return [
+        Shown(
+            line,
+            render_to_string("portal/matrix/meter.html", {"line": line}),
+            tuple((box, tags[box.state]) for box in line.boxes),
+        )
+        for line in lines
+    ]
 
 
 class MatrixFile(MatrixPage):
