@@ -33,6 +33,8 @@ UNCHECKED = "UNCHECKED"
 FORGED = "FORGED"
 #: Nobody answered; the person may ask again (`portals.overdue`).
 NO_ANSWER = "NO_ANSWER"
+#: Refusals of a confirmation that lacks an agreement.
+AGREEMENTS = ("CONSENT_REQUIRED", "CROSS_UTILITY_CONSENT_REQUIRED")
 #: An application in one of these is over.
 FINAL = ("REJECTED", "CANCELLED", "EXPIRED")
 
@@ -184,6 +186,9 @@ class _Taker:
         else:  # READY still, or something is missing: the customer goes on from there
             self.row.state = State.DRAFT
             self.row.answers = {k: v for k, v in self.row.answers.items() if k != "declared"}
+            if prepared.refusal is not None and prepared.refusal.code in AGREEMENTS:
+                # What is to be agreed to is not what was asked: only the provider can say what it is now.
+                self.row.told = {name: told for name, told in self.row.told.items() if name != "on_init"}
         self.row.trouble = prepared.refusal.code[:64] if prepared.refusal is not None else ""
 
     def _is_over(self, prepared: reading.PreparedView) -> bool:

@@ -157,16 +157,20 @@ def test_a_program_that_closes_between_two_steps_says_so(walk: Walk, owner: Prog
     walk.see("The program has closed")
 
 
-def test_conditions_that_change_before_the_confirmation_are_shown_and_the_answers_are_kept(
+def test_an_agreement_that_has_changed_before_the_confirmation_is_asked_for_again(
     walk: Walk, owner: ProgramOwner
 ) -> None:
     to_the_check(walk, owner)
-    changed = refused("CONSENT_REQUIRED", "The program has a new version.", status="PENDING")
-    owner.says["confirm"] = lambda _: changed
+    owner.says["confirm"] = lambda _: refused("CONSENT_REQUIRED", "The text has changed.", status="PENDING")
     confirm(walk)
     walk.until_answered()
-    walk.see("Check your answers", "bad-version-changed")
-    expect(walk.page.get_by_text("An agreement is missing")).to_be_visible()
+    walk.see("Can you join", "bad-version-changed")
+    expect(walk.page.get_by_text("The program has changed what it asks you to agree to")).to_be_visible()
+    asked = {"requiredConsents": [{"type": "DATA_COLLECTION", "required": True, "textVersion": "2", "texts": []}]}
+    owner.says["init"] = lambda _: state("PENDING_CONFIRM", **{"beckn:orderAttributes": asked})
+    walk.press("Ask again")
+    walk.until_answered()
+    assert "/consents/1" in walk.page.url
 
 
 def test_pressing_twice_and_a_second_tab_send_one_confirmation(walk: Walk, owner: ProgramOwner) -> None:
