@@ -9,7 +9,8 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import get_language
+from django.utils.text import get_text_list
+from django.utils.translation import get_language, pgettext
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -174,7 +175,9 @@ def _card(row: CatalogProgram, now: datetime) -> dict[str, Any]:
         "program": found,
         "purpose": PURPOSES.get(found.kind, "other"),
         "kinds": {each.kind for each in found.criteria},
-        "houses": [houses.house_of(each) for each in found.utilities],
+        "names": get_text_list(
+            [houses.house_of(each).name for each in found.utilities], pgettext("last of a list", "and")
+        ),
         "is_open": found.is_open(now) and not (found.reopens_at and now < found.reopens_at),
         "zone": next((houses.house_of(each).time_zone for each in found.utilities), "UTC"),
         "opens_at": found.reopens_at or found.opens_at,
