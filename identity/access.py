@@ -101,6 +101,7 @@ TABLE: dict[str, Who] = {
     "portal-matrix-csv": Who.PERSON,
     "portal-matrix-cell": Who.PERSON,
     "portal-basket": Who.PERSON,
+    "portal-enrolment-meters": Who.PERSON,
     "portal-batch": Who.PERSON,
     "portal-enrolments": Who.PERSON,
     "portal-enrolment": Who.PERSON,

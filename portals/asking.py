@@ -121,10 +121,16 @@ def add_meters(
     token: str,
     now: datetime,
     credentials: Sequence[Mapping[str, Any]] = (),
+    agreed: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Have further meters join."""
+    """Have further meters join; `agreed`: the consents given for them, as in `consents[]`."""
     application.answers = {**application.answers, "adding": list(umids)}
-    content = {**_proof(token), "meters": list(umids), "credentials": [dict(each) for each in credentials]}
+    content = {
+        **_proof(token),
+        "meters": list(umids),
+        "credentials": [dict(each) for each in credentials],
+        "consents": [dict(each) for each in agreed],
+    }
     _update(application, "ADD_METER", content, now)
 
 

@@ -29,7 +29,7 @@ class ConsentPage(JourneyPage):
         consent, form = self.consent(), ConsentForm(request.POST)
         if not form.is_valid():
             return self._show(consent, form, status=422)
-        text = next((each for each in consent.texts if _same(each.digest, form.cleaned_data["digest"])), None)
+        text = next((each for each in consent.texts if same(each.digest, form.cleaned_data["digest"])), None)
         if text is None:
             raise drafts.OutOfDate  # the provider asks for another text by now
         try:
@@ -110,7 +110,7 @@ class ConsentPage(JourneyPage):
         )
         fresh.answers = {
             **fresh.answers,
-            "consents": {**(fresh.answers.get("consents") or {}), consent.key: _answer_of(receipt)},
+            "consents": {**(fresh.answers.get("consents") or {}), consent.key: answer_of(receipt)},
         }
         self.answered(fresh, consent.key, is_granted=is_granted)
 
@@ -137,7 +137,7 @@ def who_receives(application: Application, consent: Asked) -> str:
     return houses.house_of(consent.grantee).name or consent.grantee
 
 
-def _answer_of(receipt: ConsentReceipt) -> dict[str, Any]:
+def answer_of(receipt: ConsentReceipt) -> dict[str, Any]:
     return {
         "granted": receipt.is_granted,
         "at": receipt.answered_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -148,5 +148,5 @@ def _answer_of(receipt: ConsentReceipt) -> dict[str, Any]:
     }
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
 import pytest
@@ -50,7 +48,6 @@ def test_persona_2_joins_two_programs_with_several_meters_in_one_go(desk: Page, 
     walk.see(MATRIX, "matrix")
     assert desk.locator("#matrix tbody th[scope=row]").count() == 4
     assert desk.locator("#matrix tbody th[scope=colgroup]").count() == 3, "three sites"
-    print(desk.locator("#matrix").inner_text())
     assert cell(desk, "0101", FLEX).endswith("Can join")
 
     # A cell opens its reasons.
@@ -84,7 +81,6 @@ def test_persona_2_joins_two_programs_with_several_meters_in_one_go(desk: Page, 
             walk.see("May ")
             desk.get_by_label("Yes, I agree").check()
             walk.press("Continue")
-        print("after consents", desk.url, walk.seen[-1])
         if "/batches/" not in desk.url:
             walk.follow("All applications")
     walk.see(BATCH, "batch-ready")
@@ -93,4 +89,22 @@ def test_persona_2_joins_two_programs_with_several_meters_in_one_go(desk: Page, 
     expect(desk.locator("#waiting-status")).to_have_count(0, timeout=20_000)
     walk.see(BATCH, "batch-enrolled")
     expect(desk.get_by_text("3 meters are enrolled")).to_be_visible()
+    walk.is_clean()
+
+    # The enrolment gets another meter, and loses one again.
+    desk.locator("section", has_text=FLEX).get_by_role("link", name="See the enrolment").click()
+    walk.see(FLEX)
+    walk.follow("Add a meter, or take one out")
+    walk.see("Meters in this program", "enrolment-meters")
+    walk.press("Add to the program")
+    expect(desk.get_by_text("The program needs your agreement for a meter that joins")).to_have_count(2)
+    desk.get_by_label("Meter ending 0104").check()
+    desk.locator("[name=consents]").first.check()
+    walk.press("Add to the program")
+    expect(desk.get_by_text("ending 0104")).to_be_visible(timeout=20_000)
+    walk.follow("Add a meter, or take one out")
+    desk.get_by_label("meter ending 0101").check()
+    walk.press("Take out of the program")
+    expect(desk.get_by_text("ending 0101")).to_have_count(0, timeout=20_000)
+    walk.see(FLEX, "enrolment-after-meters")
     walk.is_clean()
