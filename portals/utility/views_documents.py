@@ -105,7 +105,9 @@ class Documents(JourneyPage):
     def _sent(self, request: HttpRequest, wanted: Wanted) -> HttpResponse:
         file = request.FILES.get("file")
         if file is None or file.file is None:
-            raise relaying.NotTaken(relaying.NO_FILE)
+            # Of a request that is far too long only the beginning reaches us, and its file is no whole part of a form.
+            is_cut = int(request.META.get("CONTENT_LENGTH") or 0) > wanted.document.max_bytes
+            raise relaying.NotTaken(relaying.TOO_LARGE if is_cut else relaying.NO_FILE)
         document, size = wanted.document, int(file.size or 0)
         taken = relaying.send(document.upload_url, file.file, size, document.max_bytes)
         kept = {
