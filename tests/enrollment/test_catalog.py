@@ -132,6 +132,17 @@ def test_a_program_that_cannot_be_joined_cannot_be_selected(program: str, provid
     assert isinstance(result, Refused) and result.refusal.code == "PROGRAM_NOT_AVAILABLE"
 
 
+@pytest.mark.parametrize("rule", ["KEEP", "SUSPEND", "CANCEL"])
+def test_what_taking_a_required_consent_back_does_is_told_before_it_is_given(rule: str) -> None:
+    optional = {"type": "DATA_SHARING", "required": False, "textVersion": "1"}
+    a_program(on_required_consent_revoked=rule, required_consents=[{"type": "DATA_COLLECTION"}, optional], texts=False)
+
+    result = selected()
+
+    assert isinstance(result, Selected)
+    assert [c["onRevoked"] for c in result.entry.requirements.consents] == [rule, "KEEP"]
+
+
 def test_a_text_that_was_added_later_is_seen() -> None:
     version = a_program(texts=False)
     before = selected()
