@@ -43,7 +43,7 @@ class Overview(JourneyPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         rows = [
-            {"step": step, "address": "" if self._is_shut(step) else address_of(self.application, step)}
+            {"step": step, "address": "" if self._leads_nowhere(step) else address_of(self.application, step)}
             for step in journey.steps(self.application)
         ]
         return self.page(rows=rows, stands_at=stands_at(self.application), go_on=next_address(self.application))
@@ -51,7 +51,7 @@ class Overview(JourneyPage):
     def back(self) -> str:
         return reverse("portal-enrolments")
 
-    def _is_shut(self, step: journey.Step) -> bool:
+    def _leads_nowhere(self, step: journey.Step) -> bool:
         return step.status == journey.CANNOT_START_YET or bool(stands_at(self.application))
 
 
