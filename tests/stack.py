@@ -228,7 +228,8 @@ class Stack:
         """The environment of our processes: nothing of the test run's own."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}
         fixed = {"SETTINGS_FILE": str(self.settings_file), "DJANGO_SETTINGS_MODULE": "config.settings"}
-        return {**kept, **fixed, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+        # Bytecode is written: a run starts a hundred and more processes, and each would compile the house anew.
+        return {**kept, **fixed, "PYTHONUNBUFFERED": "1", **more}
 
     # inside
 
