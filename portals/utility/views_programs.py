@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -24,7 +25,7 @@ from identity.sessions import SignInNeeded
 from portals import asking, drafts, evidence, houses, journey, reading
 from portals.models import Application, CatalogProgram
 from portals.utility.forms import AccountForm
-from portals.utility.pages import SIGN_IN, next_address, person_of, see
+from portals.utility.pages import SIGN_IN, next_address, person_of, see, stands_at
 from portals.utility.patience import wait_a_moment
 
 #: What a program does for you, by its kind; the words are in the template. The order is that of the page.
@@ -86,22 +87,16 @@ class Start(View):
             return self._page(request, row, form, status=422)
         if form.cleaned_data["account"] == "other":
             return render(request, "portal/not_me.html", _card(row, now))
-        application = _draft_of(subject, row)
-        if application is not None and journey.next_step(application).name not in ("account", "meters"):
+        application = _begun(request, subject, row, utility_id, now)
+        if stands_at(application) or journey.next_step(application).name not in ("account", "meters"):
             return see(next_address(application))
-        application = application or drafts.start(
-            row,
-            subject=subject,
-            user=request.user,  # type: ignore[arg-type]
-            portal=identities.portal().subscriber_id,
-            utility_id=utility_id,
-            now=now,
-        )
         again = reverse("portal-account", args=[application.pk])
         try:
             application = ask_for_meters(request, application, application.version, now)
         except SignInNeeded:
             return see(f"{reverse(SIGN_IN)}?next={again}")
+        except drafts.OutOfDate:  # the button was pressed twice: the other press asks
+            return see(again)
         except (ProviderUnavailable, evidence.UtilitySilent):
             said = {"house": houses.house_of(utility_id), "again": again}
             return render(request, "portal/utility_silent.html", said, status=503)
@@ -189,6 +184,20 @@ def _utility_of(request: HttpRequest, row: CatalogProgram) -> str:
     wanted = reading.program(row.item).utilities
     mine = [each.utility_id for each in sessions.proven(request)]
     return next((each for each in mine if not wanted or each in wanted), "")
+
+
+@transaction.atomic
+def _begun(request: HttpRequest, subject: Subject, row: CatalogProgram, utility_id: str, now: datetime) -> Application:
+    """The person's journey to this program: the one that is on its way, else a new one, also of two presses at once."""
+    Subject.objects.select_for_update().get(pk=subject.pk)
+    return _draft_of(subject, row) or drafts.start(
+        row,
+        subject=subject,
+        user=request.user,  # type: ignore[arg-type]
+        portal=identities.portal().subscriber_id,
+        utility_id=utility_id,
+        now=now,
+    )
 
 
 def _draft_of(subject: Subject, row: CatalogProgram) -> Application | None:

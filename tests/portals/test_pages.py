@@ -238,8 +238,8 @@ def test_every_refusal_has_words_of_ours_and_a_way_on() -> None:
         assert row.order_id in text(page), code
     row.told["on_init"] = answer(code="SOMETHING_NEW")
     row.save()
-    page = mine.get(at(row, "eligibility")).content.decode()
-    assert '<span lang="en">The provider&#x27;s own words.</span>' in page
+    shown = mine.get(at(row, "eligibility")).content.decode()
+    assert '<span lang="en">The provider&#x27;s own words.</span>' in shown
 
 
 def test_a_conflict_names_the_day_the_meter_is_free_and_offers_to_start_then_or_to_leave_the_other() -> None:
