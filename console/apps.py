@@ -15,4 +15,4 @@ class ConsoleConfig(AppConfig):
     verbose_name = "console"
 
     def ready(self) -> None:
-        from console import credentials, keys, lists, notices, utilities  # noqa: F401 - they register their pages
+        from console import credentials, documents, keys, lists, notices, utilities  # noqa: F401 - they register their pages
