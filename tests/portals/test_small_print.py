@@ -30,9 +30,9 @@ def somebody(client: Client) -> Client:
     return client
 
 
-@pytest.mark.parametrize("page", ["accessibility", "privacy", "cookies", "signed-out-idle"])
-def test_the_small_print_asks_nobody_who_they_are_and_sets_no_cookie(client: Client, page: str) -> None:
-    answer = client.get(f"/{page}")
+@pytest.mark.parametrize("name", ["accessibility", "privacy", "cookies", "signed-out-idle"])
+def test_the_small_print_asks_nobody_who_they_are_and_sets_no_cookie(client: Client, name: str) -> None:
+    answer = client.get(f"/{name}")
     text = answer.content.decode()
     assert answer.status_code == 200 and text.count("<h1") == 1
     assert not answer.cookies
