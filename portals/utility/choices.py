@@ -36,7 +36,13 @@ class MeterChoice:
 
     @property
     def is_open(self) -> bool:
-        return self.cell in OPEN
+        return self.cell in OPEN or self.wants_a_device
+
+    @property
+    def wants_a_device(self) -> bool:
+        """Only equipment is in the way, and the next question is about it: the customer may have some to add."""
+        kinds = [each.criterion or each.code for each in self.reasons]
+        return self.cell == "NOT_ELIGIBLE" and bool(kinds) and all(kind.startswith("DER_") for kind in kinds)
 
 
 @dataclass(frozen=True)

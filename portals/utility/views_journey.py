@@ -146,6 +146,7 @@ class Meters(JourneyPage):
             "meters": shown,
             "can_go_on": any(each.is_open for each in shown) or not shown,
             "silent": selected.unavailable_utilities,
+            "other_utility": any(a.type == "LINK_UTILITY" for cell in selected.eligibility for a in cell.actions),
             "later": self._taken(shown)[1],
             "blocking": [(row, reading.program(row.program.item, locale).name) for row in blocking.values()],
         }

@@ -306,3 +306,13 @@ def test_a_customer_of_another_utility_hears_that_a_program_is_not_theirs_and_no
     assert heading(mine.get("/programs/program-1/start")) == "This program is for other customers"
     assert mine.post("/programs/program-1/start", {"account": "me"}).status_code == 422
     assert Application.objects.count() == before
+
+
+def test_a_meter_that_lacks_only_a_device_can_be_chosen_because_devices_are_asked_for_next() -> None:
+    row = ready()
+    bare = {"meterId": "umid-001", "cell": "NOT_ELIGIBLE", "reasons": [{"code": "DER_TYPE", "criterion": "DER_TYPE"}]}
+    row.told["on_select"] = {"message": {"order": {"beckn:orderAttributes": {"eligibility": [bare]}}}}
+    row.save()
+    mine = browser(row)
+    assert "Can join with the right equipment" in text(mine.get(at(row, "meters")))
+    assert mine.post(at(row, "meters"), {"version": str(row.version), "meters": "umid-001"}).status_code == 303
