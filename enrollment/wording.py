@@ -20,6 +20,7 @@ from babel.dates import format_date
 
 FOLDER = Path(__file__).with_name("words")
 DEFAULT = "en"
+_RIGHT_TO_LEFT = frozenset({"ur"})
 _DATES = {"en": "en_GB"}  # 21 November 2026, as on our pages
 
 
@@ -86,7 +87,9 @@ def _below(said: Mapping[str, str], frame: Frame, locale: str) -> list[str]:
     if frame.link and frame.until is not None:
         below.append(_fill(said["not_me"], {"link": frame.link, "until": _told(frame.until, locale)}))
     if frame.help_phone:
-        told = {"name": frame.help_name, "phone": frame.help_phone, "hours": frame.help_hours}
+        # Isolated: from right to left the groups of a number would change places.
+        marks = ("\u2066", "\u2069") if locale in _RIGHT_TO_LEFT else ("", "")
+        told = {"name": frame.help_name, "phone": frame.help_phone.join(marks), "hours": frame.help_hours}
         below.append(_fill(said["help"], told))
     return [*below, said["unread"]]
 

@@ -85,6 +85,13 @@ def test_a_notice_is_in_the_customers_language_with_its_dates_and_says_that_nobo
     assert wording.language_for("ta") == "en" and wording.language_for("") == "en"
 
 
+def test_a_telephone_number_keeps_its_order_from_right_to_left() -> None:
+    frame = wording.Frame(help_name="Flex", help_phone="+91 80 0000 0001", help_hours="Mon-Fri")
+    texts = {each: wording.compose("application-ready", each, {"program": "Flex"}, frame).text for each in ("en", "ur")}
+
+    assert "\u2066+91 80 0000 0001\u2069" in texts["ur"] and " +91 80 0000 0001," in texts["en"]
+
+
 def test_a_reason_that_we_have_no_sentence_for_leaves_no_gap() -> None:
     facts = {"program": "Flex", "number": "1", "reason": "SOMETHING_ELSE"}
     text = wording.compose("enrollment-ended", "en", facts, wording.Frame()).text
