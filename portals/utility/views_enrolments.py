@@ -60,10 +60,11 @@ class EnrolmentPage(JourneyPage):
         return viewing.enrolment(self.application, self.now)
 
     def context(self) -> dict[str, Any]:
+        found = self.enrolment()
         return {
             **super().context(),
-            "enrolment": self.enrolment(),
-            "meters": choices.chosen_meters(self.application),
+            "enrolment": found,
+            "meters": taking_part(found),
             "zone": houses.house_of(self.application.utility_id).time_zone,
         }
 
@@ -110,6 +111,7 @@ class EnrolmentInFull(EnrolmentPage):
             "withdrawn": state is not None and state.state == "WITHDRAWN",
             "granted": state is not None and state.state == "GIVEN",
             "stayed": found.status in ("ACTIVE", "SCHEDULED"),
+            "meters": any(f"on_update:{each}_METER" in self.application.told for each in ("ADD", "REMOVE")),
         }
         if not is_true.get(done):
             return {}
@@ -207,12 +209,23 @@ class ReceiptAsJson(Receipt):
         return response
 
 
+def taking_part(found: viewing.Enrolment) -> list[choices.MeterChoice]:
+    """The meters of an enrolment as they are shown; of a journey without one, those that were chosen."""
+    lines = found.meters if found.is_live else [each for each in found.facts.meters if each.status != "REJECTED"]
+    chosen = choices.chosen_meters(found.application)
+    if not lines:
+        return list(chosen)
+    known = {each.umid: each for each in (*choices.meters(found.application), *chosen)}
+    return [known.get(line.meter_id, choices.MeterChoice(line.meter_id)) for line in lines]
+
+
 def _card(row: Application, now: datetime) -> dict[str, Any]:
+    found = viewing.enrolment(row, now)
     return {
-        "enrolment": viewing.enrolment(row, now),
+        "enrolment": found,
         "application": row,
         "program": reading.program(row.program.item, get_language() or ""),
-        "meters": choices.chosen_meters(row),
+        "meters": taking_part(found),
         "house": houses.house_of(row.utility_id),
         "address": _address(row),
     }
