@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from beckn import client
 from beckn.door import Door
@@ -21,12 +21,14 @@ from beckn.messages import Received
 from beckn.models import Outbox
 from identity.models import Subject
 from portals import asking, grid, reading
-from portals.models import CatalogProgram, MatrixAnswer
+from portals.models import BasketItem, CatalogProgram, MatrixAnswer
 
 #: Programs one person is shown at once; more are narrowed by utility.
 MOST_PROGRAMS = 40
 #: An open question is not asked again for so long; after it the page says that nobody answered.
 PATIENCE = grid.PATIENCE
+#: What somebody's meters could join is no news after that long: it is asked for again.
+KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,14 @@ def take(message: Received, *, our_request: Outbox | None, door: Door, now: date
 def _error_of(message: Mapping[str, Any]) -> Any:
     order = message.get("order")
     return order.get("error") if isinstance(order, Mapping) else None
+
+
+def forget(now: datetime) -> int:
+    """Delete answers and baskets that nobody has come back to; return how many."""
+    before = now - KEPT
+    old = Q(answered_at__lt=before, asked_at=None) | Q(asked_at__lt=before)
+    count, _ = MatrixAnswer.objects.filter(old).delete()
+    return count + BasketItem.objects.filter(added_at__lt=before).delete()[0]
 
 
 def answers(subject: Subject | None, portal: str) -> QuerySet[MatrixAnswer]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from portals import callbacks, catalogue, overdue, retention
+from portals import callbacks, catalogue, matrix, overdue, retention
 
 _LOOK_EVERY = 5.0  # seconds of this process
 _looked_at = float("-inf")
@@ -27,4 +27,6 @@ def sweep(now: datetime) -> int:
 @shared_task(name="portals.tasks.upkeep", ignore_result=True)
 def upkeep() -> None:
     """What is done now and then."""
-    retention.forget(clock.now())
+    now = clock.now()
+    retention.forget(now)
+    matrix.forget(now)

@@ -75,7 +75,7 @@ class MatrixPage(View):
         try:
             return super().dispatch(request, *args, **kwargs)
         except SignInNeeded:
-            return see(f"{reverse(SIGN_IN)}?next={reverse('portal-matrix')}")
+            return see(f"{reverse(SIGN_IN)}?{urlencode({'next': request.get_full_path()})}")
         except (ProviderUnavailable, evidence.UtilitySilent):
             back = {"back": reverse("portal-matrix"), "house": self.house()}
             return render(request, "portal/utility_silent.html", back, status=503)

@@ -21,7 +21,7 @@ from audit import clock
 from beckn import participants
 from beckn.models import Outbox
 from identity.models import Subject, User
-from portals import baskets, grid, matrix, reading
+from portals import baskets, drafts, grid, matrix, reading
 from portals.models import Application, BasketItem, CatalogProgram, MatrixAnswer
 from sandbox.generated import PORTAL, UTILITY_A, UTILITY_B
 from tests.portals.conftest import DID, Provider
@@ -133,6 +133,16 @@ def test_the_answer_to_an_older_question_does_not_replace_a_newer_one(provider: 
     provider.says("on_select", {"order": {"beckn:orderAttributes": {"eligibility": []}}}, message_id=old)
 
     assert MatrixAnswer.objects.get().answered_at is None
+
+
+def test_what_nobody_came_back_to_for_a_month_is_forgotten(provider: Provider, rajesh: Subject) -> None:
+    flex = a_program(provider, "flex")
+    kept(flex, rajesh, cell("umid-001", "CAN_ENROLL"))
+    baskets.put(rajesh, PORTAL, table(rajesh), ["flex umid-001"], clock.now())
+
+    assert matrix.forget(clock.now() + timedelta(days=29)) == 0
+    assert matrix.forget(clock.now() + timedelta(days=31)) == 2
+    assert not MatrixAnswer.objects.exists() and not BasketItem.objects.exists()
 
 
 # --- laying out ------------------------------------------------------------------------------------------------------
@@ -356,3 +366,67 @@ def test_a_refused_order_of_a_batch_says_why_and_the_others_go_on(provider: Prov
     page = text(client.get(reverse("portal-batch", args=[row.batch_id])))
 
     assert "The program is full" in page and "No meter was enrolled" in page and "Confirm" not in page
+
+
+# --- meters of an enrolment ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_two(provider: Provider, rajesh: Subject) -> Application:
+    """An enrolment with two meters, whose program takes a third."""
+    flex = a_program(provider, "flex")
+    states = [cell("umid-001", "ENROLLED"), cell("umid-002", "ENROLLED"), cell("umid-003", "CAN_ENROLL")]
+    kept(flex, rajesh, *states)
+    lines = [{"beckn:id": f"umid-00{n}", "beckn:enrollmentStatus": "ENROLLED"} for n in (1, 2)]
+    attributes = {"enrollmentId": "e-1", "status": "ACTIVE", "startDate": "2026-01-01T00:00:00Z"}
+    order = {
+        "beckn:status": "ACTIVE",
+        "beckn:fulfillments": [{"beckn:instrument": {"meters": lines}}],
+        "beckn:orderAttributes": attributes,
+    }
+    user = User.objects.create(username=uuid4().hex, sub=uuid4().hex, subject=rajesh)
+    row = drafts.start(flex, subject=rajesh, user=user, portal=PORTAL, utility_id=UTILITY_A, now=clock.now())
+    row.state, row.enrollment_id = Application.State.ENROLLED, "e-1"
+    row.answers = {"account": True, "meters": ["umid-001", "umid-002"]}
+    row.told = {"on_confirm": {"message": {"order": order}, "at": clock.now().isoformat()}}
+    row.save()
+    return row
+
+
+def meters_of(row: Application) -> str:
+    return reverse("portal-enrolment-meters", args=[row.pk])
+
+
+def test_meters_leave_by_a_message_and_the_last_one_only_with_the_program(with_two: Application) -> None:
+    row, mine = with_two, browser(with_two)
+    version = str(row.version)
+    assert "Add a meter, or take one out" in text(mine.get(reverse("portal-enrolment", args=[row.pk])))
+
+    both = {"version": version, "remove": "yes", "meters": ["umid-001", "umid-002"]}
+    refused = mine.post(meters_of(row), both)
+    assert refused.status_code == 422 and "One meter has to stay" in text(refused)
+    assert mine.post(meters_of(row), {"version": version, "remove": "yes"}).status_code == 422
+    assert not Outbox.objects.filter(action="update").exists()
+
+    answer = mine.post(meters_of(row), {"version": version, "remove": "yes", "meters": ["umid-002"]})
+    assert answer.status_code == 303
+    sent = Outbox.objects.get(action="update").body["message"]["order"]["beckn:orderAttributes"]
+    assert (sent["updateType"], sent["meters"]) == ("REMOVE_METER", ["umid-002"])
+    # What is under way is not asked a second time.
+    assert mine.post(meters_of(row), {"version": version, "remove": "yes", "meters": ["umid-001"]}).status_code == 303
+    assert Outbox.objects.filter(action="update").count() == 1
+
+
+def test_only_meters_that_the_program_takes_are_offered(with_two: Application) -> None:
+    page = text(browser(with_two).get(meters_of(with_two)))
+
+    assert "Meter ending -003" in page and page.count("Which meters join?") == 1
+    posted = {"version": "0", "add": "yes", "meters": ["umid-999"]}
+    assert browser(with_two).post(meters_of(with_two), posted).status_code == 422
+
+
+def test_nobody_else_has_the_page_and_looking_writes_nothing(with_two: Application) -> None:
+    assert browser().get(meters_of(with_two)).status_code == 404
+    assert browser().post(meters_of(with_two), {"remove": "yes", "meters": ["umid-001"]}).status_code == 404
+    browser(with_two).get(meters_of(with_two))
+    assert Application.objects.get().version == with_two.version and not Outbox.objects.exists()
