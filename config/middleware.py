@@ -13,6 +13,7 @@ from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
 from identity.access import Who, who_may
+from identity.oidc.policy import to_providers
 
 log = logging.getLogger("web")
 Next = Callable[[HttpRequest], HttpResponse]
@@ -60,7 +61,9 @@ class SecurityHeaders:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
+        # The header of a page for who is signed in has "Sign out", which goes on to their provider.
+        own = to_providers() if _is_page(request, response) else settings.CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", own)
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-site")
         return response
@@ -86,8 +89,13 @@ def _is_personal(request: HttpRequest, response: HttpResponse) -> bool:
     match = request.resolver_match
     if match is not None and who_may(match.view_name) in (Who.PERSON, Who.STAFF):
         return True
-    is_page = response.headers.get("Content-Type", "").startswith("text/html")
-    return is_page and settings.SESSION_COOKIE_NAME in request.COOKIES
+    return _is_page(request, response)
+
+
+def _is_page(request: HttpRequest, response: HttpResponse) -> bool:
+    """Whether this is a page shown to who has a session."""
+    is_html = response.headers.get("Content-Type", "").startswith("text/html")
+    return is_html and settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
 class Locale(LocaleMiddleware):

@@ -2,9 +2,8 @@
 
 import logging
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from django.conf import settings
 from django.contrib import auth
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -21,7 +20,7 @@ from identity import jwts, languages, links, people, sessions
 from identity.limits import Budget, source_of
 from identity.models import User
 from identity.oidc import back_channel as logout_tokens
-from identity.oidc import requests
+from identity.oidc import policy, requests
 from identity.oidc.endings import STATUS, Ending, SignInFailed
 from identity.oidc.requests import Asked, own_path
 from identity.providers import Provider, ProviderUnavailable, sign_ins, with_slug
@@ -136,10 +135,8 @@ def ends(request: HttpRequest, failed: SignInFailed, next_path: str) -> HttpResp
 
 
 def to_providers(response: HttpResponse) -> HttpResponse:
-    """Let the page's forms lead to our providers: a browser holds the redirect of a form against the policy, too."""
-    origins = sorted({_origin(each.issuer) for each in sign_ins()})
-    policy = settings.CONTENT_SECURITY_POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *origins]))
-    response.headers["Content-Security-Policy"] = policy
+    """Let the page's forms lead to our providers."""
+    response.headers["Content-Security-Policy"] = policy.to_providers()
     return response
 
 
@@ -198,8 +195,3 @@ def _journal(request: HttpRequest, slug: str, failed: SignInFailed) -> None:
 
 def _next(request: HttpRequest) -> str:
     return own_path(request.POST.get("next") or request.GET.get("next", ""))
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
