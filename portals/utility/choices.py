@@ -84,7 +84,7 @@ def meters(application: Application) -> tuple[MeterChoice, ...]:
         if umid:
             found[umid] = MeterChoice(
                 umid,
-                ending=_text(known.get("number"))[-SHOWN:],
+                ending=_end(_text(known.get("number"))),
                 address=_text(known.get("address")),
                 site=_text(known.get("site")),
                 connection=_text(known.get("connectionType")).upper(),
@@ -94,7 +94,7 @@ def meters(application: Application) -> tuple[MeterChoice, ...]:
         before = found.get(cell.meter_id, MeterChoice(cell.meter_id))
         found[cell.meter_id] = replace(
             before,
-            ending=before.ending or cell.number[-SHOWN:],
+            ending=before.ending or _end(cell.number),
             site=before.site or cell.site_id,
             connection=before.connection or cell.connection_type.upper(),
             load_kw=before.load_kw if before.load_kw is not None else cell.sanctioned_load_kw,
@@ -106,7 +106,7 @@ def meters(application: Application) -> tuple[MeterChoice, ...]:
     for told in reading.prepared(application.told.get("on_init")).meters:
         choice = MeterChoice(
             told.meter_id,
-            ending=told.number[-SHOWN:],
+            ending=_end(told.number),
             connection=told.connection_type.upper(),
             load_kw=told.sanctioned_load_kw,
         )
@@ -179,6 +179,11 @@ def _known(application: Application, what: str) -> list[Mapping[str, Any]]:
     known = application.answers.get("known")
     rows = known.get(what) if isinstance(known, Mapping) else None
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _end(number: str) -> str:
+    """The last characters of a number, without what divides it."""
+    return number[-SHOWN:].lstrip("-/ ")
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from sandbox import generated
 from tests.pages.walking import Walk, a_customer, join
 from tests.stack import Stack
 
@@ -32,8 +33,8 @@ def plain(browser: Browser, stack: Stack) -> Iterator[Page]:
     context.close()
 
 
-def test_persona_1_joins_on_a_phone_in_ten_pages_and_types_nothing(phone: Page, stack: Stack) -> None:
-    walk = Walk(phone, stack)
+def test_persona_1_joins_on_a_phone_by_keyboard_in_ten_pages_and_types_nothing(phone: Page, stack: Stack) -> None:
+    walk = Walk(phone, stack, by_keyboard=True)
     seconds = join(walk, a_customer(), FLEX, names=True)
     expect(phone.get_by_text("ENR-")).to_be_visible()
     expect(phone.get_by_role("link", name="View credential")).to_be_visible()
@@ -51,6 +52,13 @@ def test_persona_1_joins_on_a_phone_in_ten_pages_and_types_nothing(phone: Page, 
     expect(phone.get_by_role("heading", level=1)).to_have_text(re.compile("You are enrolled|Check your answers"))
     phone.goto(phone.url)
     walk.see("You are enrolled")
+    # And after the sign-out Back shows nothing of it.
+    address = phone.url
+    walk.press("Sign out")
+    phone.go_back()
+    expect(phone.get_by_text("ENR-")).to_have_count(0)
+    phone.goto(address)
+    walk.see("Who is your electricity utility")
 
 
 def test_persona_1_joins_without_a_script_and_hears_what_is_in_the_way_of_a_second_program(
@@ -82,3 +90,16 @@ def test_persona_1_joins_without_a_script_and_hears_what_is_in_the_way_of_a_seco
         walk.press("Continue")
         walk.see("May ")
     walk.is_clean()
+
+
+def test_a_customer_whose_utility_has_no_api_for_customers_joins_by_the_sign_in_alone(
+    browser: Browser, stack: Stack
+) -> None:
+    # 320 px: as at 400 % zoom. The provider finds the meter by the token in its own messages to the utility.
+    context = browser.new_context(base_url=stack.base, viewport={"width": 320, "height": 640})
+    walk = Walk(context.new_page(), stack, utility=generated.UTILITY_B)
+    join(walk, "chandra", "Community Solar", names=True)
+    assert walk.typed == 0 and len(walk.seen) <= 10, walk.seen
+    expect(walk.page.get_by_text("Site farm-020")).to_be_visible()
+    walk.is_clean()
+    context.close()

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from sandbox import generated
 from tests.pages.screens import policy_violations
@@ -23,6 +23,14 @@ SCREENS = ROOT / "var" / "screens"
 _numbers = itertools.count(710_001)  # nobody else's: the shared stack's customers are used once each
 
 
+# What shows the focus: an outline or a shadow of the control, or of the label beside a hidden input.
+_FOCUS = """() => {
+  const it = document.activeElement, shown = style => style.outlineStyle !== "none" || style.boxShadow !== "none";
+  const beside = it.nextElementSibling ? getComputedStyle(it.nextElementSibling, "::before") : getComputedStyle(it);
+  return it === document.body || shown(getComputedStyle(it)) || shown(beside);
+}"""
+
+
 def a_customer() -> str:
     """A customer of utility A whom nobody has used: how they sign in."""
     return f"load-{next(_numbers):06d}"
@@ -30,11 +38,15 @@ def a_customer() -> str:
 
 @dataclass
 class Walk:
-    """One person's way. `seen` are the headings of our pages in their order, `typed` the fields they typed into."""
+    """One person's way, with the mouse or `by_keyboard`.
+
+    `seen` are the headings of our pages in their order, `typed` counts the fields they typed into.
+    """
 
     page: Page
     stack: Stack
     utility: str = generated.UTILITY_A
+    by_keyboard: bool = False
     seen: list[str] = field(default_factory=list)
     typed: int = 0
     said: list[str] = field(default_factory=list)
@@ -70,12 +82,38 @@ class Walk:
         return path
 
     def press(self, button: str) -> None:
-        with self.page.expect_navigation():
-            self.page.get_by_role("button", name=button, exact=True).click()
+        self.leave_by(self.page.get_by_role("button", name=button, exact=True))
 
     def follow(self, link: str) -> None:
+        self.leave_by(self.page.get_by_role("link", name=link).first)
+
+    def leave_by(self, control: Locator) -> None:
+        """Activate what leads to another page."""
         with self.page.expect_navigation():
-            self.page.get_by_role("link", name=link).first.click()
+            if self.by_keyboard:
+                self.reach(control)
+                self.page.keyboard.press("Enter")
+            else:
+                control.click()
+
+    def tick(self, box: Locator) -> None:
+        """Choose a radio button or tick a box."""
+        if self.by_keyboard:
+            self.reach(box)
+            self.page.keyboard.press("Space")
+        else:
+            box.check()
+        expect(box).to_be_checked()
+
+    def reach(self, control: Locator) -> None:
+        """Go to a control with the Tab key alone; where one is can be seen at each stop."""
+        for _ in range(80):
+            if control.evaluate("it => it === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+            outline = self.page.evaluate(_FOCUS)
+            assert outline, f"nobody sees where the focus is: {self.page.evaluate('document.activeElement.outerHTML')}"
+        raise AssertionError(f"the Tab key does not lead to {control}")
 
     def type(self, label: str, text: str) -> None:
         self.typed += 1
@@ -140,8 +178,7 @@ def join(walk: Walk, person: str, program: str, *, names: bool = False, has_scri
     walk.open("/", "Energy programs you can join", named("P1-programs"))
     walk.follow(program)
     walk.see(program, named("P2-program"))
-    with page.expect_navigation():
-        page.get_by_role("button", name="Start now").click()
+    walk.leave_by(page.get_by_role("button", name="Start now"))
     walk.sign_in(person, named("P3-sign-in"))
     walk.see("Is this your account", named("P4-account"))
     walk.press("This is me")
@@ -153,12 +190,15 @@ def join(walk: Walk, person: str, program: str, *, names: bool = False, has_scri
     walk.press("Continue")
     while "/consents/" in page.url:
         walk.see("May ", named("P9-consent"))
-        page.get_by_label("Yes, I agree").check()
+        walk.tick(page.get_by_label("Yes, I agree"))
         walk.press("Continue")
     walk.see("Check your answers", named("P11-check"))
-    page.locator("#id_declared").check()
+    walk.tick(page.locator("#id_declared"))
     pressed = time.monotonic()
     walk.press("Confirm enrolment")
     walk.until_answered(has_script=has_script)
-    walk.see("You are enrolled", named("P13-enrolled"))
-    return time.monotonic() - pressed
+    walk.see("You are enrolled")
+    seconds = time.monotonic() - pressed
+    if names:
+        walk.picture("P13-enrolled")
+    return seconds
