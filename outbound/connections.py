@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import IO
 
 from outbound.guard import Target
 
@@ -27,7 +27,7 @@ _PART_BYTES = 64 << 10
 class Stream:
     """A body that is read while it is sent: a file that can begin again, and how many bytes of it."""
 
-    file: BinaryIO
+    file: IO[bytes]
     size: int
 
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
 
@@ -50,7 +50,7 @@ class NotTaken(Exception):
         self.code = code
 
 
-def send(url: str, file: BinaryIO, size: int, max_bytes: int) -> Taken:
+def send(url: str, file: IO[bytes], size: int, max_bytes: int) -> Taken:
     """Have the provider take this file, in place of an earlier one. Raises NotTaken."""
     if not size:
         raise NotTaken("EMPTY")
@@ -79,7 +79,7 @@ def take_back(url: str) -> None:
     raise NotTaken(code)
 
 
-def _digest(file: BinaryIO) -> str:
+def _digest(file: IO[bytes]) -> str:
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from config import front
 from tests.stack import Stack
 
 pytestmark = pytest.mark.processes
@@ -66,3 +67,17 @@ def test_a_header_with_an_underscore_does_not_pass_for_another(stack: Stack):
 
 def test_a_host_we_are_not_is_refused(line: http.client.HTTPConnection):
     assert asked(line, "GET", "/healthz", Host="evil.example")[0] == 400
+
+
+def test_a_file_longer_than_we_take_is_answered_when_all_of_it_was_sent(line: http.client.HTTPConnection):
+    """Whoever is cut off in the middle never reads why."""
+    for size in (11 << 20, 50 << 20):
+        line.request("POST", "/documents/nobody-s", body=bytes(size))
+        answer = line.getresponse()
+        assert (answer.status, json.loads(answer.read())["code"]) == (404, "NOT_FOUND")
+
+
+def test_only_where_files_come_in_they_may_be_long():
+    journey = "/applications/6f6a2c0e-53a8-4b55-9a39-1d2f4f3d2c11"
+    assert front.UPLOADS.match("/documents/token") and front.UPLOADS.match(f"{journey}/documents")
+    assert not any(front.UPLOADS.match(each) for each in (f"{journey}/meters", "/beckn/init", f"{journey}/documents/x"))
