@@ -211,8 +211,8 @@ class _Taker:
         self._keep(self.action)
         if self.view.update_type:  # of each kind the newest: a consent's update does not hide a planned end
             self._keep(f"{self.action}:{self.view.update_type}")
-            self.row.told = {**self.row.told, "acts": viewing.acts_after(self.row.told, self.told, self.now)}
         if self.action != "on_confirm" and not self._is_older_than(self.row.told.get("now", {})):
+            self.row.told = {**self.row.told, "acts": viewing.acts_after(self.row.told, self.told, self.now)}
             self._keep("now")
         if self.row.answers.get("adding") is not None and self.view.update_type in ("ADD_METER", "REMOVE_METER"):
             self._meters_changed()

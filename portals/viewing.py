@@ -180,6 +180,11 @@ def acts_after(told: Mapping[str, Any], update: Mapping[str, Any], at: datetime)
     what = _PLANS.get(str(leaving.get("status")), "") if isinstance(leaving, Mapping) else ""
     if about.get("updateType") in ("ADD_METER", "REMOVE_METER"):
         what = "METERS_CHANGED"
+    before, after = (str(_attributes(each).get("status", "")) for each in (told.get("now"), update))
+    if after == "SUSPENDED" != before:
+        what = "SUSPENDED"
+    elif before == "SUSPENDED" and after == "ACTIVE":
+        what = "RESUMED"
     return [*acts, {"at": at.isoformat(), "act": what}][-100:] if what else acts
 
 

@@ -67,4 +67,5 @@ def test_p6_6_somebody_sells_from_devices_whose_certificates_their_utility_gives
         page.reload()
     walk.see(TRADING, "persona-6-paused")
     expect(page.get_by_text("The certificate of your device was taken back")).to_be_visible()
+    expect(page.get_by_text("Your enrolment was paused")).to_be_visible()
     expect(page.get_by_text("If nothing happens, it ends on")).to_be_visible()

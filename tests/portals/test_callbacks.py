@@ -265,6 +265,9 @@ def test_older_news_do_not_hide_newer_ones(provider: Provider, journey: Applicat
 
     found.refresh_from_db()
     assert reading.status(found.told["now"]).status == "SUSPENDED"
+    provider.says("on_status", about(journey, active))
+    found.refresh_from_db()
+    assert [each["act"] for each in found.told["acts"]] == ["SUSPENDED", "RESUMED"]
 
 
 def test_the_shape_of_the_deg_network_is_known_and_what_it_states_has_to_be_right(
