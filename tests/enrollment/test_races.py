@@ -16,12 +16,13 @@ from audit.models import Event
 from credentials import bulk
 from credentials.models import IssuedCredential
 from enrollment import bulk as ending_many
-from enrollment import lifecycle
+from enrollment import lifecycle, services
 from enrollment.bulk import Whose
+from enrollment.commands import AddMeters, RemoveMeters
 from enrollment.models import CapCounter, Claim, Enrollment, EnrollmentCase
 from enrollment.results import Confirmed, Prepared, Refused
-from tests.enrollment.world import World, live_claims
-from tests.factories import FLEX, NOON, OTHER_FLEX, a_program, meter, solar, ten_kw_solar
+from tests.enrollment.world import World, live_claims, nothing, portal
+from tests.factories import FLEX, NOON, OTHER_FLEX, SIGNED_IN, a_program, at_home, meter, solar, ten_kw_solar
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = NOON + timedelta(hours=1)
@@ -52,6 +53,29 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
 
 def kinds(results: list[Any]) -> Counter[str]:
     return Counter(str(r.refusal.code) if isinstance(r, Refused) else type(r).__name__ for r in results)
+
+
+def test_of_six_orders_that_add_one_meter_exactly_one_gets_it_and_a_removal_waits_for_nobody(world: World) -> None:
+    a_program(OTHER_FLEX)
+    for n in range(6):
+        world.utility.knows(meter(f"umid-1{n}"))
+        world.enrolled(n, f"umid-1{n}", program_id=OTHER_FLEX if n % 2 else FLEX)
+    world.enrolled(6, "umid-001")
+
+    def add(n: int) -> Any:
+        command = AddMeters(world.order(n), (at_home("umid-003"),))
+        return services.add_meters(command, authority=SIGNED_IN, actor=portal(), now=NOON, also_write=nothing)
+
+    def leave() -> Any:
+        return services.remove_meters(
+            RemoveMeters(world.order(6), ("umid-001",)), actor=portal(), now=NOON, also_write=nothing
+        )
+
+    world.utility.knows(meter("umid-003"))
+    results = at_once(*(lambda n=n: add(n) for n in range(6)), leave)  # type: ignore[misc]
+
+    assert kinds(results[:6]) == {"MetersChanged": 1, "ENROLLMENT_CONFLICT": 5} and kinds(results[6:]) == {"Ended": 1}
+    assert live_claims().count(("CLAIMED", "umid-003")) == 1
 
 
 def test_of_twelve_confirms_of_one_meter_exactly_one_enrols(world: World) -> None:
