@@ -112,6 +112,7 @@ class Start(View):
             "account": account_of(person_of(request), utility_id, _known(request, utility_id)),
             "house": houses.house_of(utility_id) if utility_id else None,
             "is_known": person_of(request) is not None,
+            "needs_sign_in": not sessions.proven(request),  # by a code or a national identity: no utility speaks
             "form": form or AccountForm(),
             "back": reverse("portal-program", args=[row.slug]),
         }

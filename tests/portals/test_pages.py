@@ -299,11 +299,11 @@ def test_programs_are_shown_to_anybody_by_what_they_do_and_closed_ones_say_when_
     assert heading(browser(row).get("/programs/pump/start")) == "Pump Hours is closed"
 
 
-def test_a_customer_of_another_utility_hears_that_a_program_is_not_theirs_and_nothing_begins() -> None:
+def test_who_is_signed_in_without_a_utility_is_sent_to_it_and_nothing_begins() -> None:
     row = ready()
     before = Application.objects.count()
-    mine = browser(row)  # signed in, but not at a utility
-    assert heading(mine.get("/programs/program-1/start")) == "This program is for other customers"
+    mine = browser(row)  # as by a meter's number and a code
+    assert heading(mine.get("/programs/program-1/start")) == "Sign in at your utility"
     assert mine.post("/programs/program-1/start", {"account": "me"}).status_code == 422
     assert Application.objects.count() == before
 
