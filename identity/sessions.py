@@ -118,7 +118,7 @@ def access_token(request: HttpRequest, utility_id: str, now: datetime, *, order_
     if now < row.access_expires_at - RENEW_BEFORE and (not order_id or given_for in ("", order_id)):
         token = str(row.tokens["access"])
     else:
-        token = _renewed(row, now)
+        token = _renewed(row, now, order_id)
         row.refresh_from_db(fields=["tokens"])
     if order_id and row.tokens and row.tokens.get("order") != order_id:
         kept = {**row.tokens, "order": order_id}
@@ -174,14 +174,15 @@ def forget_old(now: datetime) -> int:
     return count
 
 
-def _renewed(row: OidcSession, now: datetime) -> str:
+def _renewed(row: OidcSession, now: datetime, order_id: str) -> str:
     provider = provider_for(row.issuer)
     if provider is None or not row.tokens or not row.tokens.get("refresh"):
         raise SignInNeeded("the session cannot be renewed")
     free = Q(renewing_until=None) | Q(renewing_until__lt=now)
     # One at a time: a provider that rotates takes a refresh token that comes twice for a stolen one.
     if not OidcSession.objects.filter(free, pk=row.pk, ended_at=None).update(renewing_until=now + RENEWAL_LEASE):
-        if row.access_expires_at and now < row.access_expires_at:
+        is_free = not order_id or row.tokens.get("order", "") in ("", order_id)
+        if row.access_expires_at and now < row.access_expires_at and is_free:
             return str(row.tokens["access"])
         raise ProviderUnavailable("another request is renewing this session")
     try:

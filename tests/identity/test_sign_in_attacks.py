@@ -321,7 +321,9 @@ def test_of_two_requests_only_one_renews_and_the_other_uses_what_is_still_good(v
     request.session, utility, now = visitor.session, "utility-example-001", clock.now()
     soon, asked = now + timedelta(seconds=280), len(north.forms)
     OidcSession.objects.update(renewing_until=now + timedelta(seconds=310))  # the other request is at it
-    assert sessions.access_token(request, utility, soon) == "opaque-access"
+    assert sessions.access_token(request, utility, soon, order_id="order-1") == "opaque-access"
+    with pytest.raises(sessions.ProviderUnavailable):  # its provider would take it for a stolen one
+        sessions.access_token(request, utility, soon, order_id="order-2")
     with pytest.raises(sessions.ProviderUnavailable):
         sessions.access_token(request, utility, now + timedelta(seconds=305))
     assert len(north.forms) == asked, "a refresh token that comes twice counts as stolen"
