@@ -21,6 +21,7 @@ from enrollment.results import (
     CredentialLine,
     DerLine,
     MeterLine,
+    MetersChanged,
     MeterState,
     Order,
     OrderList,
@@ -64,6 +65,15 @@ SUSPENDED = enrolled_order(EnrollmentState.SUSPENDED, credential=issued(is_suspe
 ENDS_LATER = enrolled_order(end_scheduled_for=MAY)
 FAILED = CredentialLine("vc-2", "ProgramEligibilityCredential", False, "EXPIRED", NOON)
 TRADING = TradingLine("PROSUMER", True, True, "MTR-1", 20.0, 10.0)
+
+GROWN = MetersChanged(
+    replace(enrolled_order(credential=issued(supersedes="https://owner.example.com/credentials/1")), batch_id="b-1"),
+    NOON,
+    "log-3",
+    added=("umid-001",),
+    superseded=(issued("33333333-3333-4333-8333-333333333333", is_revoked=True),),
+    refused=(MeterLine("umid-9", True, MeterState.REJECTED, Refusal(Code.METER_NOT_FOUND, "Not found.")),),
+)
 
 ANSWERS: dict[str, tuple[str, Result, Shown | None]] = {
     "catalogue": (
@@ -152,6 +162,7 @@ ANSWERS: dict[str, tuple[str, Result, Shown | None]] = {
     ),
     "consent over": ("on_update", ConsentWithdrawn(enrolled_order(), consent("EXPIRED"), NOON), None),
     "consents granted": ("on_update", ConsentsGranted(enrolled_order(), (consent(),), NOON), None),
+    "a meter joined": ("on_update", GROWN, None),
     "ended": ("on_update", ended(), None),
     "to end": ("on_update", replace(ended(), order=ENDS_LATER, is_pending=True), None),
     "end taken back": ("on_update", replace(ended(), order=enrolled_order(), is_pending=True, consents=()), None),
@@ -363,3 +374,13 @@ def test_support_is_the_cores_contact() -> None:
 def test_support_fits_the_cores_schema() -> None:
     contact: dict[str, Any] = {"name": "Flex", "phone": "+91 1", "email": "a@example.com", "hours": "Mon-Fri"}
     assert Pilot(FOLDER).problems({"message": pilot.support("order-1", contact)}) == []
+
+
+def test_an_order_whose_meters_changed_is_told_whole_with_the_credential_that_replaces_the_old_one() -> None:
+    (told,) = [body("a meter joined")["message"]["order"]["beckn:orderAttributes"]]
+
+    assert told["meterUpdate"]["added"] == [{"meterId": "umid-001"}] and told["meters"] == [{"meterId": "umid-001"}]
+    assert told["credential"]["credentialData"].startswith("sealed:credential:")
+    assert [each["revoked"] for each in told["supersededCredentials"]] == [True]
+    assert told["rejectedMeters"][0]["meterId"] == "umid-9" and told["additionalAttributes"] == {"batchId": "b-1"}
+    assert "updateType" not in told, "the pilot's list has no word for it"
