@@ -24,7 +24,7 @@ def session_seconds(context: template.Context) -> int:
     """Seconds until whoever is signed in is signed out; 0 where nobody is. An error page may have no request."""
     request = context.get("request")
     session = getattr(request, "session", None)
-    if session is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+    if request is None or session is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return 0
     ends_at = session.get("ends_at")
     return max(1, int(ends_at - clock.now().timestamp())) if isinstance(ends_at, int) else 0
