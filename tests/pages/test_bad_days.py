@@ -133,6 +133,9 @@ def test_a_confirmation_whose_answer_was_lost_is_asked_for_again_and_a_meter_tak
     expect(walk.page.get_by_role("button", name="Start on 1 January 2031 instead")).to_be_visible()
     walk.press("Start on 1 January 2031 instead")
     walk.until_answered()
+    walk.see("You can join")  # a new verdict is shown before anything else is asked
+    expect(walk.page.get_by_text("You start on 1 January 2031.")).to_be_visible()
+    walk.press("Continue")
     walk.see("Check your answers")
     expect(walk.page.get_by_text("1 January 2031")).to_be_visible()
 
