@@ -192,7 +192,7 @@ def _of_utility(known: Mapping[str, Any]) -> dict[str, Any]:
     """What the customer's own utility tells of a meter; it is believed before the provider's words."""
     load = known.get("sanctionedLoadKw")
     found = {
-        "ending": _text(known.get("number"))[-4:],
+        "ending": ending(_text(known.get("number"))),
         "address": _text(known.get("address")),
         "site": _text(known.get("site")),
         "connection": _text(known.get("connectionType")).upper(),
@@ -203,7 +203,7 @@ def _of_utility(known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_provider(cell: reading.Cell) -> dict[str, Any]:
     found = {
-        "ending": cell.number[-4:],
+        "ending": ending(cell.number),
         "site": cell.site_id,
         "connection": cell.connection_type.upper(),
         "load_kw": cell.sanctioned_load_kw,
@@ -286,6 +286,11 @@ def told_of(row: MatrixAnswer) -> Mapping[str, Any] | None:
     """The provider's answer as a journey keeps it under `on_select`; None before there is one."""
     found = row.cells.get("told")
     return found if isinstance(found, Mapping) else None
+
+
+def ending(number: str) -> str:
+    """What is shown of a meter's number."""
+    return number[-4:].lstrip("-/ ")
 
 
 def maps(value: Any) -> list[Mapping[str, Any]]:
