@@ -15,7 +15,10 @@ from sandbox import generated
 from tests.config.settings_of import production_values, sandbox_values
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ROOMS = ("config", "audit", "outbound", "identity", "utility_systems", "credentials", "enrollment", "beckn", "console")
+ROOMS = (
+    *("config", "audit", "outbound", "identity", "utility_systems", "credentials", "enrollment", "beckn", "portals"),
+    "console",
+)
 
 
 def refused(**changes: str) -> str:
