@@ -106,7 +106,8 @@ def _checked(application: Application, told: Mapping[str, Any], now: datetime) -
     if view.credential is not None and view.credential.data:
         found[view.credential.credential_id] = verifying.of_enrollment(application, view, now)
     consents = [each.credential for each in view.consents if each.credential.data]
-    return found | verifying.of_consents(application, consents, now)
+    # The enrolment's own verdict stands over what a consent of the same id may say.
+    return verifying.of_consents(application, consents, now) | found
 
 
 class _Taker:

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-
 from portals.models import Application, HeldCredential
-from portals.reading import EnrollmentView, IssuedView
+from portals.reading import EnrollmentView, IssuedView, instant
 from portals.verifying import Found
 
 SECRETS = ("credentialData", "credentialUrl", "offerUrl")
@@ -34,18 +32,20 @@ def keep(row: Application, view: EnrollmentView, checked: Mapping[str, Found], n
 
 def withdrawn(row: Application, told: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, datetime]]:
     """The consents that a message says are revoked, with when; their credentials are marked. Caller's transaction."""
-    about = told.get("message", {}).get("order", {}).get("beckn:orderAttributes", {})
-    revocation, leaving = about.get("consentRevocation"), about.get("unenrollment")
+    order = _map(_map(told.get("message")).get("order"))
+    about = _map(order.get("beckn:orderAttributes"))
+    revocation, leaving = _map(about.get("consentRevocation")), _map(about.get("unenrollment"))
     named = []
-    if isinstance(revocation, Mapping) and revocation.get("status") == "REVOKED":
+    if revocation.get("status") == "REVOKED":
         named.append((revocation.get("consentCredentialId"), revocation.get("revokedAt")))
-    if isinstance(leaving, Mapping) and leaving.get("status") == "CANCELLED":
+    if leaving.get("status") == "CANCELLED":
         entries = leaving.get("consentsRevoked")
-        named += [(each.get("consentCredentialId"), leaving.get("cancelledAt")) for each in entries or () if each]
+        listed = [_map(each) for each in entries] if isinstance(entries, list) else []
+        named += [(each.get("consentCredentialId"), leaving.get("cancelledAt")) for each in listed]
     for credential_id, at in named:
         held = row.credentials.filter(credential_id=str(credential_id)).first()
         if held is not None:
-            when = (parse_datetime(at) if isinstance(at, str) else None) or now
+            when = instant(at) or now
             HeldCredential.objects.filter(pk=held.pk, revoked_at=None).update(revoked_at=when)
             yield held.consent_type, when
 
@@ -81,3 +81,7 @@ def _keep(
     held.verification_url = issued.verification_url[:1000] or held.verification_url
     held.replaced_at = (held.replaced_at or now) if is_old else None
     held.save()
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils.dateparse import parse_datetime
 
 Json = Mapping[str, Any]
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
 
 
 class Outcome(StrEnum):
@@ -490,9 +493,9 @@ def issued(told: Any) -> IssuedView | None:
         credential_id=_text(told.get("credentialId")),
         type=_text(told.get("type")),
         data=_text(told.get("credentialData")),
-        access_url=_text(told.get("credentialUrl")),
-        offer_url=_text(told.get("offerUrl")),
-        verification_url=_text(told.get("verificationUrl")),
+        access_url=_address(told.get("credentialUrl")),
+        offer_url=_address(told.get("offerUrl")),
+        verification_url=_address(told.get("verificationUrl")),
         issued_at=instant(told.get("issuedAt")),
         status=_text(told.get("status")),
         supersedes=_text(told.get("supersedes")),
@@ -751,8 +754,8 @@ def _given(told: Json) -> GivenConsent:
         credential_id=_text(told.get("consentCredentialId")),
         type="ConsentCredential",
         data=_text(told.get("credentialData")),
-        access_url=_text(told.get("credentialUrl")),
-        verification_url=_text(told.get("verificationUrl")),
+        access_url=_address(told.get("credentialUrl")),
+        verification_url=_address(told.get("verificationUrl")),
         issued_at=instant(told.get("grantedAt")),
     )
     return GivenConsent(
@@ -795,17 +798,36 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def _address(value: Any) -> str:
+    """An address of the web, which a page may lead to; "" for everything else, `javascript:` above all."""
+    try:
+        parts = urlsplit(_text(value))
+    except ValueError:
+        return ""
+    is_whole = parts.scheme in ("https", "http") and bool(parts.hostname) and _text(value).isprintable()
+    return _text(value) if is_whole and " " not in _text(value) else ""
+
+
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number; None for what is none, or too large to be one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if isfinite(found) else None
 
 
 def instant(value: Any) -> datetime | None:
-    """An instant with its zone; None for what is none."""
+    """An instant with its zone, of a day that every zone's calendar has; None for what is none."""
     try:
         found = parse_datetime(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return found if found is not None and found.tzinfo is not None else None
+    # A page shows it in the utility's zone, and the calendar's first and last day have no neighbours there.
+    is_shown = found is not None and found.tzinfo is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR
+    return found if is_shown else None
 
 
 def chosen(cells: Iterable[Cell], umids: Sequence[str]) -> tuple[Cell, ...]:

@@ -18,6 +18,7 @@ from portals.models import Application
 from portals.reading import EnrollmentView, IssuedView
 
 ENROLLMENT = "ProgramEnrollmentCredential"
+CONSENT = "EnergyConsentCredential"
 DEG = "UtilityProgramEnrollmentCredential"
 
 
@@ -45,11 +46,20 @@ def of_enrollment(application: Application, view: EnrollmentView, now: datetime)
 
 
 def of_consents(application: Application, issued: Sequence[IssuedView], now: datetime) -> dict[str, Found]:
-    """The same for consents' credentials, by their id: signed by somebody we trust, about this person."""
+    """The same for consents' credentials, by their id: the one that was named, signed by somebody we trust, about
+    this person. A provider has other good credentials of its customer; none of them is a consent for that.
+    """
     found = {}
     for each in issued:
         verdict = _verdict(application, each, now)
-        found[each.credential_id] = GOOD if verdict.ok else Found(verdict.reason or "MALFORMED", verdict.retryable)
+        if not verdict.ok:
+            found[each.credential_id] = Found(verdict.reason or "MALFORMED", verdict.retryable)
+        elif verdict.type != CONSENT:
+            found[each.credential_id] = Found("OTHER_TYPE")
+        elif _uuid(verdict.credential.get("id")) != _uuid(each.credential_id):
+            found[each.credential_id] = Found("OTHER_CREDENTIAL")
+        else:
+            found[each.credential_id] = GOOD
     return found
 
 

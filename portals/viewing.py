@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-
 from portals import consents, reading
 from portals.consents import Asked
 from portals.models import Application, ConsentReceipt, HeldCredential
@@ -100,7 +98,7 @@ class Enrolment:
     @property
     def repair_until(self) -> datetime | None:
         """Until when what paused it can be mended."""
-        return _instant(self.facts.suspension.get("repairUntil"))
+        return reading.instant(self.facts.suspension.get("repairUntil"))
 
     @property
     def end_reason(self) -> str:
@@ -225,7 +223,7 @@ def _once(acts: Iterable[Act]) -> list[Act]:
 
 
 def _act(told: Mapping[str, Any]) -> Act | None:
-    at = _instant(told.get("at"))
+    at = reading.instant(told.get("at"))
     what = told.get("act")
     if at is None or not isinstance(what, str):
         return None
@@ -290,14 +288,6 @@ def _attributes(told: Any) -> Mapping[str, Any]:
     for name in ("message", "order", "beckn:orderAttributes"):
         told = told.get(name) if isinstance(told, Mapping) else None
     return told if isinstance(told, Mapping) else {}
-
-
-def _instant(value: Any) -> datetime | None:
-    try:
-        found = parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None
 
 
 def _at(told: Any) -> str:

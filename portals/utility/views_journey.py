@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import get_language
 
 from identity.providers import ProviderUnavailable
@@ -423,8 +422,7 @@ def ways_on(row: Application, refusal: reading.RefusalView | None, now: datetime
 
 def free_from(row: Application, refusal: reading.RefusalView, now: datetime) -> date | None:
     """The first day at the utility on which nothing is in the way any more; None where nobody says."""
-    text = refusal.details.get("conflictEndDate")
-    return first_day_after(parse_datetime(text) if isinstance(text, str) else None, row, now)
+    return first_day_after(reading.instant(refusal.details.get("conflictEndDate")), row, now)
 
 
 def first_day_after(instant: datetime | None, row: Application, now: datetime) -> date | None:
