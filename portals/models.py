@@ -77,7 +77,9 @@ class Application(models.Model):
     asked_action = models.CharField(max_length=32, blank=True, default="")
     asked_message_id = models.CharField(max_length=255, blank=True, default="")
     asked_at = models.DateTimeField(null=True, blank=True)
-    trouble = models.CharField(max_length=64, blank=True, default="", help_text="a code of portals.troubles")
+    trouble = models.CharField(
+        max_length=64, blank=True, default="", help_text="a code of portals.callbacks, or the refusal's"
+    )
     started_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -101,6 +103,8 @@ class Application(models.Model):
             models.Index("subject", "started_at", name="applications_of_a_person"),
             models.Index("transaction_id", name="applications_by_transaction"),
             models.Index("asked_at", name="applications_that_wait", condition=Q(asked_at__isnull=False)),
+            # Looked for every few seconds by each worker; hardly ever one is there.
+            models.Index("id", name="applications_in_doubt", condition=Q(trouble="UNCHECKED")),
         ]
 
     def __str__(self) -> str:
@@ -225,6 +229,7 @@ class MatrixAnswer(models.Model):
                 fields=("portal", "subject", "program", "utility_id"), name="one_answer_per_person_program_and_utility"
             ),
         ]
+        indexes: ClassVar = [models.Index("asked_message_id", name="matrix_answers_by_question")]
 
     def __str__(self) -> str:
         return self.order_id
