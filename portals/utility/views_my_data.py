@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
@@ -19,11 +18,11 @@ from audit.readers import ReadLine, lines_of_subject
 from beckn import identities
 from identity.models import Subject, User
 from identity.sessions import actor_of
-from portals import csv, drafts
+from portals import csv, drafts, houses
 from portals.models import Application
 from portals.utility.pages import person_of
 
-#: So many lines a file holds; who has more is told where it ends.
+#: So many lines a file holds, the newest.
 MOST_EXPORTED = 5000
 
 
@@ -71,7 +70,7 @@ def zone_of_person(subject: Subject | None) -> str:
     """The zone of the person's newest journey, UTC without any (decision 55)."""
     newest = drafts.of_person(subject).first()
     wanted = newest.utility_id if newest else ""
-    return next((each.time_zone for each in settings.UTILITIES if each.id == wanted), "UTC")
+    return houses.house_of(wanted).time_zone
 
 
 def _known_as(subject: Subject) -> list[Any]:
