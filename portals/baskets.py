@@ -93,11 +93,16 @@ def start(
     locale: str,
     starts_on: date,
     now: datetime,
-) -> Application:
+) -> Application | None:
     """Begin the journey of one order: its meters are chosen, and what the matrix was told is what it was told.
 
-    Caller's transaction. The basket's items of this order are gone then.
+    Caller's transaction. The basket's items of this order are gone then; None where they were gone before.
     """
+    # First of all: of two presses of the button the second one waits here for the first, and finds nothing.
+    mine = items(subject, portal).filter(program=group.program, utility_id=group.utility_id, umid__in=group.umids)
+    umids = list(mine.select_for_update(of=("self",)).values_list("umid", flat=True))
+    if not umids:
+        return None
     kept = list(matrix.answers(subject, portal))
     row = next((r for r in kept if r.program_id == group.program.pk and r.utility_id == group.utility_id), None)
     told = grid.told_of(row) if row is not None else None
@@ -113,13 +118,13 @@ def start(
     begun.answers = {
         "account": True,
         "locale": locale,
-        "meters": list(group.umids),
+        "meters": umids,
         "starts_on": starts_on.isoformat(),
         "known": {"meters": [dict(each) for each in matrix.known_of(kept, group.utility_id)]},
     }
     begun.told = {"on_select": dict(told)} if told is not None else {}
     begun.save(update_fields=["answers", "told"])
-    items(subject, portal).filter(program=group.program, utility_id=group.utility_id, umid__in=group.umids).delete()
+    items(subject, portal).filter(program=group.program, utility_id=group.utility_id, umid__in=umids).delete()
     return begun
 
 

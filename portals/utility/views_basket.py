@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -68,7 +69,7 @@ class Basket(MatrixPage):
         groups = baskets.groups(baskets.items(self.subject, self.portal))[: baskets.MOST_ORDERS]
         if not groups:
             return self._page(is_empty=True)
-        batch_id = baskets.new_batch()
+        batch_id, is_begun = baskets.new_batch(), False
         for group in groups:
             with transaction.atomic():
                 begun = baskets.start(
@@ -81,11 +82,14 @@ class Basket(MatrixPage):
                     starts_on=tomorrow_at(group.utility_id, self.now),
                     now=self.now,
                 )
+            if begun is None:
+                continue  # the button was pressed twice: the other press orders it
+            is_begun = True
             try:
                 ask(request, begun, self)
-            except (SignInNeeded, ProviderUnavailable, evidence.UtilitySilent):
+            except (SignInNeeded, ProviderUnavailable, evidence.UtilitySilent, drafts.OutOfDate):
                 continue  # its page says so, and asks again
-        return see(reverse("portal-batch", args=[batch_id]))
+        return see(reverse("portal-batch", args=[batch_id]) if is_begun else reverse("portal-enrolments"))
 
 
 def tomorrow_at(utility_id: str, now: datetime) -> date:
@@ -95,7 +99,10 @@ def tomorrow_at(utility_id: str, now: datetime) -> date:
 
 
 def ask(request: HttpRequest, application: Application, page: MatrixPage) -> None:
-    """Apply with the devices behind the chosen meters. Raises what `evidence` raises; nothing is lost then."""
+    """Apply with the devices behind the chosen meters.
+
+    Raises what `evidence` raises, and drafts.OutOfDate; nothing is lost then.
+    """
     ders = [each.answer for each in choices.devices(application)] if journey.needs_equipment(application) else []
     if journey.needs_equipment(application) and not ders:
         return  # the journey asks for a device first
@@ -122,6 +129,11 @@ class Entry:
     meters: tuple[tuple[choices.MeterChoice, reading.MeterLine], ...]
     refusal: reading.RefusalView | None = None
 
+    @property
+    def seen(self) -> str:
+        """What the page showed, so that nothing is confirmed that has become ready or changed since."""
+        return f"{self.application.pk} {self.application.version}"
+
 
 class Batch(MatrixPage):
     """All orders of one basket: what is still to be answered, one confirm for all that are ready, and the results."""
@@ -136,15 +148,14 @@ class Batch(MatrixPage):
         return self._page(entries, is_waiting=is_waiting)
 
     def post(self, request: HttpRequest, batch_id: str) -> HttpResponse:
-        """Confirm all that are ready, with one declaration; or ask again where nobody could be asked."""
+        """Confirm all that the page showed as ready, with one declaration; or ask again where nobody could be asked."""
         entries = self._entries(batch_id)
         if "again" in request.POST:
-            for entry in entries:
-                if entry.state == "TROUBLE":
-                    ask(request, entry.application, self)
+            self._ask_again(entry.application for entry in entries if entry.state == "TROUBLE")
             return see(request.path)
         form = DeclarationForm(request.POST)
-        ready = [entry for entry in entries if entry.state == "READY"]
+        seen = set(request.POST.getlist("seen"))
+        ready = [entry for entry in entries if entry.state == "READY" and entry.seen in seen]
         if not ready:
             return see(request.path)
         if not form.is_valid():
@@ -152,6 +163,13 @@ class Batch(MatrixPage):
         for entry in ready:
             self._confirm(entry.application)
         return see(request.path)
+
+    def _ask_again(self, applications: Iterable[Application]) -> None:
+        for application in applications:
+            try:
+                ask(self.request, application, self)
+            except drafts.OutOfDate:
+                continue  # another tab has asked
 
     def _confirm(self, application: Application) -> None:
         def send(row: Application) -> None:

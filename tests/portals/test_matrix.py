@@ -302,6 +302,12 @@ def begun(subject: Subject) -> Application:
     """The one order that this person's basket becomes."""
     (group,) = baskets.groups(baskets.items(subject, PORTAL))
     user = User.objects.get(subject=subject)
+    row = started(group, subject, user)
+    assert row is not None
+    return row
+
+
+def started(group: baskets.Group, subject: Subject, user: User) -> Application | None:
     with transaction.atomic():
         return baskets.start(
             group,
@@ -313,6 +319,18 @@ def begun(subject: Subject) -> Application:
             starts_on=clock.now().date(),
             now=clock.now(),
         )
+
+
+def test_a_basket_that_was_ordered_is_not_ordered_again_by_a_second_press(provider: Provider, rajesh: Subject) -> None:
+    kept(a_program(provider, "flex"), rajesh, cell("umid-001", "CAN_ENROLL"))
+    client = seen_by(rajesh)
+    client.post(reverse("portal-basket"), {"cell": ["flex umid-001"]})
+    (group,) = baskets.groups(baskets.items(rajesh, PORTAL))  # what the second press has read before the first is done
+
+    client.post(reverse("portal-basket"), {"order": "yes"})
+
+    assert started(group, rajesh, User.objects.get(subject=rajesh)) is None
+    assert Application.objects.count() == 1
 
 
 def test_p2_4_a_basket_becomes_one_order_per_program_of_one_batch(provider: Provider, rajesh: Subject) -> None:
@@ -367,6 +385,40 @@ def test_a_refused_order_of_a_batch_says_why_and_the_others_go_on(provider: Prov
     page = text(client.get(reverse("portal-batch", args=[row.batch_id])))
 
     assert "The program is full" in page and "No meter was enrolled" in page and "Confirm" not in page
+
+
+def ready_in(client: Client, subject: Subject, program: str) -> Application:
+    """An order of the person's batch that its provider says is ready to be confirmed."""
+    client.post(reverse("portal-basket"), {"cell": [f"{program} umid-001"]})
+    row = begun(subject)
+    Application.objects.filter(pk=row.pk).update(batch_id="batch-1")
+    states = [{"beckn:state": {"beckn:descriptor": {"schema:name": "PENDING_CONFIRM"}}}]
+    return drafts.change(
+        row,
+        None,
+        lambda fresh: fresh.told.update(on_init={"message": {"order": {"beckn:fulfillments": states}}}),
+        now=clock.now(),
+    )
+
+
+def test_only_what_the_page_showed_as_ready_and_as_it_was_then_is_confirmed(
+    provider: Provider, rajesh: Subject
+) -> None:
+    for name in ("flex", "solar"):
+        kept(a_program(provider, name), rajesh, cell("umid-001", "CAN_ENROLL"))
+    client, batch = seen_by(rajesh), reverse("portal-batch", args=["batch-1"])
+    shown = ready_in(client, rajesh, "flex")
+    seen = re.findall(r'name="seen" value="([^"]+)"', client.get(batch).content.decode())
+    later = ready_in(client, rajesh, "solar")
+
+    client.post(batch, {"declared": "yes", "seen": seen})
+    states = [Application.objects.get(pk=row.pk).state for row in (shown, later)]
+    assert len(seen) == 1 and states == ["CONFIRMING", "DRAFT"]
+
+    seen = re.findall(r'name="seen" value="([^"]+)"', client.get(batch).content.decode())
+    drafts.change(later, None, lambda row: None, now=clock.now())  # the provider has said something new since
+    client.post(batch, {"declared": "yes", "seen": seen})
+    assert Application.objects.get(pk=later.pk).state == "DRAFT"
 
 
 # --- meters of an enrolment ------------------------------------------------------------------------------------------
