@@ -9,7 +9,8 @@ from typing import Any
 
 from django.http import HttpResponse
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: in full width
+_NOTHING = " \n\v\f\x85\xa0\u3000\u200b\u2028\u2029\ufeff"
 _MARK = "\ufeff"  # without it Excel takes UTF-8 for the machine's own code page
 
 
@@ -21,7 +22,8 @@ def safe(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     text = "" if value is None else str(value).replace("\x00", "")
-    return f"'{text}" if text.startswith(_FORMULAS) or text.lstrip(" \n").startswith(_FORMULAS) else text
+    # Whatever is white or of no width before it: some programs pass over it.
+    return f"'{text}" if text.startswith(_FORMULAS) or text.lstrip(_NOTHING).startswith(_FORMULAS) else text
 
 
 def text_of(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

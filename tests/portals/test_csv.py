@@ -30,3 +30,9 @@ def test_it_is_a_download_that_no_cache_keeps() -> None:
     answer = response("lines.csv", ("one",), [])
     assert answer.headers["Content-Disposition"] == 'attachment; filename="lines.csv"'
     assert "no-store" in answer.headers["Cache-Control"] and answer.content.startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize("before", ["\xa0", "\v", "\u3000", "\u200b", "\ufeff", " \n\xa0"])
+@pytest.mark.parametrize("formula", ["=1+1", "@SUM(A1)", "\uff1d1+1"])
+def test_what_nobody_sees_before_a_formula_does_not_hide_it(before: str, formula: str) -> None:
+    assert safe(before + formula) == f"'{before}{formula}" and safe(formula).startswith("'")
