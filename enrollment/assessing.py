@@ -15,6 +15,7 @@ from enrollment import catalog, claims, conflicts, own_meters, places
 from enrollment.claiming import find_conflicts, wanted_of
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, DerRef, MeterRef, SelectProgram
+from enrollment.consenting import CONSENT_SUSPENSION
 from enrollment.dates import Period, agree
 from enrollment.eligibility import evaluate
 from enrollment.facts import Decision, Facts, Outcome
@@ -76,11 +77,8 @@ def assess(command: SelectProgram, version: ProgramVersion, authority: Authority
         facts = _facts(asked, meters, command.ders or _refs(ders.values()))
     except UtilityUnavailable as outage:
         return Assessment(tuple(_unknown(meter) for meter in meters), unavailable=(outage.utility_id,))
-    there = _incumbents(asked, meters, list(facts.ders))
-    open_cases = _open_cases(asked)
-    cells = tuple(
-        _cell(asked, meter, _ders_for(asked, meter, command.ders, facts), facts, there, open_cases) for meter in meters
-    )
+    there = _there(asked, meters, list(facts.ders))
+    cells = tuple(_cell(asked, meter, _ders_for(asked, meter, command.ders, facts), facts, there) for meter in meters)
     return Assessment(cells, tuple(_line(der, now) for _, der in sorted(ders.items())))
 
 
@@ -148,6 +146,24 @@ def _is_wanted(version: ProgramVersion, der: DerFacts) -> bool:
 # --- what is there already -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _There:
+    """What is there already, asked for once for all cells. `without_consent`: ids of enrolments that lack one."""
+
+    incumbents: Mapping[tuple[str, str], list[conflicts.Incumbent]]
+    open_cases: Mapping[str, EnrollmentCase]
+    without_consent: frozenset[str]
+
+
+def _there(asked: _Asked, meters: Sequence[MeterFacts], der_ids: Sequence[str]) -> _There:
+    found = _incumbents(asked, meters, der_ids)
+    ids = {each.enrollment_id for several in found.values() for each in several if each.is_same_subject}
+    paused = Enrollment.objects.filter(
+        enrollment_id__in=ids - {""}, state=EnrollmentState.SUSPENDED, suspension_reason=CONSENT_SUSPENSION
+    )
+    return _There(found, _open_cases(asked), frozenset(paused.values_list("enrollment_id", flat=True)))
+
+
 def _incumbents(
     asked: _Asked, meters: Sequence[MeterFacts], der_ids: Sequence[str]
 ) -> Mapping[tuple[str, str], list[conflicts.Incumbent]]:
@@ -187,16 +203,16 @@ def _cell(
     meter: MeterFacts,
     ders: Sequence[DerRef],
     facts: Facts,
-    there: Mapping[tuple[str, str], list[conflicts.Incumbent]],
-    open_cases: Mapping[str, EnrollmentCase],
+    there: _There,
 ) -> Cell:
     own_program = asked.version.program.program_id
-    at_meter = there.get(("METER", meter.umid), [])
+    at_meter = there.incumbents.get(("METER", meter.umid), [])
     mine = next((i for i in at_meter if i.is_same_subject and i.program_id == own_program and not i.is_hold), None)
     cell = Cell(meter.umid, meter.utility_id, CellState.CAN_ENROLL, meter=meter)
     if mine is not None:
-        return _enrolled(cell, mine)
-    if meter.umid in open_cases:
+        state = CellState.NO_CONSENT if mine.enrollment_id in there.without_consent else CellState.ENROLLED
+        return replace(cell, state=state, until=mine.ends_at, enrollment_id=mine.enrollment_id)
+    if meter.umid in there.open_cases:
         return replace(cell, state=CellState.PENDING)
     decision = evaluate(
         catalog.terms(asked.version),
@@ -213,7 +229,7 @@ def _cell(
     if decision.refusal is not None:
         return _refused(cell, decision, decision.refusal)
     wanted = wanted_of(asked.version, [meter.umid], [ref.der_id for ref in ders])
-    incumbents = [each for one in wanted for each in there.get((one.kind, one.reference), ())]
+    incumbents = [each for one in wanted for each in there.incumbents.get((one.kind, one.reference), ())]
     found = find_conflicts(asked.version, wanted, incumbents)
     if found:
         return _taken(cell, found)
@@ -221,13 +237,6 @@ def _cell(
         return replace(cell, state=CellState.WAITLIST, reasons=(_reason(places.none_left()),))
     actions = _actions(decision)
     return replace(cell, state=CellState.NEEDS_ACTION if actions else CellState.CAN_ENROLL, actions=actions)
-
-
-def _enrolled(cell: Cell, mine: conflicts.Incumbent) -> Cell:
-    row = Enrollment.objects.filter(enrollment_id=mine.enrollment_id).only("state", "suspension_reason").first()
-    lacks_consent = row is not None and row.state == EnrollmentState.SUSPENDED and "CONSENT" in row.suspension_reason
-    state = CellState.NO_CONSENT if lacks_consent else CellState.ENROLLED
-    return replace(cell, state=state, until=mine.ends_at, enrollment_id=mine.enrollment_id)
 
 
 def _refused(cell: Cell, decision: Decision, refusal: Refusal) -> Cell:

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from enrollment import services
 from enrollment.commands import Authority, DerRef, MeterRef, ProvenIdentity, SelectProgram
@@ -90,6 +91,26 @@ def test_a_meter_that_is_enrolled_says_so_with_its_end(world: World):
     (cell,) = assess(world).cells
 
     assert cell.state is CellState.ENROLLED and cell.until is not None and cell.enrollment_id
+
+
+def test_an_enrolment_that_waits_for_its_consent_says_that_it_lacks_it(bare_world: World):
+    bare_world.version = a_program(on_required_consent_revoked="SUSPEND")
+    bare_world.enrolled(1)
+    bare_world.withdraw_consent(consent_type="DATA_COLLECTION")
+
+    assert cells(bare_world) == {"umid-001": CellState.NO_CONSENT}
+
+
+def test_many_enrolled_meters_are_asked_for_at_once(world: World):
+    world.utility.knows(meter("umid-002"))
+    world.enrolled(1)
+    with CaptureQueriesContext(connection) as for_one:
+        assert set(cells(world).values()) == {CellState.ENROLLED, CellState.CAN_ENROLL}
+    world.enrolled(2, "umid-002")
+    with CaptureQueriesContext(connection) as for_both:
+        assert set(cells(world).values()) == {CellState.ENROLLED}
+
+    assert len(for_both) <= len(for_one)
 
 
 def test_a_hold_of_the_customers_own_other_draft_stands_in_nobodys_way(world: World):
