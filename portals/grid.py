@@ -67,7 +67,8 @@ class Box:
 
     @property
     def can_be_chosen(self) -> bool:
-        return self.state in CAN_BE_CHOSEN
+        is_paused = self.state == "NO_CONSENT" and self.enrollment_id != ""  # enrolled already, without its agreement
+        return self.state in CAN_BE_CHOSEN and not is_paused
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,8 @@ class Cell:
 
     @property
     def can_be_chosen(self) -> bool:
-        return self.cell in ("CAN_ENROLL", "NEEDS_ACTION", "NO_CONSENT")
+        is_paused = self.cell == "NO_CONSENT" and self.enrollment_id != ""  # enrolled already, without its agreement
+        return self.cell in ("CAN_ENROLL", "NEEDS_ACTION", "NO_CONSENT") and not is_paused
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ class MeterChoice:
 
     @property
     def is_open(self) -> bool:
-        return self.cell in OPEN or self.wants_a_device
+        is_paused = self.cell == "NO_CONSENT" and self.enrollment_id != ""  # enrolled already, without its agreement
+        return (self.cell in OPEN and not is_paused) or self.wants_a_device
 
     @property
     def wants_a_device(self) -> bool:

@@ -23,6 +23,7 @@ from beckn.models import Outbox
 from identity.models import Subject, User
 from portals import baskets, drafts, grid, matrix, reading
 from portals.models import Application, BasketItem, CatalogProgram, MatrixAnswer
+from portals.utility import choices
 from sandbox.generated import PORTAL, UTILITY_A, UTILITY_B
 from tests.portals.conftest import DID, Provider
 from tests.portals.test_pages import browser, text
@@ -296,6 +297,23 @@ def test_only_cells_that_the_answers_have_and_that_can_be_chosen_come_into_the_b
     assert list(BasketItem.objects.values_list("umid", flat=True)) == ["umid-001"]
     client.post(reverse("portal-basket"), {"remove": "flex umid-001"})
     assert not BasketItem.objects.exists()
+
+
+def test_a_meter_whose_enrolment_waits_for_an_agreement_is_not_offered_to_be_enrolled_again(
+    provider: Provider, rajesh: Subject
+) -> None:
+    paused = cell("umid-001", "NO_CONSENT", enrollmentId="e-1")
+    row = kept(a_program(provider, "flex"), rajesh, paused, cell("umid-002", "NO_CONSENT"))
+    client = seen_by(rajesh)
+
+    client.post(reverse("portal-basket"), {"cell": ["flex umid-001", "flex umid-002"]})
+
+    assert list(BasketItem.objects.values_list("umid", flat=True)) == ["umid-002"]
+    application = Application(program=row.program, answers={}, told={"on_select": grid.told_of(row)})
+    assert [(each.umid, each.is_open) for each in choices.meters(application)] == [
+        ("umid-002", True),
+        ("umid-001", False),
+    ]
 
 
 def begun(subject: Subject) -> Application:
