@@ -163,10 +163,6 @@ class ProgramView:
     minutes: int
 
     @property
-    def is_translated(self) -> bool:
-        return self.locale != ""
-
-    @property
     def der_types(self) -> tuple[str, ...]:
         """The kinds of device it is for; empty where it does not say."""
         found = (c.parameters.get("anyOf") for c in self.criteria if c.kind == "DER_TYPE")
@@ -370,10 +366,6 @@ class EnrollmentView:
     def rejected_meters(self) -> tuple[MeterLine, ...]:
         return tuple(line for line in self.meters if line.status == "REJECTED")
 
-    @property
-    def is_confirmed(self) -> bool:
-        return self.enrollment_id != "" and self.refusal is None
-
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -482,7 +474,7 @@ def enrollment(told: Any) -> EnrollmentView:
     )
 
 
-confirmed = updated = status = enrollment
+confirmed = enrollment
 
 
 def issued(told: Any) -> IssuedView | None:

@@ -264,7 +264,7 @@ def test_older_news_do_not_hide_newer_ones(provider: Provider, journey: Applicat
     provider.says("on_status", about(journey, active), timestamp=early)
 
     found.refresh_from_db()
-    assert reading.status(found.told["now"]).status == "SUSPENDED"
+    assert reading.enrollment(found.told["now"]).status == "SUSPENDED"
     provider.says("on_status", about(journey, active))
     found.refresh_from_db()
     assert [each["act"] for each in found.told["acts"]] == ["SUSPENDED", "RESUMED"]
