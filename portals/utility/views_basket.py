@@ -23,9 +23,6 @@ from portals.utility.forms import DeclarationForm
 from portals.utility.pages import next_address, see, stands_at
 from portals.utility.views_matrix import MatrixPage
 
-#: After that long a wait the page says that we will write.
-LONG = timedelta(seconds=60)
-
 
 class Basket(MatrixPage):
     """What is in the basket, by program. POST puts in, takes out, or orders it."""
@@ -206,7 +203,7 @@ class Batch(MatrixPage):
 
     def _is_long(self, entries: list[Entry]) -> bool:
         asked = [entry.application.asked_at for entry in entries if entry.application.asked_at is not None]
-        return any(self.now - each > LONG for each in asked)
+        return any(self.now - each > asking.PATIENCE for each in asked)
 
 
 def _enrolled(entry: Entry) -> list[Any]:

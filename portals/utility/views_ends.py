@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 
-from portals import reading
+from portals import asking, reading
 from portals.models import Application, HeldCredential
 from portals.utility import choices
 from portals.utility.pages import JourneyPage, next_address, see, stands_at
@@ -24,8 +23,6 @@ from portals.utility.views_journey import (
 
 #: As `portals.callbacks` says that a confirmation's credential does not hold.
 FORGED = "FORGED"
-#: After that long a wait the page says that we will write (screens P12).
-LONG = timedelta(seconds=60)
 
 
 class Waiting(JourneyPage):
@@ -49,7 +46,7 @@ class Waiting(JourneyPage):
 
     def _is_long(self) -> bool:
         asked_at = self.application.asked_at
-        return asked_at is None or self.now - asked_at > LONG
+        return asked_at is None or self.now - asked_at > asking.PATIENCE
 
 
 class Enrolled(JourneyPage):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +24,6 @@ from portals.utility import choices
 from portals.utility.pages import JourneyPage, next_address, person_of, see
 
 PAGE_LENGTH = 20
-#: After that long a wait the page says that it takes longer.
-LONG = timedelta(seconds=60)
 #: How the answer looks; every other one is bad news.
 _TONES = {
     "VERIFIED": "good",
@@ -119,7 +117,7 @@ class EnrolmentInFull(EnrolmentPage):
 
     def _is_long(self) -> bool:
         asked_at = self.application.asked_at
-        return asked_at is not None and self.now - asked_at > LONG
+        return asked_at is not None and self.now - asked_at > asking.PATIENCE
 
     def _for_the_script(self) -> HttpResponse:
         is_waiting = bool(self.application.asked_action)
