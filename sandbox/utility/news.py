@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 OF_METERS = (
     "MOVE_OUT", "NEW_HOLDER", "METER_EXCHANGE", "SANCTIONED_LOAD", "ACCOUNT_STANDING", "DISCONNECTION", "RECONNECTION",
 )  # fmt: skip
-OF_DEVICES = ("CERTIFICATE_REVOKED",)
+OF_DEVICES = ("CERTIFICATE_REVOKED", "CERTIFICATE_RENEWED")
+UNTOLD = ("CERTIFICATE_RENEWED",)  # changes the register and stands in no feed: it is found when somebody looks
 MAX_PAGE = 500
 PUSH_SECONDS = 5.0
 _STANDINGS = ("GOOD", "ARREARS", "CLOSED")
@@ -110,7 +111,8 @@ class Happenings:
             now = self._clock()
             change = self._of_device(asked, now) if kind in OF_DEVICES else self._of_meter(kind, asked, now)
             change = {"changeId": f"{self._feed}-{len(self._changes) + 1}", "kind": kind, "at": _exact(now), **change}
-            self._changes.append(change)
+            if kind not in UNTOLD:
+                self._changes.append(change)
         return change
 
     def page(self, cursor: str, limit: int) -> dict[str, Any]:
@@ -154,9 +156,11 @@ class Happenings:
         der = self._people.der(str(asked.get("derId", "")))
         if der is None:
             raise Impossible("There is no such device here.", is_unknown=True)
-        self._people.put_der(
-            {**der, "certificates": [{**each, "validUntil": _exact(now)} for each in der["certificates"]]}
-        )
+        if asked["kind"] == "CERTIFICATE_RENEWED":
+            dates = {"validFrom": _exact(now), "validUntil": None}
+        else:
+            dates = {"validUntil": _exact(now)}
+        self._people.put_der({**der, "certificates": [{**each, **dates} for each in der["certificates"]]})
         return {"derId": der["derId"], "umid": der["umid"]}
 
 
