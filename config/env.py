@@ -422,6 +422,10 @@ class Env(BaseModel):
         repr=False,
         description='JSON: [{"id", "time_zone", "url", "token", "connect_timeout"?, "read_timeout"?}], or @file',
     )
+    PORTAL_TRUSTED_OWNERS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        default=(),
+        description="program owners beside our own that may see a customer's sign-in: subscriber ids, with spaces",
+    )
     PORTAL_CATALOGUE_SECONDS: float = Field(
         default=600.0, ge=5, le=86_400, description="how old the portal's copy of the programs may be"
     )

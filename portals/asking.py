@@ -12,7 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from beckn import client
-from portals import consents, houses, reading
+from beckn.models import Participant
+from portals import consents, houses, reading, trust
 from portals.models import Application
 
 DOMAIN = "energy.enrollment"
@@ -29,7 +30,7 @@ Json = dict[str, Any]
 
 def select(application: Application, *, token: str, now: datetime, ders: Sequence[Mapping[str, Any]] = ()) -> None:
     """Ask what the program requires, and with the customer's token which of their meters can join (decision 25)."""
-    body = _order(application, _proof(token) | _locale(application))
+    body = _order(application, proof(application.program.bpp, token) | _locale(application))
     if ders:
         body["beckn:fulfillments"] = [{"beckn:instrument": {"meters": [], "ders": [_der(each) for each in ders]}}]
     _ask(application, "select", body, now)
@@ -39,7 +40,7 @@ def init(application: Application, *, token: str, credentials: Sequence[Mapping[
     """Apply: the chosen meters and devices, what the utility attests, and the customer's own sign-in."""
     answers = application.answers
     attributes = {
-        **_proof(token),
+        **proof(application.program.bpp, token),
         **_locale(application),
         **_dates(application),
         **({"documents": [{"documentId": each} for each in answers["documents"]]} if answers.get("documents") else {}),
@@ -126,7 +127,7 @@ def add_meters(
     """Have further meters join; `agreed`: the consents given for them, as in `consents[]`."""
     application.answers = {**application.answers, "adding": list(umids)}
     content = {
-        **_proof(token),
+        **proof(application.program.bpp, token),
         "meters": list(umids),
         "credentials": [dict(each) for each in credentials],
         "consents": [dict(each) for each in agreed],
@@ -145,6 +146,12 @@ def instant_of(day: str, utility_id: str, *, is_last: bool = False) -> datetime:
     zone = ZoneInfo(houses.house_of(utility_id).time_zone or "UTC")
     at = date.fromisoformat(day) + timedelta(days=1 if is_last else 0)
     return datetime.combine(at, time(), zone).astimezone(UTC)
+
+
+def proof(owner: Participant, token: str) -> Json:
+    """The customer's own sign-in, for program owners that may see it."""
+    is_shown = bool(token) and trust.may_see_sign_in(owner)
+    return {"userAuth": {"authMethod": "OIDC", "accessToken": token}} if is_shown else {}
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -211,10 +218,6 @@ def _der(der: Mapping[str, Any]) -> Json:
         **({"beckn:type": der["type"]} if der.get("type") else {}),
         **({"beckn:capacity": capacity} if capacity else {}),
     }
-
-
-def _proof(token: str) -> Json:
-    return {"userAuth": {"authMethod": "OIDC", "accessToken": token}} if token else {}
 
 
 def _locale(application: Application) -> Json:

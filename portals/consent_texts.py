@@ -9,6 +9,8 @@ import hashlib
 import hmac
 
 import outbound.client as outbound
+from beckn.models import Participant
+from portals import trust
 from portals.consents import Text
 
 LONGEST = 64 * 1024
@@ -23,8 +25,10 @@ class TextAltered(Exception):
     """What lies at the address is not the text whose digest the provider gave: nobody may agree to it."""
 
 
-def body_of(text: Text) -> str:
-    """Return the text. No transaction open. Raises TextUnavailable, TextAltered."""
+def body_of(text: Text, owner: Participant) -> str:
+    """Return the text of this program owner. No transaction open. Raises TextUnavailable, TextAltered."""
+    if not trust.may_be_asked(text.url, owner):
+        raise TextUnavailable("the owner sends us where it has nothing to say")
     try:
         got = outbound.get_cached(
             text.url, accept="text/plain", connect_timeout=_WAIT, read_timeout=_WAIT, max_bytes=LONGEST

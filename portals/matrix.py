@@ -98,7 +98,7 @@ def _send(row: MatrixAnswer, token: str, now: datetime) -> None:
         "beckn:orderAttributes": {
             "@context": asking.CONTEXT,
             "@type": "EnergyEnrollment",
-            "userAuth": {"authMethod": "OIDC", "accessToken": token},
+            **asking.proof(row.program.bpp, token),
         },
     }
     sent = client.send(

@@ -33,7 +33,7 @@ class ConsentPage(JourneyPage):
         if text is None:
             raise drafts.OutOfDate  # the provider asks for another text by now
         try:
-            body = consent_texts.body_of(text)
+            body = consent_texts.body_of(text, self.application.program.bpp)
         except (consent_texts.TextUnavailable, consent_texts.TextAltered) as problem:
             return self._without_text(consent, problem)
         is_granted = form.cleaned_data["answer"] == "yes"
@@ -79,7 +79,7 @@ class ConsentPage(JourneyPage):
         try:
             if text is None:
                 raise consent_texts.TextUnavailable("the provider names no text")
-            body = consent_texts.body_of(text)
+            body = consent_texts.body_of(text, self.application.program.bpp)
         except (consent_texts.TextUnavailable, consent_texts.TextAltered) as problem:
             return self._without_text(consent, problem)
         return self.page(

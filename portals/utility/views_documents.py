@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from portals import drafts, journey, reading, relaying
+from portals import drafts, journey, reading, relaying, trust
 from portals.models import Application
 from portals.utility import choices
 from portals.utility.pages import JourneyPage, see
@@ -109,6 +109,8 @@ class Documents(JourneyPage):
             is_cut = int(request.META.get("CONTENT_LENGTH") or 0) > wanted.document.max_bytes
             raise relaying.NotTaken(relaying.TOO_LARGE if is_cut else relaying.NO_FILE)
         document, size = wanted.document, int(file.size or 0)
+        if not trust.may_be_asked(document.upload_url, self.application.program.bpp):
+            raise relaying.NotTaken(relaying.SILENT)
         taken = relaying.send(document.upload_url, file.file, size, document.max_bytes)
         kept = {
             "name": str(file.name)[-80:],

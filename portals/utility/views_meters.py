@@ -139,7 +139,9 @@ class Meters(EnrolmentPage):
             try:
                 if text is None:
                     raise consent_texts.TextUnavailable("the provider names no text")
-                found.append(Needed(state.asked, text, consent_texts.body_of(text)))
+                found.append(
+                    Needed(state.asked, text, consent_texts.body_of(text, self.enrolment().application.program.bpp))
+                )
             except (consent_texts.TextUnavailable, consent_texts.TextAltered):
                 return found, True
         return found, False

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-import outbound.client as outbound
-from portals import consent_texts, consents, data_flows
-from portals.consents import Text
-from tests.portals.consent_journeys import CONTROL, DIGEST, READINGS, WORDS, journey
+from portals import consents, data_flows
+from tests.portals.consent_journeys import CONTROL, DIGEST, READINGS, journey
 
 pytestmark = pytest.mark.django_db
 YES = {"granted": True, "at": "2026-11-21T12:00:00Z", "textVersion": "1", "textDigest": DIGEST, "locale": "en"}
@@ -86,25 +84,3 @@ def test_what_flows_is_shown_with_the_customer_s_own_things() -> None:
     assert shoes.kind == "SHOE_SIZE" and not shoes.is_known  # said to be unknown, not left out
     (switched,) = data_flows.flows(row, consents.asked(row)[1])
     assert switched.kind == "DER_CONTROL" and switched.devices
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "raised"),
-    [
-        (200, WORDS.encode(), None),
-        (200, WORDS.replace("read", "sell").encode(), consent_texts.TextAltered),
-        (404, b"", consent_texts.TextUnavailable),
-        (500, WORDS.encode(), consent_texts.TextUnavailable),
-    ],
-)
-def test_a_text_is_shown_only_if_it_is_the_one_that_was_announced(
-    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, raised: type[Exception] | None
-) -> None:
-    answer = outbound.Response(status, {}, body)
-    monkeypatch.setattr(outbound, "get_cached", lambda *_, **__: answer)
-    text = Text("en", "https://provider.example/texts/1", DIGEST)
-    if raised is None:
-        assert consent_texts.body_of(text) == WORDS
-    else:
-        with pytest.raises(raised):
-            consent_texts.body_of(text)
