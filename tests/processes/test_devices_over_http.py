@@ -210,6 +210,7 @@ def test_p6_5_a_certificate_revoked_after_the_confirm_suspends_within_one_poll(s
     headers = {"Authorization": "Bearer sandbox", "Content-Type": "application/json"}
     url = f"{stack.utility_url()}/api/v1/credentials/revoke"
     assert http("POST", url, json.dumps(revoke).encode(), headers).status == 200
+
     def a_day_later() -> bool:
         """Let the worker's own poll be due again: the issuer's list in its hands may still be that of the confirm."""
         stack.sql(
