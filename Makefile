@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 # A module stays in one process, so that what its tests share is made once.
-IN_PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+IN_PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
 .PHONY: help demo demo-reset test check bench audit lock format look messages

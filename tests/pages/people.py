@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from tests.bap import http
+from tests.customers import Block
 from tests.journeys import FLEX, Journey, Person
 from tests.stack import Stack
 
-_numbers = itertools.count(690_001)  # nobody else's: the shared stack's customers are used once each
+_customers = Block.PEOPLE.customers()
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Enrolled:
 
 def enrol(stack: Stack, program: tuple[str, str] = FLEX) -> Enrolled:
     """Enrol a customer of utility A whom nobody has used."""
-    name = f"load-{next(_numbers):06d}"
+    name = next(_customers)
     journey = Journey(stack, Person(f"did:example:{name}", name, customer_id=f"CUST-{name}"), program)
     return Enrolled(journey, journey.enroll())
 

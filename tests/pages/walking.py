@@ -6,7 +6,6 @@ Counts the pages they see and the fields they type into, and keeps a picture of 
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from dataclasses import dataclass, field
@@ -15,12 +14,13 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, Request, expect
 
 from sandbox import generated
+from tests.customers import Block
 from tests.pages.screens import policy_violations
 from tests.signing_in import Provider
 from tests.stack import ROOT, Stack
 
 SCREENS = ROOT / "var" / "screens"
-_numbers = itertools.count(710_001)  # nobody else's: the shared stack's customers are used once each
+_customers = Block.WALKING.customers()
 
 
 # What shows the focus: an outline or a shadow of the control, or of the label beside a hidden input.
@@ -33,7 +33,7 @@ _FOCUS = """() => {
 
 def a_customer() -> str:
     """A customer of utility A whom nobody has used: how they sign in."""
-    return f"load-{next(_numbers):06d}"
+    return next(_customers)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import json
 import threading
 import time
@@ -14,21 +13,22 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from tests.bap import PATIENCE, Bap, Callback
+from tests.customers import Block
 from tests.journeys import Journey, Json, Person
 from tests.stack import Stack
 
 T = TypeVar("T")
-_numbers = itertools.count(600_001)
+_customers = Block.SCENES.customers()
 
 
 def somebody() -> Person:
     """A customer of utility A nobody has used yet, with one meter."""
-    name = f"load-{next(_numbers):06d}"
+    name = next(_customers)
     return Person(f"did:example:{name}", name, customer_id=f"CUST-{name}")
 
 
 def two_who_share_a_meter() -> tuple[Person, Person]:
-    umid = f"joint-{next(_numbers):06d}"
+    umid = next(_customers).replace("load", "joint")
     one, other = (Person(f"did:example:{umid}-{which}", umid, customer_id=f"CUST-{umid}-{which}") for which in "ab")
     return one, other
 

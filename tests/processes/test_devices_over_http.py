@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
 import pytest
 
 from tests.bap import eventually, http
+from tests.customers import Block
 from tests.journeys import P2P, Journey, Person, fulfillment_state
 from tests.stack import Stack
 
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.processes
 
 EV_SMART = ("vpp-program-ev-001", "program-ev-smart-001")
 CSOLAR = ("vpp-program-csolar-001", "program-csolar-001")
-NUMBERS = itertools.count(860_001)
+CUSTOMERS = Block.DEVICES.customers()
 PDF = b"%PDF-1.7\n" + b"certificate " * 200_000  # 2.4 MB: more than a message may have
 
 
 def somebody(*, car: bool = False, solar: bool = False) -> Person:
     """A customer whom no other test knows, with a 7.4 kW car or a 10 kW solar plant."""
-    name = f"load-{next(NUMBERS):06}"
+    name = next(CUSTOMERS)
     ders = []
     if car:
         ders.append(device(f"der-ev-{name}", "EV", 7.4))

@@ -7,7 +7,7 @@ while it delivers, and what is killed is the process that is seen waiting. Nothi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,13 @@ LEASE = 6.0  # seconds: longer than we wait for a utility, as always
 def frail(stack_of_this_module: Callable[..., Stack]) -> Stack:
     """One worker, so that it is known who has what; each test leaves everything running and healthy."""
     return stack_of_this_module(broker="auto", environment={"LEASE_SECONDS": str(LEASE)})
+
+
+@pytest.fixture(autouse=True)
+def _is_healthy_again(frail: Stack) -> Iterator[None]:
+    """What a failed test left in trouble does not fail the next one."""
+    yield
+    frail.fault("none")
 
 
 def test_a_worker_killed_while_it_asks_a_utility_loses_nothing_and_does_nothing_twice(frail: Stack):

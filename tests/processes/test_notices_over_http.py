@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from typing import Any
@@ -10,18 +9,19 @@ from typing import Any
 import pytest
 
 from tests.bap import http
+from tests.customers import Block
 from tests.journeys import Journey, Person
 from tests.processes.test_utility_news_over_http import attributes, soon
 from tests.stack import Stack
 
 pytestmark = pytest.mark.processes
 
-NUMBERS = itertools.count(860_001)
+CUSTOMERS = Block.NOTICES.customers()
 
 
 @pytest.fixture
 def journey(stack: Stack) -> Journey:
-    name = f"load-{next(NUMBERS):06}"
+    name = next(CUSTOMERS)
     return Journey(stack, Person(f"did:example:{name}", name, customer_id=f"CUST-{name}"))
 
 

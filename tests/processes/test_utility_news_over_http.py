@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable
@@ -11,19 +10,20 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.bap import http
+from tests.customers import Block
 from tests.journeys import Journey, Person, fulfillment_state
 from tests.stack import Stack
 
 pytestmark = pytest.mark.processes
 
-NUMBERS = itertools.count(870_001)
+CUSTOMERS = Block.UTILITY_NEWS.customers()
 JSON = {"Content-Type": "application/json"}
 T = TypeVar("T")
 
 
 def somebody() -> Person:
     """A customer whom no other test knows."""
-    name = f"load-{next(NUMBERS):06}"
+    name = next(CUSTOMERS)
     return Person(f"did:example:{name}", name, customer_id=f"CUST-{name}")
 
 
