@@ -6,6 +6,7 @@ Source: decision 29, dependencies.md "broker".
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -41,6 +42,20 @@ class Doorbell(Celery):
 # Bells that were taken and not yet answered need not be put back: the sweep finds their rows. Putting them back on a
 # broker that has just died ends the worker (kombu 5.7: its closed transport has no address any more).
 Channel.do_restore = False
+
+
+def _where_connected(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer a bell only on the connection that brought it: a thread may accept it when that is gone already, and then
+    its ack would end the worker in the same way."""
+
+    def answered(channel: Channel, *arguments: Any, **options: Any) -> Any:
+        return None if channel.closed else answer(channel, *arguments, **options)
+
+    return answered
+
+
+Channel.basic_ack = _where_connected(Channel.basic_ack)  # type: ignore[method-assign]
+Channel.basic_reject = _where_connected(Channel.basic_reject)  # type: ignore[method-assign]
 
 app = Doorbell("energy-credentials")
 app.set_default()  # current_app is per thread, and web threads are not the one that imported us

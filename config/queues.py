@@ -36,10 +36,11 @@ task_publish_retry = False
 broker_connection_timeout = 1.0
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+_ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # at once: left to itself it pauses for 2 s
 TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
     "memory": {"polling_interval": 0.05},
-    "redis": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "retry_on_timeout": False, "max_retries": 1},
-    "amqp": {"max_retries": 1},
+    "redis": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "retry_on_timeout": False, **_ONCE_MORE},
+    "amqp": {**_ONCE_MORE},
 }
 _scheme = broker_url.partition(":")[0]
 broker_transport_options = TRANSPORT_OPTIONS[{"rediss": "redis", "amqps": "amqp"}.get(_scheme, _scheme)]

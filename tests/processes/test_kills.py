@@ -142,6 +142,8 @@ def test_a_worker_with_unanswered_bells_outlives_its_broker(frail: Stack):
     finally:
         frail.restart("redis")
     eventually(lambda: broker_port(frail) in ports_it_talks_to(frail, "worker-1"))
+    Journey(frail, somebody()).enroll()  # meanwhile it has answered bells of the connection that is gone
+    assert frail.children["worker-1"].is_running()
 
 
 def broker_port(stack: Stack) -> int:
