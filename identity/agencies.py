@@ -35,7 +35,7 @@ class Operator:
 
     operator_id: str
     certified_until: datetime | None = None
-    role: str = Membership.Role.OPERATOR
+    role: str = Membership.Role.AGENT
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ class Application(models.Model):
     `answers` is what the customer has said so far (see `portals.journey`), `told` the provider's newest answer for
     each action, `{"on_init": {"message": …, "error": …}}`. `version` goes up with every change, and every form
     carries the one it was made from: of two tabs the later does not undo the earlier. What we wait for is
-    `asked_action`, by the message id of our request.
+    `asked_action`, by the message id of our request. With an agency (`agency_id`) it is an assisted one: each message
+    names agency, operator and mandate, and no sign-in of the customer's (decision 48).
 
     pii: answers, told
     """
@@ -67,6 +68,9 @@ class Application(models.Model):
     utility_id = models.CharField(max_length=128)
     transaction_id = models.CharField(max_length=255)
     order_id = models.CharField(max_length=200, unique=True)
+    agency_id = models.CharField(max_length=128, blank=True, default="", help_text="who assists; empty: nobody")
+    operator_id = models.CharField(max_length=128, blank=True, default="")
+    mandate_id = models.CharField(max_length=128, blank=True, default="")
     batch_id = models.CharField(max_length=64, blank=True, default="", help_text="orders made from one basket")
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     version = models.PositiveIntegerField(default=0)
@@ -92,6 +96,12 @@ class Application(models.Model):
                 name="what_is_asked_has_its_moment",
                 condition=Q(asked_action="", asked_at=None) | (~Q(asked_action="") & Q(asked_at__isnull=False)),
                 violation_error_message=_("A question that is open needs the moment it was asked."),
+            ),
+            models.CheckConstraint(
+                name="an_assisted_application_names_operator_and_mandate",
+                condition=Q(agency_id="", operator_id="", mandate_id="")
+                | (~Q(agency_id="") & ~Q(operator_id="") & ~Q(mandate_id="")),
+                violation_error_message=_("Who assists names agency, operator and mandate."),
             ),
             models.CheckConstraint(
                 name="an_enrolled_application_names_its_enrolment",

@@ -1,0 +1,33 @@
+"""People, the agencies that help them, and the proofs they brought."""
+
+from identity.models.agencies import Agency, Mandate, Membership
+from identity.models.people import Subject, SubjectQuerySet, SubjectUtilityLink, User, UserManager
+from identity.models.proofs import (
+    AccountLink,
+    JournalKey,
+    LinkReference,
+    LogoutToken,
+    OidcSession,
+    OneTimeCode,
+    ProofUse,
+    RateBucket,
+)
+
+__all__ = [
+    "AccountLink",
+    "Agency",
+    "JournalKey",
+    "LinkReference",
+    "LogoutToken",
+    "Mandate",
+    "Membership",
+    "OidcSession",
+    "OneTimeCode",
+    "ProofUse",
+    "RateBucket",
+    "Subject",
+    "SubjectQuerySet",
+    "SubjectUtilityLink",
+    "User",
+    "UserManager",
+]
