@@ -5,6 +5,7 @@ Written from the wire's description (spec wire.md 1), without our own `beckn` pa
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import socket
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,8 +60,9 @@ class Callback:
     def body(self) -> dict[str, Any]:
         return dict(json.loads(self.raw))
 
-    @property
+    @functools.cached_property
     def context(self) -> dict[str, Any]:
+        # Read once: everybody who waits looks at every callback.
         return dict(self.body["context"])
 
     @property
@@ -170,18 +172,20 @@ class Bap:
         """Callbacks of this action whose context has these values (message_id=…, transaction_id=…)."""
         with self._news:
             callbacks = list(self.callbacks)
-        return [
-            callback
-            for callback in callbacks
-            if (not action or callback.action == action)
-            and all(callback.context.get(name) == value for name, value in context.items())
-        ]
+        return self._matching(callbacks, action, context)
 
     def wait_for(self, action: str, *, seconds: float = PATIENCE, count: int = 1, **context: Any) -> Callback:
         """Wait for the `count`-th such callback and return it. Raises AssertionError, telling what did come."""
+        seen, found = 0, list[Callback]()
+
+        def has_come() -> bool:
+            nonlocal seen
+            news, seen = self.callbacks[seen:], len(self.callbacks)
+            found.extend(self._matching(news, action, context))
+            return len(found) >= count
+
         with self._news:
-            self._news.wait_for(lambda: len(self._matching(action, context)) >= count, timeout=seconds)
-            found = self._matching(action, context)
+            self._news.wait_for(has_come, timeout=seconds)
         came = [callback.action for callback in self.callbacks]
         assert len(found) >= count, f"no {action} ({count}) within {seconds} s; came: {came}"
         return found[count - 1]
@@ -198,11 +202,13 @@ class Bap:
         context = body["context"]
         return self.wait_for(f"on_{context['action']}", seconds=seconds, message_id=context["message_id"])
 
-    def _matching(self, action: str, context: Mapping[str, Any]) -> list[Callback]:
+    @staticmethod
+    def _matching(callbacks: Sequence[Callback], action: str, context: Mapping[str, Any]) -> list[Callback]:
         return [
             callback
-            for callback in self.callbacks
-            if callback.action == action and all(callback.context.get(name) == value for name, value in context.items())
+            for callback in callbacks
+            if (not action or callback.action == action)
+            and all(callback.context.get(name) == value for name, value in context.items())
         ]
 
     def _take(self, callback: Callback) -> tuple[int, Mapping[str, Any]]:
