@@ -1,6 +1,6 @@
 """People, the agencies that help them, and the proofs they brought."""
 
-from identity.models.agencies import Agency, Mandate, Membership
+from identity.models.agencies import Agency, AgencyLetter, Mandate, Membership
 from identity.models.people import Subject, SubjectQuerySet, SubjectUtilityLink, User, UserManager
 from identity.models.proofs import (
     AccountLink,
@@ -16,6 +16,7 @@ from identity.models.proofs import (
 __all__ = [
     "AccountLink",
     "Agency",
+    "AgencyLetter",
     "JournalKey",
     "LinkReference",
     "LogoutToken",

@@ -97,6 +97,7 @@ class Membership(models.Model):
     active = models.BooleanField(default=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspension_reason = models.CharField(max_length=60, blank=True, default="", help_text="a code")
+    switched_off_at = models.DateTimeField(null=True, blank=True, help_text="When a manager, or the list, ended it.")
     user = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="memberships")
     invitation_digest = models.CharField(max_length=64, blank=True, default="", help_text="HMAC of the link's token")
     invited_at = models.DateTimeField(null=True, blank=True)
@@ -126,6 +127,44 @@ class Membership(models.Model):
         """Say whether this operator may act at this instant."""
         is_in_time = self.certified_until is None or at < self.certified_until
         return self.active and self.suspended_at is None and is_in_time
+
+
+class AgencyLetter(models.Model):
+    """Something an agency's people are written by e-mail: kept first, then sent, and its words wiped once it has gone.
+
+    `about` says once and for all what it tells: no two rows tell the same.
+
+    pii: to, text
+    """
+
+    class Kind(models.TextChoices):
+        INVITATION = "INVITATION", _("Invitation")
+        CERTIFICATE = "CERTIFICATE", _("A certificate ends")
+
+    agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="letters")
+    membership = models.ForeignKey(Membership, null=True, blank=True, on_delete=models.PROTECT, related_name="letters")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    about = models.CharField(max_length=200, unique=True)
+    to = EncryptedTextField(blank=True, default="")
+    title = models.CharField(max_length=200)
+    text = EncryptedTextField(blank=True, default="")
+    made_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "agency_letters"
+        indexes = [
+            models.Index(fields=["due_at"], name="agency_letters_due", condition=Q(sent_at=None, given_up_at=None))
+        ]
+        constraints = [
+            models.CheckConstraint(name="agency_letter_has_one_end", condition=Q(sent_at=None) | Q(given_up_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.about
 
 
 class Mandate(models.Model):
