@@ -9,7 +9,7 @@ from config.env import DocumentsBucket, Misconfigured
 def storage(bucket: DocumentsBucket | None) -> dict[str, Any]:
     """Return the entry of STORAGES: a bucket where one is named, else DOCUMENTS_DIR. Raises Misconfigured."""
     if bucket is None:
-        return {"BACKEND": "enrollment.files.Folder"}
+        return {"BACKEND": "files.store.Folder"}
     if find_spec("storages") is None or find_spec("boto3") is None:
         raise Misconfigured("DOCUMENTS_STORAGE: needs the optional packages `s3` (requirements/s3.txt)")
     options = {
@@ -21,4 +21,4 @@ def storage(bucket: DocumentsBucket | None) -> dict[str, Any]:
         "location": bucket.prefix,
         "path_style": bucket.path_style,
     }
-    return {"BACKEND": "enrollment.bucket.Bucket", "OPTIONS": options}
+    return {"BACKEND": "files.bucket.Bucket", "OPTIONS": options}

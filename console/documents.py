@@ -18,12 +18,10 @@ from django.views.decorators.http import require_POST
 from audit import clock
 from console.pages import OnlyLookedAt, View
 from console.site import actor_of
-from enrollment import keeping_files, scanning
-from enrollment.keeping_files import NotShown
+from enrollment import keeping_files
 from enrollment.models import Document
-
-SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
-_STATUS = {"GONE": 410, "UNSCANNED": 409, "INFECTED": 410, "UNAVAILABLE": 503, "DAMAGED": 500}
+from files import scanning
+from files.showing import STATUS, NotShown, as_attachment
 
 
 @admin.register(Document)
@@ -72,20 +70,9 @@ class DocumentAdmin(OnlyLookedAt):
                 **self.told_of(request, row),
                 "problem": str(problem),
             }
-            return self.page(request, "console/document.html", context, status=_STATUS[problem.code])
+            return self.page(request, "console/document.html", context, status=STATUS[problem.code])
         return as_attachment(shown)
 
 
 def _may_read(request: HttpRequest) -> bool:
     return bool(request.user.has_perm("enrollment.change_document"))
-
-
-def as_attachment(shown: keeping_files.Shown) -> HttpResponse:
-    """Nothing in it runs, is framed, guessed at, or kept by a cache."""
-    response = HttpResponse(shown.content, content_type=shown.media_type)
-    response["Content-Disposition"] = f'attachment; filename="{shown.name}"'
-    response["Content-Security-Policy"] = SANDBOX
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cross-Origin-Resource-Policy"] = "same-origin"
-    response["Cache-Control"] = "no-store"
-    return response

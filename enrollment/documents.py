@@ -23,8 +23,8 @@ from enrollment.facts import DocumentFact
 from enrollment.models import Document, EnrollmentCase, ProgramVersion
 from enrollment.results import DocumentLine
 from enrollment.states import DocumentState
+from files.looking import FORMATS
 
-FORMATS = ("application/pdf", "image/jpeg", "image/png")
 MAX_BYTES = settings.DOCUMENT_MAX_BYTES
 #: How long an upload address may be used.
 LINK_LIFETIME = timedelta(hours=24)

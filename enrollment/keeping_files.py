@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
 from audit import log
 from audit.log import Action, Actor
-from enrollment import files, scanning
 from enrollment.models import Document
 from enrollment.states import CaseState, DocumentState
-from identity.encryption import DecryptionError
+from files import scanning
+from files.showing import GONE, NotShown, Shown, content_of, name_of, scanned_now
+from files.store import Shelf, StoreUnavailable
 
+#: Where an application's files lie.
+SHELF = Shelf("enrollment.document.bytes")
 #: How long files are kept whose application ended before anybody looked at them.
 UNUSED_DAYS = 30
-#: An upload takes less time than this from its bytes to its row.
-_ORPHANED_AFTER = timedelta(days=1)
 _MOST_AT_ONCE = 500
-_ENDINGS = {"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png"}
-logger = logging.getLogger(__name__)
-
-
-class NotShown(Exception):
-    """Why the file is not given to anybody: GONE, UNSCANNED, INFECTED, UNAVAILABLE, DAMAGED, with a sentence."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class Shown:
-    content: bytes
-    media_type: str
-    name: str
 
 
 def show(document_id: str, *, actor: Actor, now: datetime, unscanned: bool = False) -> Shown:
@@ -50,48 +30,31 @@ def show(document_id: str, *, actor: Actor, now: datetime, unscanned: bool = Fal
     """
     row = Document.objects.select_related("case").filter(document_id=document_id).exclude(storage_key="").first()
     if row is None:
-        raise NotShown("GONE", "There is no such document, or its file is no longer kept.")
-    content = _content(row)
+        raise NotShown("GONE", GONE)
+    content = content_of(SHELF, row.storage_key, row.kept_sha256 or row.sha256)
     if row.scan != scanning.CLEAN:
         _scan_now(row, content, now=now, unscanned=unscanned)
     with transaction.atomic():
         _journal(Action.READ_PII, row, actor, now)
-    return Shown(content, row.media_type, f"{row.document_id}.{_ENDINGS.get(row.media_type, 'bin')}")
-
-
-def _content(row: Document) -> bytes:
-    try:
-        content = files.read(row.storage_key)
-    except KeyError:
-        raise NotShown("GONE", "The file is not where it was kept.") from None
-    except files.StoreUnavailable as problem:
-        raise NotShown("UNAVAILABLE", "The file cannot be read at the moment. Try again later.") from problem
-    except DecryptionError as problem:
-        raise NotShown("DAMAGED", "The kept file was changed by somebody else.") from problem
-    if hashlib.sha256(content).hexdigest() != (row.kept_sha256 or row.sha256):
-        raise NotShown("DAMAGED", "The kept file is not the one that was uploaded.")
-    return content
+    return Shown(content, row.media_type, name_of(row.document_id, row.media_type))
 
 
 def _scan_now(row: Document, content: bytes, *, now: datetime, unscanned: bool) -> None:
     try:
-        found = scanning.scan(content)
-    except scanning.ScannerUnavailable as problem:
-        raise NotShown("UNAVAILABLE", "The file cannot be scanned at the moment. Try again later.") from problem
-    except scanning.Infected as infected:
-        _condemn(row, now)
-        raise NotShown("INFECTED", "The scanner found malware in this file. It is no longer kept.") from infected
+        found = scanned_now(content, unscanned=unscanned)
+    except NotShown as problem:
+        if problem.code == "INFECTED":
+            _condemn(row, now)
+        raise
     if found == scanning.CLEAN:
         Document.objects.filter(pk=row.pk, storage_key=row.storage_key).update(scan=found)
-    elif not unscanned:
-        raise NotShown("UNSCANNED", "No scanner has looked at this file, because none is configured.")
 
 
 def _condemn(row: Document, now: datetime) -> None:
     with transaction.atomic():
         Document.objects.filter(pk=row.pk, storage_key=row.storage_key).update(scan=scanning.INFECTED, storage_key="")
         _journal(Action.DOCUMENT_REMOVED, row, log.SYSTEM, now, reason=scanning.INFECTED)
-    files.forget(row.storage_key)
+    SHELF.forget(row.storage_key)
 
 
 # --- forgetting ------------------------------------------------------------------------------------------------------
@@ -102,11 +65,11 @@ def forget_files(now: datetime) -> int:
     count = 0
     for row in Document.objects.filter(_over(now)).exclude(storage_key="").order_by("pk")[:_MOST_AT_ONCE]:
         try:
-            files.forget(row.storage_key)
-        except files.StoreUnavailable:
+            SHELF.forget(row.storage_key)
+        except StoreUnavailable:
             break  # the store is down: the next upkeep goes on
         count += Document.objects.filter(pk=row.pk).update(storage_key="")
-    count += _forget_orphans(now)
+    count += SHELF.forget_orphans(_known, now)
     if count:
         log.record(
             Action.RETENTION_APPLIED, actor=log.SYSTEM, at=now, object_type="documents", details={"files": count}
@@ -122,18 +85,8 @@ def _over(now: datetime) -> Q:
     return (Q(retention_until__lte=now) & ~waits) | unused
 
 
-def _forget_orphans(now: datetime) -> int:
-    """Bytes to which no row points: their upload broke off between the two. A part of the store each time."""
-    part = f"{int(now.timestamp() // settings.BEAT_SECONDS) % 256:02x}"
-    try:
-        keys = files.kept(part)
-        known = set(Document.objects.filter(storage_key__in=keys).values_list("storage_key", flat=True))
-        orphans = [key for key in keys if key not in known and files.is_older(key, _ORPHANED_AFTER)]
-        for key in orphans:
-            files.forget(key)
-    except files.StoreUnavailable:
-        return 0
-    return len(orphans)
+def _known(keys: list[str]) -> set[str]:
+    return set(Document.objects.filter(storage_key__in=keys).values_list("storage_key", flat=True))
 
 
 def _journal(action: Action, row: Document, actor: Actor, now: datetime, **details: str) -> None:

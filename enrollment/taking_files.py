@@ -1,7 +1,6 @@
 """Taking a file that was asked for, taking another in its place, and giving it back.
 
-Looks at the content, not at what it says it is; the scanner sees it as it came; what is kept is a picture drawn again,
-or the PDF that runs nothing. No transaction is open while bytes are looked at and stored. Source: decision 26.
+No transaction is open while bytes are looked at (`files.looking`) and stored. Source: decision 26.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,38 +16,17 @@ from django.db import transaction
 from django.db.models import Sum
 
 from audit.log import Action, Actor, ActorKind, Channel
-from enrollment import documents, files, pdfs, pictures, scanning
+from enrollment import documents
+from enrollment.keeping_files import SHELF
 from enrollment.models import Document, EnrollmentCase
 from enrollment.states import OPEN_CASE_STATES, CaseState, DocumentState
+from files.looking import STORE_UNAVAILABLE, Looked, NotTaken, look_at, size_refused
+from files.store import StoreUnavailable
 
 MAX_BYTES_OF_A_CASE = 3 * documents.MAX_BYTES
 #: Cases whose files somebody may still look at; a refused one may be asked again.
 _WAITING = (*OPEN_CASE_STATES, CaseState.REJECTED)
-_BEGINNINGS = ((b"%PDF-", "application/pdf"), (b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class NotTaken:
-    """Why a file was not taken or not given back: a code, a sentence, and the HTTP status that says it."""
-
-    code: str
-    sentence: str
-    status: int
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What of an upload is kept, and what was found out about it; `sha256` and `size` are of what came."""
-
-    content: bytes
-    media_type: str
-    caution: str
-    scan: str
-    sha256: str
-    size: int
-    key: str = ""
-
 
 NO_SUCH_ADDRESS = NotTaken("NOT_FOUND", "There is no such upload address.", 404)
 EXPIRED = NotTaken("EXPIRED", "This upload address has expired: send init again, its answer has a new one.", 410)
@@ -80,13 +57,13 @@ def take(asked: Document, content: bytes, now: datetime, *, instead: bool = Fals
     known = _known(asked, sha256, instead)
     if known is not None:
         return known
-    looked = _too_much(asked, len(content)) or _looked_at(asked, content, sha256)
+    looked = _too_much(asked, len(content)) or look_at(content, formats=asked.formats, max_bytes=asked.max_bytes)
     if isinstance(looked, NotTaken):
         return looked
     try:
-        key = files.keep(looked.content)
-    except files.StoreUnavailable:
-        return NotTaken("STORE_UNAVAILABLE", "The file cannot be kept at the moment. Send it again later.", 503)
+        key = SHELF.keep(looked.content)
+    except StoreUnavailable:
+        return STORE_UNAVAILABLE
     taken, unwanted = _write(asked.pk, looked, key, now, instead)
     _forget(unwanted)
     return taken
@@ -110,11 +87,6 @@ def remove(asked: Document, now: datetime) -> Document | NotTaken:
     return row
 
 
-def media_type_of(content: bytes) -> str:
-    """What the content is, by its first bytes; "" for anything we do not take."""
-    return next((kind for start, kind in _BEGINNINGS if content.startswith(start)), "")
-
-
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
@@ -135,44 +107,13 @@ def _is_fixed(row: Document) -> bool:
 
 
 def _too_much(asked: Document, size: int) -> NotTaken | None:
-    if not size:
-        return NotTaken("EMPTY", "The file is empty.", 400)
-    if size > asked.max_bytes:
-        return NotTaken("TOO_LARGE", f"The file is larger than {asked.max_bytes} bytes.", 413)
+    refused = size_refused(size, asked.max_bytes)
+    if refused is not None:
+        return refused
     others = Document.objects.filter(case_id=asked.case_id).exclude(pk=asked.pk)
     if (others.aggregate(all=Sum("size"))["all"] or 0) + size > MAX_BYTES_OF_A_CASE:
         return NotTaken("CASE_FULL", f"The files of one application together have {MAX_BYTES_OF_A_CASE} bytes.", 413)
     return None
-
-
-def _looked_at(asked: Document, content: bytes, sha256: str) -> _Kept | NotTaken:
-    media_type = media_type_of(content)
-    if media_type not in asked.formats:
-        return NotTaken("TYPE_NOT_ACCEPTED", f"By its content this is none of: {', '.join(asked.formats)}.", 415)
-    try:
-        scanned = scanning.scan(content)
-        kept, kind, caution = _made_harmless(content, media_type, asked.max_bytes)
-    except scanning.Infected:
-        return NotTaken("INFECTED", "The scanner found malware in this file. It was not kept.", 422)
-    except scanning.ScannerUnavailable:
-        return NotTaken("SCANNER_UNAVAILABLE", "The file cannot be scanned at the moment. Send it again later.", 503)
-    except pictures.Unreadable:
-        return NotTaken("UNREADABLE", "The picture is damaged or broken off: no program can show it.", 422)
-    except pictures.TooManyPixels:
-        most = pictures.MOST_PIXELS // 1_000_000
-        return NotTaken("TOO_MANY_PIXELS", f"The picture has more than {most} megapixels.", 422)
-    except pdfs.Acts as acts:
-        return NotTaken(
-            "ACTIVE_CONTENT", f"This PDF does more than show pages ({acts.name}). Print it to a new PDF.", 422
-        )
-    return _Kept(kept, kind, caution, scanned, sha256, len(content))
-
-
-def _made_harmless(content: bytes, media_type: str, max_bytes: int) -> tuple[bytes, str, str]:
-    """What is kept of it, of what type, and a caution."""
-    if media_type in pictures.FORMATS:
-        return (*pictures.redrawn(content, media_type, max_bytes), "")
-    return content, media_type, pdfs.looked_into(content)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -187,7 +128,7 @@ def _locked(pk: int) -> tuple[Document, EnrollmentCase]:
     return row, case
 
 
-def _write(pk: int, kept: _Kept, key: str, now: datetime, instead: bool) -> tuple[Document | NotTaken, str]:
+def _write(pk: int, kept: Looked, key: str, now: datetime, instead: bool) -> tuple[Document | NotTaken, str]:
     """The row with its file, or why not; and the key of the bytes that nobody needs now."""
     with transaction.atomic():
         row, case = _locked(pk)
@@ -198,7 +139,7 @@ def _write(pk: int, kept: _Kept, key: str, now: datetime, instead: bool) -> tupl
         row.state, row.uploaded_at = DocumentState.UPLOADED, now
         row.uploaded_by, row.uploaded_by_agency = _uploader(case), case.agency_id
         row.sha256, row.size, row.media_type = kept.sha256, kept.size, kept.media_type
-        row.kept_sha256 = hashlib.sha256(kept.content).hexdigest()
+        row.kept_sha256 = kept.kept_sha256
         row.storage_key, row.scan, row.caution = key, kept.scan, kept.caution
         row.retention_until = now + timedelta(days=settings.RETENTION_DOCUMENTS_DAYS)
         row.save()
@@ -216,8 +157,8 @@ def _forget(key: str) -> None:
     if not key:
         return
     try:
-        files.forget(key)
-    except files.StoreUnavailable:
+        SHELF.forget(key)
+    except StoreUnavailable:
         log.warning("a file is left for the upkeep to delete")
 
 

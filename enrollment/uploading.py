@@ -22,7 +22,7 @@ from audit import clock
 from enrollment import taking_files
 from enrollment.models import Document
 from enrollment.states import DocumentState
-from enrollment.taking_files import NotTaken
+from files.looking import NotTaken
 
 
 @csrf_exempt

@@ -14,7 +14,7 @@ class Document(models.Model):
     """A file that an application was asked for, from the asking to the decision of two persons.
 
     The bytes lie encrypted in the object store under `storage_key`; here stand digest and size as they came, the type,
-    and the digest of what is kept: pictures are drawn again (`enrollment.pictures`). `caution` says what a reviewer
+    and the digest of what is kept: pictures are drawn again (`files.pictures`). `caution` says what a reviewer
     ought to know before opening it. The upload address carries a token of which only the digest is kept. Who uploaded
     and who reviewed is written as `subject:<pk>`, `operator:<id>` or `staff:<name>`, in lower case. `capacity_kw` and
     `valid_until` are what the reviewers read in the file.

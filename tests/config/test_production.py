@@ -16,7 +16,18 @@ from tests.config.settings_of import production_values, sandbox_values
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = (
-    *("config", "audit", "outbound", "identity", "utility_systems", "credentials", "enrollment", "beckn", "portals"),
+    *(
+        "config",
+        "audit",
+        "outbound",
+        "identity",
+        "files",
+        "utility_systems",
+        "credentials",
+        "enrollment",
+        "beckn",
+        "portals",
+    ),
     "console",
 )
 

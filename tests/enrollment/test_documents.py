@@ -20,7 +20,7 @@ from PIL import Image
 from audit import clock
 from audit.log import SYSTEM
 from audit.models import Event
-from enrollment import documents, files, keeping_files, lifecycle, reviews
+from enrollment import documents, keeping_files, lifecycle, reviews
 from enrollment.commands import Assistance
 from enrollment.facts import DER_CERTIFICATION, METER_OWNERSHIP
 from enrollment.models import Document, ReliedCertificate
@@ -307,7 +307,7 @@ def test_the_bytes_lie_encrypted_for_their_owner_only_and_are_forgotten_in_time(
     (path,) = [p for p in Path(settings.DOCUMENTS_DIR).rglob("*") if p.is_file()]
 
     assert b"certificate" not in path.read_bytes() and stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert files.read(row.storage_key) == PDF
+    assert keeping_files.SHELF.read(row.storage_key) == PDF
 
     later = NOON + timedelta(days=settings.RETENTION_DOCUMENTS_DAYS)
     assert keeping_files.forget_files(later) == 0  # it still waits for its review

@@ -14,10 +14,11 @@ import boto3
 import pytest
 
 from config import documents, env
-from enrollment import files
+from files.store import Shelf, StoreUnavailable
 from sandbox import supervisor
 from sandbox.postgres import free_port
 
+SHELF = Shelf("tests.bytes")
 KEYS = {"access_key": "AKIA-TEST", "secret_key": "not-a-secret"}
 
 
@@ -70,38 +71,38 @@ def bucket(moto: str, settings: Any) -> str:
 
 def test_a_bucket_keeps_gives_and_forgets_sealed_bytes(bucket: str) -> None:
     content = b"a certificate for 10 kW" * 100_000
-    key = files.keep(content)
+    key = SHELF.keep(content)
     ((name, lies),) = objects(bucket).items()
     assert name == f"files/{key[:2]}/{key}" and b"certificate" not in lies
-    assert files.read(key) == content
+    assert SHELF.read(key) == content
 
-    assert files.kept(key[:2]) == [key] and files.kept("zz") == []
-    assert not files.is_older(key, timedelta(days=1)) and files.is_older(key, timedelta(seconds=-5))
+    assert SHELF.kept(key[:2]) == [key] and SHELF.kept("zz") == []
+    assert not SHELF.is_older(key, timedelta(days=1)) and SHELF.is_older(key, timedelta(seconds=-5))
     for _ in range(2):
-        files.forget(key)
+        SHELF.forget(key)
     assert objects(bucket) == {}
     with pytest.raises(KeyError):
-        files.read(key)
+        SHELF.read(key)
 
 
 def test_a_bucket_that_is_not_there_is_said_to_be_unavailable(bucket: str, settings: Any) -> None:
     settings.STORAGES["documents"]["OPTIONS"]["bucket_name"] = "another"
     settings.STORAGES = {**settings.STORAGES}
-    with pytest.raises(files.StoreUnavailable):
-        files.keep(b"x")
+    with pytest.raises(StoreUnavailable):
+        SHELF.keep(b"x")
 
 
 def test_a_store_that_does_not_answer_is_given_up_in_time(settings: Any) -> None:
     use(settings, f"http://127.0.0.1:{free_port()}")
     started = time.monotonic()
-    with pytest.raises(files.StoreUnavailable, match="EndpointConnectionError"):
-        files.keep(b"x")
+    with pytest.raises(StoreUnavailable, match="EndpointConnectionError"):
+        SHELF.keep(b"x")
     assert time.monotonic() - started < 15
 
 
 def test_the_setting_is_json_or_the_path_of_a_file_and_its_secret_is_never_shown(tmp_path: Path) -> None:
     needed = {"DEPLOYMENT": "sandbox", "SECRET_KEY": "x" * 32, "DATABASE_URL": "postgresql://u@h/d"}
-    assert documents.storage(None)["BACKEND"] == "enrollment.files.Folder"
+    assert documents.storage(None)["BACKEND"] == "files.store.Folder"
     file = tmp_path / "bucket.json"
     file.write_text('{"bucket": "documents", "secret_key": "hush-hush", "more": 1}')
     with pytest.raises(env.Misconfigured) as wrong:

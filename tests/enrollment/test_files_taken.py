@@ -23,10 +23,12 @@ from PIL import Image, PngImagePlugin
 
 from audit.log import SYSTEM
 from audit.models import Event
-from enrollment import files, keeping_files, pdfs, pictures, reviews, scanning
-from enrollment.keeping_files import NotShown
+from enrollment import keeping_files, reviews
+from enrollment.keeping_files import SHELF
 from enrollment.models import Document, EnrollmentCase
 from enrollment.reviews import NothingToReview, Reading
+from files import pdfs, pictures, scanning
+from files.showing import NotShown
 from tests.enrollment.test_documents import (  # noqa: F401 - fixtures
     ASHA,
     PDF,
@@ -52,7 +54,7 @@ def change(line: Any, method: str, content: bytes = b"") -> Any:
 
 
 def kept() -> bytes:
-    return files.read(Document.objects.get().storage_key)
+    return SHELF.read(Document.objects.get().storage_key)
 
 
 def stored(settings: Any) -> list[Path]:
@@ -376,7 +378,7 @@ def test_files_of_an_application_that_ended_unseen_are_forgotten_after_a_month(
 
 def test_bytes_without_a_row_are_found_and_forgotten_and_no_others(solar_world: World, settings: Any) -> None:  # noqa: F811
     uploaded(solar_world)
-    orphan, fresh = files.keep(b"broken off"), files.keep(b"on its way to its row")
+    orphan, fresh = SHELF.keep(b"broken off"), SHELF.keep(b"on its way to its row")
     yesterday = time.time() - 2 * 86_400
     for path in stored(settings):
         if path.name != fresh:

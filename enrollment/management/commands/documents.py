@@ -14,10 +14,13 @@ from django.core.management.base import CommandError
 from audit import clock
 from credentials.management.changing import code
 from credentials.management.reporting import Reporting, operator
-from enrollment import files, keeping_files, reviews, scanning
-from enrollment.keeping_files import NotShown
+from enrollment import keeping_files, reviews
+from enrollment.keeping_files import SHELF
 from enrollment.models import Document
 from enrollment.reviews import NothingToReview, NotYours, Reading, Reviewer
+from files import scanning
+from files.showing import NotShown
+from files.store import StoreUnavailable
 
 
 class Command(Reporting):
@@ -101,10 +104,10 @@ class Command(Reporting):
 def _store_works() -> str:
     content = os.urandom(32)
     try:
-        key = files.keep(content)
-        same = files.read(key) == content
-        files.forget(key)
-    except (files.StoreUnavailable, KeyError) as problem:
+        key = SHELF.keep(content)
+        same = SHELF.read(key) == content
+        SHELF.forget(key)
+    except (StoreUnavailable, KeyError) as problem:
         return f"does not answer ({problem})"
     return "ok" if same else "gives back something else"
 

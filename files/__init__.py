@@ -1,0 +1,1 @@
+"""Files that strangers send: looked into, made harmless, kept sealed, and handed out as attachments only."""
