@@ -1,4 +1,4 @@
-"""What the portals keep: the Utility Portal's journeys, and an agency's cases."""
+"""What the portals keep: the Utility Portal's journeys, an agency's cases and imports."""
 
 from portals.models.applications import (
     Application,
@@ -10,15 +10,21 @@ from portals.models.applications import (
     MatrixAnswer,
 )
 from portals.models.cases import AssistedCase, Handover
+from portals.models.imports import BulkImport, ImportPart, ImportRow, Invitation, InvitationDay
 
 __all__ = [
     "Application",
     "AssistedCase",
     "BasketItem",
+    "BulkImport",
     "CatalogProgram",
     "ConsentReceipt",
     "Handover",
     "HeldCredential",
     "HelpCode",
+    "ImportPart",
+    "ImportRow",
+    "Invitation",
+    "InvitationDay",
     "MatrixAnswer",
 ]
