@@ -257,6 +257,8 @@ BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
 # A utility's one-time codes, for who signs in by them (`identity.codes.CodeService`).
 CODE_SERVICE = "utility_systems.registry.adapter_for"
 CODE_SERVICE_DOWN = "utility_systems.ports.UtilityUnavailable"
+# Its customers' registered contacts: who is there, and writing to them (`identity.contacts.ContactService`).
+CONTACT_SERVICE = "utility_systems.registry.contacts_of"
 NEWS_HAS_ROOM = "beckn.outgoing.has_room"
 # Who takes what a provider answers to our portals (`portals.callbacks.take`).
 BECKN_CALLBACK_TAKER = "portals.callbacks.take"

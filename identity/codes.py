@@ -15,6 +15,8 @@ class CodeRequest:
     """Whom to send a code, and what its message has to say: who asks, for which program and meters (point 9).
 
     A mobile number, an account, or the number of a meter, whose holder then gets it at the contact the utility has.
+    Where somebody assists, the message names their agency and them (`agency`, `agent`), so that a customer who is
+    told a stranger's name on the telephone can compare; `ending` is how the meter's or account's number ends.
     """
 
     mobile: str = field(repr=False)
@@ -24,6 +26,9 @@ class CodeRequest:
     program: str = ""
     meters: Sequence[str] = ()
     locale: str = ""
+    agency: str = ""
+    agent: str = field(default="", repr=False)
+    ending: str = ""
 
 
 @dataclass(frozen=True)

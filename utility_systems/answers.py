@@ -243,6 +243,22 @@ def read_account(answer: Any, utility_customer_id: str) -> AccountFacts | None:
     )
 
 
+class _Match(StrEnum):
+    MATCH = "MATCH"
+    NO_MATCH = "NO_MATCH"
+    SEVERAL = "SEVERAL"
+
+
+def read_match(answer: Any) -> str:
+    """Whether there is such a customer. Raises UnusableAnswer."""
+    return Part(answer, "").word("result", _Match).value
+
+
+def read_contact_change(answer: Any) -> datetime | None:
+    """When an account's registered contact last changed, where the utility says so. Raises UnusableAnswer."""
+    return Part(answer, "").instant_or_none("contactChangedAt")
+
+
 def _holder(part: Part) -> Holder:
     since, until = part.instant("since"), part.instant_or_none("until")
     if until is not None and until <= since:

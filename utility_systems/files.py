@@ -3,7 +3,7 @@
     meters.csv        umid, meterNumber, connectionType, phase, sanctionedLoadKw, intervalCapable, netMeter, siteId,
                       gridArea, sanctionedExportKw
     holders.csv       umid, subject, utilityCustomerId, role, since, until
-    accounts.csv      utilityCustomerId, standing, connectionType
+    accounts.csv      utilityCustomerId, standing, connectionType, contactChangedAt (may be missing)
     ders.csv          derId, type, ratedKw, energyKwh, manufacturer, model, serialDigest, commissionedOn, umid,
                       bidirectional, owner
     certificates.csv  derId, kind, issuer, capacityKw, validFrom, validUntil
@@ -117,6 +117,41 @@ class FilesAdapter:
         self._over_http("notices").notify(
             utility_customer_id, template=template, locale=locale, parameters=parameters, subject=subject, text=text
         )
+
+    def match_customer(self, *, account: str, mobile: str) -> str:
+        """By the exports where no mobile number is asked about: they have none."""
+        if mobile:
+            return self._over_http("cis").match_customer(account=account, mobile=mobile)
+        export = self._export()
+        numbers = [row.get("meterNumber") for row in export.meters.values()]
+        found = int(account in export.accounts) or numbers.count(account)
+        return "MATCH" if found == 1 else "SEVERAL" if found else "NO_MATCH"
+
+    def write_to_customer(
+        self,
+        utility_customer_id: str,
+        *,
+        template: str,
+        locale: str = "",
+        parameters: Mapping[str, str] | None = None,
+        subject: str = "",
+        text: str = "",
+        notice_id: str = "",
+    ) -> None:
+        self._over_http("notices").write_to_customer(
+            utility_customer_id,
+            template=template,
+            locale=locale,
+            parameters=parameters,
+            subject=subject,
+            text=text,
+            notice_id=notice_id,
+        )
+
+    def contact_changed_at(self, utility_customer_id: str) -> datetime | None:
+        """By the column `contactChangedAt` of the accounts, where the export has it."""
+        row = self._export().accounts.get(utility_customer_id)
+        return self._facts(lambda: answers.read_contact_change(row)) if row is not None else None
 
     def _meters(self, export: _Export, umids: Sequence[str]) -> tuple[MeterFacts, ...]:
         rows = [{**export.meters[umid], "utilityId": self.utility_id} for umid in umids]

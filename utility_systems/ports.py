@@ -224,3 +224,22 @@ class UtilityAdapter(Protocol):
 
         `subject` and `text` are the words, in `locale`, for a utility that has none of its own for `template`.
         """
+
+    def match_customer(self, *, account: str, mobile: str) -> str:
+        """Whether there is such a customer and no more: MATCH, NO_MATCH or SEVERAL (`identity.contacts`)."""
+
+    def write_to_customer(
+        self,
+        utility_customer_id: str,
+        *,
+        template: str,
+        locale: str = "",
+        parameters: Mapping[str, str] | None = None,
+        subject: str = "",
+        text: str = "",
+        notice_id: str = "",
+    ) -> None:
+        """`notify`, of an account or a meter number that may be nobody's: that is answered like any other."""
+
+    def contact_changed_at(self, utility_customer_id: str) -> datetime | None:
+        """When the registered contact last changed; None where the utility does not tell it."""

@@ -16,7 +16,7 @@ from utility_systems.access import Access, ClientCredentials, FixedToken
 from utility_systems.circuit import Circuit
 from utility_systems.files import FilesAdapter
 from utility_systems.mapping import Cipher, Mapped
-from utility_systems.ports import UtilityAdapter
+from utility_systems.ports import UtilityAdapter, UtilityUnavailable
 from utility_systems.transport import Patience, System
 
 
@@ -31,6 +31,14 @@ def utility_ids() -> tuple[str, ...]:
 def adapter_for(utility_id: str) -> UtilityAdapter:
     """The utility's systems behind one port. Raises UnknownUtility."""
     return _built(_configured(utility_id)).adapter
+
+
+def contacts_of(utility_id: str) -> UtilityAdapter:
+    """The utility for whoever writes to its customers; one that is not configured does not answer them."""
+    try:
+        return adapter_for(utility_id)
+    except UnknownUtility as gone:
+        raise UtilityUnavailable(utility_id, "notices", reason="not configured") from gone
 
 
 def system(utility_id: str, name: str) -> System | None:

@@ -6,6 +6,7 @@ notices. They may all be one address; each has its own access, patience and circ
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
@@ -104,6 +105,8 @@ class RestAdapter:
             "meters": list(asked.meters),
             "locale": asked.locale,
             **({"meterNumber": asked.meter_number} if asked.meter_number else {}),
+            **({"agency": asked.agency, "agent": asked.agent} if asked.agency else {}),
+            **({"ending": asked.ending} if asked.ending else {}),
         }
         return self._ask("codes", partial(self._code, "generate", question), answers.read_code_session)
 
@@ -132,6 +135,55 @@ class RestAdapter:
         }
         system = self._systems["notices"]
         self._ask("notices", lambda: system.ask("POST", "/api/v1/notices", body=notice), lambda _: None)
+
+    def match_customer(self, *, account: str, mobile: str) -> str:
+        """Whether there is such a customer. Raises UtilityUnavailable."""
+        question = {"account": account, "mobile": mobile}
+        return self._ask(
+            "cis",
+            lambda: self._systems["cis"].ask("POST", "/api/v1/customers/match", body=question),
+            answers.read_match,
+        )
+
+    def write_to_customer(
+        self,
+        utility_customer_id: str,
+        *,
+        template: str,
+        locale: str = "",
+        parameters: Mapping[str, str] | None = None,
+        subject: str = "",
+        text: str = "",
+        notice_id: str = "",
+    ) -> None:
+        """Have the utility tell whoever has this account or meter, if anybody. Raises UtilityUnavailable."""
+        notice = {
+            "utilityCustomerId": utility_customer_id,
+            "template": template,
+            "locale": locale,
+            "parameters": dict(parameters or {}),
+            "subject": subject,
+            "text": text,
+            "noticeId": notice_id,
+        }
+        self._ask("notices", partial(self._told, notice), lambda _: None)
+
+    def _told(self, notice: Mapping[str, Any]) -> Any:
+        try:
+            return self._systems["notices"].ask("POST", "/api/v1/notices", body=notice)
+        except Declined as declined:
+            if declined.status != 404:
+                raise
+            return None  # nobody has this number: whoever sent it does not learn that
+
+    def contact_changed_at(self, utility_customer_id: str) -> datetime | None:
+        """Raises UtilityUnavailable."""
+        question = {"utilityCustomerId": utility_customer_id}
+        return self._ask(
+            "cis",
+            lambda: self._systems["cis"].ask("POST", "/api/v1/consumer/validate", body=question),
+            answers.read_contact_change,
+        )
 
     def _code(self, act: str, question: Mapping[str, Any]) -> Any:
         return self._systems["codes"].ask("POST", f"/api/v1/otp/{act}", body=question)

@@ -100,6 +100,7 @@ class Utility:
         self.public_url = public_url
         self.people = People(utility)
         self.outbox: deque[dict[str, Any]] = deque(maxlen=500)
+        self._noticed: deque[str] = deque(maxlen=5000)
         self._offset = timedelta(seconds=clock_offset)
         self._token = token
         own = folder / utility
@@ -183,6 +184,8 @@ class Utility:
             ("GET", "/api/v1/ders"): self._ders,
             ("POST", "/api/v1/consumer/validate"): self._validate,
             ("POST", "/api/v1/notices"): self._notice,
+            ("POST", "/api/v1/customers/match"): self._match,
+            ("POST", "/contacts"): self._change_contact,
             ("GET", "/api/v1/accounts"): self._accounts,
             ("GET", f"{customers.PATH}/me"): self._customer,
             ("POST", f"{customers.PATH}/credentials"): self._credentials_of_customer,
@@ -281,6 +284,7 @@ class Utility:
             ("GET", "/systems/cis/api/v1/holders"): lambda r: self._part_of_meters(r, systems.of_the_cis),
             ("GET", "/systems/cis/api/v1/accounts"): self._accounts,
             ("POST", "/systems/cis/api/v1/consumer/validate"): self._validate,
+            ("POST", "/systems/cis/api/v1/customers/match"): self._match,
             ("GET", "/systems/der/api/v1/ders"): self._ders,
         }
 
@@ -356,14 +360,38 @@ class Utility:
         account = self.people.account(_text(request.json(), "utilityCustomerId"))
         if account is None:
             return as_json({"valid": False})
-        return as_json({"valid": True, "standing": account.standing, "connectionType": account.connection_type})
+        changed = {"contactChangedAt": account.contact_changed_at} if account.contact_changed_at else {}
+        return as_json(
+            {"valid": True, "standing": account.standing, "connectionType": account.connection_type, **changed}
+        )
+
+    def _match(self, request: Request) -> Answer:
+        """Whether there is such a customer, and nothing of who it is."""
+        self._authorize(request)
+        body = request.json()
+        number, mobile = str(body.get("account") or ""), str(body.get("mobile") or "")
+        if not number and not mobile:
+            raise Problem(400, "MALFORMED", "Send account, mobile, or both.")
+        return as_json({"result": self.people.match(number, mobile)})
+
+    def _change_contact(self, request: Request) -> Answer:
+        """Somebody's registered contact changes now, or at `at` (RFC 3339): for who plays in the sandbox."""
+        body = request.json()
+        at = str(body.get("at") or _iso(self.now()))
+        if not self.people.contact_changed(_text(body, "utilityCustomerId"), at):
+            raise Problem(404, "ACCOUNT_NOT_FOUND", "There is no such account.")
+        return as_json({"contactChangedAt": at})
 
     def _notice(self, request: Request) -> Answer:
         self._authorize(request)
         body = request.json()
-        account = self.people.account(_text(body, "utilityCustomerId"))
+        account = self.people.named(_text(body, "utilityCustomerId"))
         if account is None:
             raise Problem(404, "ACCOUNT_NOT_FOUND", "There is no such account.")
+        notice_id = str(body.get("noticeId") or "")
+        if notice_id and notice_id in self._noticed:
+            return as_json({"sent": True})
+        self._noticed.append(notice_id)
         person = self.people.people.get(account.subject, {})
         self.send(
             person.get("email", f"{account.id}@sandbox.example"),

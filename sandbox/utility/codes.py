@@ -53,7 +53,8 @@ class Codes:
         if found is not None:
             message = {"to": mobile or f"the contact of {account}", "template": "one-time-code"}
             parameters = {"code": code, **_words(asked)}
-            self._send({**message, "locale": str(asked.get("locale", "")), "parameters": parameters})
+            words = _sentence(code, asked)
+            self._send({**message, "locale": str(asked.get("locale", "")), "parameters": parameters, **words})
         return {
             "nguid": nguid,
             "expiresAt": expires_at.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
@@ -78,4 +79,18 @@ class Codes:
 
 def _words(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Who asks and for what: a code that does not say so is given away on the telephone."""
-    return {name: asked.get(name) for name in ("requestedBy", "program", "meters") if asked.get(name)}
+    said = ("requestedBy", "program", "meters", "agency", "agent", "ending")
+    return {name: asked.get(name) for name in said if asked.get(name)}
+
+
+def _sentence(code: str, asked: Mapping[str, Any]) -> dict[str, str]:
+    """What the customer reads where somebody assists: who is asking, for what, and that the code is their consent."""
+    if not asked.get("agency"):
+        return {}
+    ending = f", meter or account ending {asked['ending']}" if asked.get("ending") else ""
+    return {
+        "subject": "Your code",
+        "text": f"{code} is your code for {asked.get('agent') or 'an agent'} of {asked['agency']}, who wants to act for"
+        f" you in “{asked.get('program') or 'a program'}”{ending}. Tell it to nobody else. If you do not know them,"
+        " do not tell it to anybody: nothing happens then.",
+    }

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ class Account:
     subject: str
     standing: str
     connection_type: str
+    contact_changed_at: str = ""
 
 
 class People:
@@ -42,7 +43,9 @@ class People:
         self.people: Mapping[str, Mapping[str, str]] = {person["did"]: person for person in data["people"]}
         self.sites: Mapping[str, Mapping[str, str]] = data.get("sites", {})
         self._accounts = {
-            row["id"]: Account(row["id"], row["subject"], row["standing"], row["connectionType"])
+            row["id"]: Account(
+                row["id"], row["subject"], row["standing"], row["connectionType"], row.get("contactChangedAt", "")
+            )
             for row in data["accounts"]
             if row["utility"] == utility
         }
@@ -87,6 +90,30 @@ class People:
         if known is None and self.utility == LOAD_UTILITY and (_LOAD.fullmatch(name) or _JOINT.fullmatch(name)):
             return Account(customer_id, f"did:example:{name}", "GOOD", "RESIDENTIAL")
         return known
+
+    def contact_changed(self, customer_id: str, at: str) -> bool:
+        """Know that an account's registered contact changed then; whether there is such an account."""
+        account = self.account(customer_id)
+        if account is not None:
+            self._accounts = {**self._accounts, customer_id: replace(account, contact_changed_at=at)}
+        return account is not None
+
+    def named(self, number: str) -> Account | None:
+        """The account of this number, or of the holder of record of the meter that carries it today."""
+        holder = self.of_meter_number(number) if number else None
+        return self.account(number) or (self.account(holder[1]) if holder else None)
+
+    def match(self, number: str, mobile: str) -> str:
+        """Whether there is a customer with this account or meter number, this mobile number, or both; no more."""
+        if not mobile:
+            return "MATCH" if self.named(number) else "NO_MATCH"
+        own = [a.id for a in self._accounts.values() if self.people.get(a.subject, {}).get("phone") == mobile]
+        derived = self.of_mobile(mobile)
+        found = set(own) | ({derived[1]} if derived else set())
+        if number:
+            account = self.named(number)
+            return "MATCH" if account is not None and account.id in found else "NO_MATCH"
+        return "MATCH" if len(found) == 1 else "SEVERAL" if found else "NO_MATCH"
 
     def accounts_of(self, subject: str) -> list[Account]:
         return [account for account in self._accounts.values() if account.subject == subject]
