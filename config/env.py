@@ -183,13 +183,15 @@ class OidcProvider(Part):
     """An identity provider: the utilities it speaks for, what its tokens must say, and how we are its client.
 
     `slug` names it in our addresses, `name` on our pages. `kind` NATIONAL: it knows people and no accounts, so a
-    utility has to prove what is theirs. `acr_levels`, the weakest first, order names that are no numbers.
+    utility has to prove what is theirs. AGENCY: people of enrolment agencies sign in there, with the strength that
+    `minimum_acr` names, and are nobody's customers by it. `acr_levels`, the weakest first, order names that are no
+    numbers.
     """
 
     issuer: WebAddress
     slug: str = Field(default="", pattern=r"^[a-z0-9-]*$", max_length=64)
     name: str = Field(default="", max_length=100)
-    kind: Literal["UTILITY", "NATIONAL"] = "UTILITY"
+    kind: Literal["UTILITY", "NATIONAL", "AGENCY"] = "UTILITY"
     utilities: tuple[str, ...] = ()
     client_id: str = ""
     client_secret: str = Field(default="", repr=False)
@@ -414,7 +416,7 @@ class Env(BaseModel):
     OIDC_PROVIDERS: Annotated[tuple[OidcProvider, ...], BeforeValidator(_json)] = Field(
         default=(),
         repr=False,
-        description='JSON: [{"issuer", "slug"?, "name"?, "kind"? UTILITY|NATIONAL, "utilities", "client_id", '
+        description='JSON: [{"issuer", "slug"?, "name"?, "kind"? UTILITY|NATIONAL|AGENCY, "utilities", "client_id", '
         '"client_secret", "scopes"?, "audiences", "clients"?, "minimum_acr", "acr_levels"?}], or @file',
     )
     UTILITIES: Annotated[tuple[Utility, ...], BeforeValidator(_json)] = Field(
@@ -555,8 +557,10 @@ def _wrong_providers(providers: tuple[OidcProvider, ...]) -> list[str]:
         if not (each.client_id and each.name):
             problems.append(f"OIDC_PROVIDERS: {each.slug} needs name and client_id for people to sign in there")
         if (each.kind == "UTILITY") != bool(each.utilities):
-            wants = "none: it knows no accounts" if each.kind == "NATIONAL" else "the ids of those it speaks for"
+            wants = "the ids of those it speaks for" if each.kind == "UTILITY" else "none: it knows no accounts"
             problems.append(f"OIDC_PROVIDERS: utilities of {each.slug} wants {wants}")
+        if each.kind == "AGENCY" and not each.minimum_acr:
+            problems.append(f"OIDC_PROVIDERS: {each.slug} needs minimum_acr: an agency's people sign in with two steps")
     for what in ("issuer", "slug"):
         named = [getattr(each, what) for each in providers if getattr(each, what)]
         if len(set(named)) != len(named):

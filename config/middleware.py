@@ -87,7 +87,7 @@ class SafePages:
 
 def _is_personal(request: HttpRequest, response: HttpResponse) -> bool:
     match = request.resolver_match
-    if match is not None and who_may(match.view_name) in (Who.PERSON, Who.STAFF):
+    if match is not None and who_may(match.view_name) in (Who.PERSON, Who.STAFF, Who.AGENT):
         return True
     return _is_page(request, response)
 

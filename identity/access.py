@@ -12,7 +12,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseRedirect, JsonResponse
+from django.urls import reverse
+
+from audit import clock
+from identity import agents
 
 View = Callable[..., HttpResponse]
 
@@ -23,7 +27,8 @@ class Who(Enum):
     BEARER = auto()  # the address or a Bearer token is the proof, checked by the view
     OPERATOR = auto()  # a machine of ours, by an operator's token
     STAFF = auto()  # a person who works here, signed in
-    PERSON = auto()  # anybody who is signed in
+    PERSON = auto()  # anybody who is signed in, but for an agency's people, who are nobody's customers by it
+    AGENT = auto()  # somebody who works for an agency, signed in there as strongly as it wants and not stopped
 
 
 TABLE: dict[str, Who] = {
@@ -78,6 +83,10 @@ TABLE: dict[str, Who] = {
     "oidc-account": Who.PERSON,
     "oidc-step-up": Who.PERSON,
     "oidc-link": Who.PERSON,
+    "agency-sign-in": Who.PUBLIC,
+    "agency-blocked": Who.PUBLIC,
+    "agency-choose": Who.PUBLIC,
+    "agency-step-up": Who.PUBLIC,
     "portal-programs": Who.PUBLIC,
     "portal-program": Who.PUBLIC,
     "portal-start": Who.PERSON,
@@ -172,9 +181,13 @@ class AccessTable:
             return _needs_a_token()
         if who is Who.STAFF and not _is_staff(request):
             return _for_staff(request)
-        if who is Who.PERSON and not request.user.is_authenticated:
-            back = request.get_full_path() if request.method in ("GET", "HEAD") else request.path
+        back = request.get_full_path() if request.method in ("GET", "HEAD") else request.path
+        if who is Who.PERSON and name == "oidc-account" and agents.is_one(request):
+            return HttpResponseRedirect(agents.DESK, status=303)
+        if who is Who.PERSON and (not request.user.is_authenticated or agents.is_one(request)):
             return redirect_to_login(back, login_url="oidc-sign-in")
+        if who is Who.AGENT:
+            return _for_agents(request, back)
         return None
 
 
@@ -223,6 +236,19 @@ def _for_staff(request: HttpRequest) -> HttpResponse:
     if user is not None and user.is_anonymous and request.method in ("GET", "HEAD"):
         return redirect_to_login(request.get_full_path())
     return HttpResponseForbidden("For staff.")
+
+
+def _for_agents(request: HttpRequest, back: str) -> HttpResponse | None:
+    """Send away who may not act now. Asked with every request, so that a suspension counts at once."""
+    found, now = agents.standing(request), clock.now()
+    if found.state is not agents.State.MEMBER or found.member is None:
+        return redirect_to_login(back, login_url="agency-sign-in")
+    if agents.blocked(found.member, now) is not None:
+        return HttpResponseRedirect(reverse("agency-blocked"), status=303)
+    agents.seen(found.member, now)
+    request.member = found.member  # type: ignore[attr-defined]
+    request.has_several_agencies = len(found.memberships) > 1  # type: ignore[attr-defined]
+    return None
 
 
 def _needs_a_token() -> HttpResponse:

@@ -16,6 +16,7 @@ from jwt.exceptions import PyJWTError
 from outbound.client import OutboundError, get_cached, post
 
 KEYS_CAP_SECONDS = 300.0
+AGENCY = "AGENCY"  # the kind of provider that agencies' people sign in at
 FRESH_EVERY_SECONDS = 10.0  # an unknown kid asks again, but nobody can make us ask without end
 
 
@@ -78,12 +79,28 @@ def provider_for(issuer: str) -> Provider | None:
 
 def with_slug(slug: str) -> Provider | None:
     """Return the provider of an address of ours, if people can sign in there."""
-    return next((each for each in sign_ins() if each.slug == slug), None)
+    return next((each for each in all_sign_ins() if each.slug == slug), None)
+
+
+def all_sign_ins() -> list[Provider]:
+    """Return the providers that anybody can sign in at here: those that know us as a client."""
+    return [each for each in settings.OIDC_PROVIDERS if each.slug and each.client_id]
 
 
 def sign_ins() -> list[Provider]:
-    """Return the providers that people can sign in at here: those that know us as a client."""
-    return [each for each in settings.OIDC_PROVIDERS if each.slug and each.client_id]
+    """Return the providers that customers sign in at."""
+    return [each for each in all_sign_ins() if each.kind != AGENCY]
+
+
+def agents_sign_ins() -> list[Provider]:
+    """Return the providers that agencies' people sign in at."""
+    return [each for each in all_sign_ins() if each.kind == AGENCY]
+
+
+def is_agencys(issuer: str) -> bool:
+    """Say whether an issuer signs in an agency's people, who are nobody's customers by it."""
+    provider = provider_for(issuer) if issuer else None
+    return provider is not None and provider.kind == AGENCY
 
 
 def endpoint(provider: Provider, name: str) -> str:

@@ -23,7 +23,7 @@ from identity.acr import reaches
 from identity.jwts import Token
 from identity.models import AccountLink, LinkReference, LogoutToken, OidcSession, User
 from identity.oidc.tokens import Declined, Tokens, keepable, renew
-from identity.providers import Provider, ProviderUnavailable, provider_for
+from identity.providers import AGENCY, Provider, ProviderUnavailable, provider_for
 from identity.tokens import Proven, proven_of
 
 BACKEND = "identity.oidc.backend.Backend"
@@ -253,4 +253,5 @@ def _store(key: str) -> Any:
 
 
 def _told(signed_in: SignedIn) -> dict[str, Any]:
-    return {"door": "portal", "provider": signed_in.provider.slug, "acr": signed_in.acr[:32]}
+    door = "agency" if signed_in.provider.kind == AGENCY else "portal"
+    return {"door": door, "provider": signed_in.provider.slug, "acr": signed_in.acr[:32]}

@@ -7,4 +7,5 @@ urlpatterns = [
     path("", include("portals.utility.urls_enrolments")),
     path("", include("portals.utility.urls_matrix")),
     path("", include("portals.utility.urls_small_print")),
+    path("", include("portals.agency.urls")),
 ]

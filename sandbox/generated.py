@@ -22,6 +22,7 @@ MARK = "sandbox-"
 OWNER = "vpp-program-owner.example.com"  # the guide's own name for us: its samples are addressed to it
 PORTAL = "portal.sandbox.example"
 AGENCY_PORTAL = "agency-portal.sandbox.example"
+AGENCY_PORTAL_B = "agency-portal-b.sandbox.example"
 UTILITY_A = "utility-example-001"
 UTILITY_B = "utility-example-002"
 UTILITY_NAMES = {UTILITY_A: "North Grid", UTILITY_B: "South Grid"}
@@ -36,10 +37,12 @@ def settings_for(
     utility_ports: Mapping[str, int],
     mutual_ports: Mapping[str, int] | None = None,
     national_port: int = 0,
+    agencies_port: int = 0,
 ) -> dict[str, str]:
     """Return every variable a sandbox deployment on `port` needs, but for DATABASE_URL.
 
-    People may sign in at a national identity provider, too, where `national_port` is given.
+    People may sign in at a national identity provider, too, where `national_port` is given, and agencies' people at
+    theirs where `agencies_port` is.
 
     The systems of a utility in `mutual_ports` are asked there, over mutual TLS (`certify` makes the certificates).
     """
@@ -66,6 +69,7 @@ def settings_for(
         identity(OWNER, "owner", f"{base}/beckn"),
         identity(PORTAL, "portal", f"{base}/bap"),
         identity(AGENCY_PORTAL, "agency", f"{base}/bap"),
+        identity(AGENCY_PORTAL_B, "agency", f"{base}/bap"),
     ]
     return {
         "DEPLOYMENT": "sandbox",
@@ -82,6 +86,7 @@ def settings_for(
             [
                 *(oidc_provider(name, utility_port, base) for name, utility_port in utility_ports.items()),
                 *([national_provider(national_port)] if national_port else []),
+                *([agencies_provider(agencies_port)] if agencies_port else []),
             ],
             separators=(",", ":"),
         ),
@@ -180,6 +185,19 @@ def national_provider(port: int) -> dict[str, object]:
         "kind": "NATIONAL",
         "client_id": "energy-portal",
         "client_secret": MARK + secrets.token_urlsafe(24),
+    }
+
+
+def agencies_provider(port: int) -> dict[str, object]:
+    """Describe the identity provider of the agencies' people: both steps, or no desk."""
+    return {
+        "issuer": f"http://127.0.0.1:{port}/o",
+        "slug": "agencies",
+        "name": "Agencies' sign-in",
+        "kind": "AGENCY",
+        "client_id": "energy-portal",
+        "client_secret": MARK + secrets.token_urlsafe(24),
+        "minimum_acr": "2",
     }
 
 

@@ -1,6 +1,6 @@
 """Enrolment agencies, the people who work for them, and the customers' word that they may act."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -69,6 +69,11 @@ class Agency(models.Model):
     def __str__(self) -> str:
         return self.agency_id
 
+    @property
+    def last_moment(self) -> datetime | None:
+        """The last second of the certificate, for pages: its end is exclusive."""
+        return self.certified_until - timedelta(seconds=1) if self.certified_until else None
+
     def is_certified(self, at: datetime) -> bool:
         """Say whether the certificate covers this instant; suspension is another question."""
         return self.certified_from <= at and (self.certified_until is None or at < self.certified_until)
@@ -122,6 +127,11 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operator_id}"
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """The last second of the operator's own certificate, for pages."""
+        return self.certified_until - timedelta(seconds=1) if self.certified_until else None
 
     def is_certified(self, at: datetime) -> bool:
         """Say whether this operator may act at this instant."""

@@ -32,6 +32,7 @@ class Asked:
     """One sign-in that was begun. `purpose`: SIGN_IN, STEP_UP or LINK (then `link` is the record's id).
 
     `acr` is what was asked for, `max_age` the oldest sign-in we take (seconds, 0: any), `user` who was signed in.
+    `is_anew`: only a sign-in made since then counts, not one that the provider's own session still has.
     """
 
     provider: str
@@ -44,6 +45,7 @@ class Asked:
     max_age: int = 0
     user: int = 0
     link: str = ""
+    is_anew: bool = False
 
 
 def own_path(wanted: str) -> str:
@@ -83,7 +85,7 @@ def begin(request: HttpRequest, provider: Provider, *, now: datetime, prompt: st
         "resource": settings.PUBLIC_URL,
         **({"acr_values": begun.acr} if begun.acr else {}),
         **({"max_age": str(begun.max_age)} if begun.max_age else {}),
-        **({"prompt": prompt} if prompt else {}),
+        **({"prompt": prompt or "login"} if prompt or begun.is_anew else {}),
     }
     return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 

@@ -16,14 +16,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audit import clock, log
 from audit.log import Action, Actor, ActorKind, Channel
-from identity import jwts, languages, links, people, sessions
+from identity import agents, jwts, languages, links, people, sessions
 from identity.limits import Budget, source_of
 from identity.models import User
 from identity.oidc import back_channel as logout_tokens
 from identity.oidc import policy, requests
 from identity.oidc.endings import STATUS, Ending, SignInFailed
 from identity.oidc.requests import Asked, own_path
-from identity.providers import Provider, ProviderUnavailable, sign_ins, with_slug
+from identity.providers import AGENCY, Provider, ProviderUnavailable, sign_ins, with_slug
 from identity.sessions import SignedIn
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class SignIn(Door):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         provider = with_slug(request.POST.get("provider", ""))
-        if provider is None:
+        if provider is None or provider not in sign_ins():
             return self.page(request, status=422, mistake=True)
         return self.leave(request, provider)
 
@@ -93,7 +93,8 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     except SignInFailed as failed:
         _journal(request, slug, failed)
         return ends(request, failed, next_path)
-    response = HttpResponseRedirect(next_path or reverse("oidc-account"), status=303)
+    home = agents.DESK if provider.kind == AGENCY else reverse("oidc-account")
+    response = HttpResponseRedirect(next_path or home, status=303)
     languages.bring_along(request, response)
     return response
 
@@ -178,6 +179,8 @@ def _arrive(request: HttpRequest, user: User, asked: Asked) -> None:
             if signed_in.provider.kind == UTILITY:
                 people.of_utility(user, signed_in.proven, now=now)
             sessions.begin(request, user, signed_in, now=now)
+            if signed_in.provider.kind == AGENCY and asked.purpose == "SIGN_IN":
+                agents.arrived(request, now)
     except links.LinkOver as error:
         raise SignInFailed(Ending.LINK_OVER, str(error)) from error
     except people.OtherPerson as error:
