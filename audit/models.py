@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 
 
@@ -39,6 +40,25 @@ class Event(models.Model):
             models.Index(fields=["at"], name="audit_logs_at"),
             models.Index(fields=["object_type", "object_id"], name="audit_logs_object"),
             models.Index(fields=["subject", "at"], name="audit_logs_subject", condition=~models.Q(subject="")),
+            # An agency's own lines, and each of its people's: pages of them in a journal of millions.
+            models.Index(
+                fields=["actor_id", "-at", "-id"], name="audit_logs_agency", condition=models.Q(actor_kind="AGENCY")
+            ),
+            models.Index(
+                "actor_id",
+                KeyTextTransform("operator", "details"),
+                models.OrderBy(models.F("at"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="audit_logs_operator",
+                condition=models.Q(actor_kind="AGENCY"),
+            ),
+            # What was decided about files that an agency's people had uploaded (its scorecard).
+            models.Index(
+                KeyTextTransform("of_agency", "details"),
+                "at",
+                name="audit_logs_evidence",
+                condition=models.Q(object_type="document", details__has_key="of_agency"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,12 +11,15 @@ from portals.models.applications import (
 )
 from portals.models.cases import AssistedCase, Handover
 from portals.models.imports import BulkImport, ImportPart, ImportRow, Invitation, InvitationDay
+from portals.models.signals import CaseLetter, CaseSignal, SignalLook
 
 __all__ = [
     "Application",
     "AssistedCase",
     "BasketItem",
     "BulkImport",
+    "CaseLetter",
+    "CaseSignal",
     "CatalogProgram",
     "ConsentReceipt",
     "Handover",
@@ -27,4 +30,5 @@ __all__ = [
     "Invitation",
     "InvitationDay",
     "MatrixAnswer",
+    "SignalLook",
 ]

@@ -93,6 +93,8 @@ class AssistedCase(models.Model):
         indexes: ClassVar = [
             models.Index(fields=("agency", "operator", "state", "-updated_at"), name="cases_of_a_desk"),
             models.Index(fields=("agency", "-opened_at"), name="cases_of_an_agency"),
+            models.Index(fields=("proved_at",), name="cases_by_proof", condition=Q(proved_at__isnull=False)),
+            models.Index(fields=("not_me_at",), name="cases_not_me", condition=Q(not_me_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
