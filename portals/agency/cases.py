@@ -25,10 +25,9 @@ from portals.agency import scope, timeline
 from portals.models import Application, AssistedCase, CatalogProgram, Handover
 
 State, Source = AssistedCase.State, AssistedCase.Source
-#: Before the customer has agreed, and what a closed journey leaves behind.
+#: Before the customer has agreed.
 BEFORE_PROOF = (State.FINDING, State.READING, State.PROVING, State.REVIEW)
 NOT_ME, LEFT, SUSPENDED = "NOT_ME", "LEFT", "AGENCY_SUSPENDED"
-_UNDER_WAY = (Application.State.DRAFT, Application.State.CONFIRMING)
 
 
 class NotTheirs(Exception):
@@ -155,7 +154,9 @@ def read(case: AssistedCase, locale: str, *, by: Membership, now: datetime) -> A
     return kept
 
 
-def waits_for_review(case: AssistedCase, mandate: Mandate, *, by: Membership, now: datetime) -> AssistedCase:
+def waits_for_review(
+    case: AssistedCase, mandate: Mandate, *, now: datetime, by: Membership | None = None
+) -> AssistedCase:
     """A paper mandate lies with the reviewers. Raises NotPossible."""
     with transaction.atomic():
         kept = _open(case)
@@ -317,7 +318,9 @@ def close(case: AssistedCase, outcome: str, now: datetime, *, by: Membership | N
         kept.state, kept.outcome, kept.closed_at = State.CLOSED, outcome, now
         _save(kept, now)
         Handover.objects.filter(case=kept, ended_at=None).update(ended_at=now)
-        if kept.application is not None and kept.application.state == Application.State.DRAFT:
+        is_draft = kept.application is not None and kept.application.state == Application.State.DRAFT
+        if is_draft and outcome != NOT_ME:  # a frozen one stays as it is
+            assert kept.application is not None
             _drop(kept.application, now)
         timeline.note(Action.ASSISTED_CLOSED, kept, by, now, outcome=outcome)
     return kept
@@ -390,7 +393,7 @@ def _holds(mandate: Mandate | None, member: Membership, now: datetime) -> bool:
     return mandate.operator_id in ("", member.operator_id)
 
 
-def _first_state(source: str, looked_up: Mapping[str, Any] | None) -> State:
+def _first_state(source: str, looked_up: Mapping[str, Any] | None) -> str:
     if source in (Source.HANDED_OVER, Source.IMPORT):
         return State.PROVING
     return State.READING if looked_up else State.FINDING
