@@ -202,15 +202,9 @@ def end_overdue(now: datetime) -> int:
     return len(overdue)
 
 
-def _rows():  # type: ignore[no-untyped-def]
-    return Handover.objects.select_related(
-        "case__agency",
-        "case__program__bpp",
-        "case__subject",
-        "case__application",
-        "operator__agency",
-        "case__handed_over",
-    )
+def _rows() -> QuerySet[Handover]:
+    of_case = ("agency", "program__bpp", "subject", "application", "handed_over", "operator")
+    return Handover.objects.select_related("operator__agency", *(f"case__{each}" for each in of_case))
 
 
 def _by_id(name: object) -> Handover | None:
