@@ -64,6 +64,7 @@ class BulkImport(models.Model):
     released_by = models.ForeignKey(Membership, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     worked_at = models.DateTimeField(help_text="whose turn it is: the one that waits longest")
     leased_until = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0, help_text="of the chunk in hand")
 
     class Meta:
         db_table = "agency_imports"
@@ -141,6 +142,7 @@ class ImportRow(models.Model):
     program = models.ForeignKey(CatalogProgram, null=True, on_delete=models.PROTECT, related_name="+")
     locale = models.CharField(max_length=35, blank=True, default="")
     told = EncryptedJSONField(null=True, help_text='{"account"|"mobile": …}')
+    has_account = models.BooleanField(default=False, help_text="so that the utility can be asked to write")
     state = models.CharField(max_length=12, choices=State)
     code = models.CharField(max_length=32, blank=True, default="")
     column = models.CharField(max_length=32, blank=True, default="")
