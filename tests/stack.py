@@ -7,13 +7,18 @@ Also used by the benchmark, outside of pytest. Start it from the main thread: ch
 them.
 """
 
+import contextlib
+import functools
 import json
 import os
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,6 +76,7 @@ class Stack:
         )
         self.bap = self.new_bap("portal.test.example")
         self.children: dict[str, Child] = {}
+        self._operator: Operator | None = None
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
 
     # life
@@ -92,6 +98,8 @@ class Stack:
         self._settle()
         if self.migrate:
             self.manage("migrate", "--no-input", "--verbosity", "0")
+        if self._operator is None:
+            self._hire()
         for name, port in self.utility_ports.items():
             self._start_utility(name, port)
         self._start_web()
@@ -113,6 +121,9 @@ class Stack:
         for child in self.children.values():
             child.kill()
         self.children.clear()
+        if self._operator:
+            self._operator.leave()
+            self._operator = None
 
     # single processes
 
@@ -173,19 +184,27 @@ class Stack:
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run an operator's command on this deployment. Raises AssertionError with its words when it fails."""
-        return self._run([sys.executable, "manage.py", *arguments], check=check)
+        return self.manage_all(arguments, check=check)
 
-    def manage_all(self, *commands: Sequence[str]) -> None:
-        """Run several operator's commands in one process: most of the time of one is Django's start."""
-        self._run([sys.executable, "-c", supervisor.SEVERAL, json.dumps([list(command) for command in commands])])
-
-    def _run(self, command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=ROOT, env=self.variables(), capture_output=True, text=True)
-        self.logs.mkdir(parents=True, exist_ok=True)
+    def manage_all(self, *commands: Sequence[str], check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run several operator's commands in one process, the second where the first succeeded."""
+        if self._operator is None or self._operator.knew != self._settings_now():
+            self._hire()
+        assert self._operator
+        done = self._operator.run(commands)
         with (self.logs / "commands.log").open("a") as log:
             log.write(done.stdout + done.stderr)
-        assert not check or done.returncode == 0, f"{' '.join(command[1:])}:\n{done.stdout}{done.stderr}"
+        assert not check or done.returncode == 0, f"{' '.join(done.args)}:\n{done.stdout}{done.stderr}"
         return done
+
+    def _hire(self) -> None:
+        """Have an operator who knows the settings as they are now."""
+        if self._operator:
+            self._operator.leave()
+        self._operator = Operator(self.folder, self.logs, self.variables(), self._settings_now())
+
+    def _settings_now(self) -> bytes:
+        return self.settings_file.read_bytes()
 
     def new_bap(self, subscriber_id: str) -> Bap:
         """A further participant that writes to us; the caller starts, registers and stops it."""
@@ -209,12 +228,16 @@ class Stack:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def idle(self) -> bool:
-        """Whether every message has been handled and every callback delivered."""
-        return self.sql(
-            "SELECT (SELECT count(*) FROM beckn_inbox WHERE state = 'WAITING')"
-            " + (SELECT count(*) FROM beckn_outbox WHERE state = 'WAITING')"
-        ) == [(0,)]
+    def idle(self, *transactions: str) -> bool:
+        """Whether every message has been handled and every callback delivered; of these transactions, where named.
+
+        In a shared stack name them: what other tests left behind may wait for a participant that is gone.
+        """
+        waiting = "SELECT count(*) FROM {} WHERE state = 'WAITING'"
+        if transactions:
+            waiting += " AND transaction_id = ANY(%s)"
+        query = " + ".join(f"({waiting.format(table)})" for table in ("beckn_inbox", "beckn_outbox"))
+        return self.sql(f"SELECT {query}", *([list(transactions)] * 2 if transactions else [])) == [(0,)]
 
     def log_texts(self) -> dict[str, str]:
         """What each process has written, by name."""
@@ -272,9 +295,7 @@ class Stack:
         self._start(name, [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
     def _start_web(self) -> None:
-        (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "styles/build.py"], cwd=ROOT, check=False)  # as `make` does before tests
-        subprocess.run([sys.executable, "locale/messages.py", "compile"], cwd=ROOT, check=False)
+        _make_look()
         command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1", "--no-ws"]
         command += ["--port", str(self.port), "--workers", str(self.web_workers)]
         self._start("web", [*command, "--log-level", "warning", "config.front:application"])
@@ -287,6 +308,66 @@ class Stack:
         self.children[name] = supervisor.start(
             name, command, environment=self.variables(**more), folder=ROOT, logs=self.logs
         )
+
+
+class Operator:
+    """The shell of one who runs commands on a deployment (`tests.operator`), knowing the settings it began with."""
+
+    def __init__(self, folder: Path, logs: Path, environment: Mapping[str, str], knew: bytes) -> None:
+        self.folder, self.knew = folder, knew
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / "commands.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.operator", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=dict(environment),
+                cwd=ROOT,
+                text=True,
+                start_new_session=True,
+            )
+
+    def run(self, commands: Sequence[Sequence[str]]) -> subprocess.CompletedProcess[str]:
+        """Run them one after the other in a process of their own. Several threads may ask at the same time."""
+        pipe = self.folder / f"pipe-{uuid.uuid4().hex}"
+        os.mkfifo(pipe)
+        hears = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert self._process.stdin
+            self._process.stdin.write(json.dumps({"commands": [*map(list, commands)], "pipe": pipe.name}) + "\n")
+            self._process.stdin.flush()
+            code, said, complained = json.loads(self._listen(hears))
+        finally:
+            os.close(hears)
+            pipe.unlink()
+        words = [word for command in commands for word in command]
+        return subprocess.CompletedProcess(words, code, said, complained)
+
+    def _listen(self, pipe: int) -> bytes:
+        heard, poll = b"", select.poll()
+        poll.register(pipe, select.POLLIN)
+        while True:
+            if not poll.poll(1000):
+                assert self._process.poll() is None, "the operator's shell has ended: commands.log says why"
+            elif part := os.read(pipe, 1 << 16):
+                heard += part
+            else:
+                return heard
+
+    def leave(self) -> None:
+        """Go home; with whatever runs still."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@functools.cache
+def _make_look() -> None:
+    """As `make` does before tests."""
+    (ROOT / "build" / "static").mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "styles/build.py"], cwd=ROOT, check=False)
+    subprocess.run([sys.executable, "locale/messages.py", "compile"], cwd=ROOT, check=False)
 
 
 def redis_is_here() -> bool:

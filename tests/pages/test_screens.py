@@ -1,13 +1,12 @@
 """Every screen of the portal, once: what each must be in every language and width, and a picture for a person to see.
 
 One customer walks from the programs to leaving; each page on the way is loaded again in Urdu and in Hindi, narrow and
-wide, light and dark. Pictures are in `var/screens/<width>/<screen>[-<language>].png`. Whether the way itself is right
-is the business of the personas' tests.
+wide, light and dark. `SCREENS=yes` keeps pictures, in `var/screens/<width>/<screen>[-<language>].png`. Whether the way
+itself is right is the business of the personas' tests.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.pages.screens import policy_violations
-from tests.pages.walking import SCREENS, Walk, a_customer
+from tests.pages.walking import PICTURES, SCREENS, Walk, a_customer, keep_a_picture
 from tests.stack import Stack
 
 NARROW, WIDE = 360, 1280
@@ -26,8 +25,8 @@ DIRECTIONS = {"en": "ltr", "hi": "ltr", "ur": "rtl"}
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FLEX, EVENING, PEER = "Demand Flexibility Program", "Evening Peak Program", "Peer-to-Peer Energy Trading"
 
-#: All pictures take as long again: `SCREENS=all` takes them for whoever wants to look at Hindi, too.
-EVERY_PICTURE = os.environ.get("SCREENS") == "all"
+#: All of them take as long again: `SCREENS=all` is for whoever wants to look at Hindi, too.
+EVERY_PICTURE = PICTURES == "all"
 #: Hindi runs as English does and is a little longer; Urdu is longer still and turns the page round.
 OTHERS = ("ur", "hi") if EVERY_PICTURE else ("ur",)
 
@@ -103,6 +102,7 @@ class Gallery:
             self.other.goto(self.page.url)
             found += self._look_in(self.other, language, name)
         self._speak("en")
+        self.page.bring_to_front()  # a tab behind another one draws a frame a second, and a click waits for two
         self.wrong[name] = "\n".join(found)
 
     def _speak(self, language: str) -> None:
@@ -140,8 +140,7 @@ class Gallery:
 
     def _picture(self, page: Page, name: str, language: str, width: int) -> None:
         path = SCREENS / str(width) / (f"{name}.png" if language == "en" else f"{name}-{language}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=path, full_page=True)
+        keep_a_picture(page, path)
 
     def visit(self, name: str, path: str) -> None:
         self.page.goto(path)

@@ -1,11 +1,12 @@
 """Somebody who walks through the portal with a real browser, and what a page must be like wherever they come.
 
-Counts the pages they see and the fields they type into, and keeps a picture of each page for a person to look at
-(`var/screens/<width>/<name>.png`).
+Counts the pages they see and the fields they type into; with `SCREENS=yes` keeps a picture of each page for a person to
+look at (`var/screens/<width>/<name>.png`).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from tests.signing_in import Provider
 from tests.stack import ROOT, Stack
 
 SCREENS = ROOT / "var" / "screens"
+#: "yes" takes pictures; "all" takes those in Hindi, too.
+PICTURES = os.environ.get("SCREENS", "")
 _customers = Block.WALKING.customers()
 
 
@@ -74,12 +77,9 @@ class Walk:
         if name:
             self.picture(name)
 
-    def picture(self, name: str) -> Path:
+    def picture(self, name: str) -> None:
         assert self.page.viewport_size
-        path = SCREENS / str(self.page.viewport_size["width"]) / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path, full_page=True)
-        return path
+        keep_a_picture(self.page, SCREENS / str(self.page.viewport_size["width"]) / f"{name}.png")
 
     def press(self, button: str) -> None:
         self.leave_by(self.page.get_by_role("button", name=button, exact=True))
@@ -163,6 +163,13 @@ class Walk:
     def is_clean(self) -> None:
         """The browser refused nothing, and no script failed."""
         assert policy_violations(self.said) == [] and not [each for each in self.said if each.startswith("script:")]
+
+
+def keep_a_picture(page: Page, path: Path) -> None:
+    """For whoever wants to look; a run that nobody looks at takes none."""
+    if PICTURES:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=path, full_page=True)
 
 
 def join(walk: Walk, person: str, program: str, *, names: bool = False, has_script: bool = True) -> float:

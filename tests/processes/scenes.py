@@ -18,6 +18,7 @@ from tests.journeys import Journey, Json, Person
 from tests.stack import Stack
 
 T = TypeVar("T")
+A_MOMENT = 0.1  # seconds between two people of a thread: what is done to the service meanwhile needs the machine, too
 _customers = Block.SCENES.customers()
 
 
@@ -159,6 +160,7 @@ class Traffic:
             journey = PatientJourney(self.stack, somebody(), bap=self.bap)
             journey.enroll()
             self.done.append(journey)
+            self._enough.wait(A_MOMENT)
 
     def _check(self) -> None:
         """Everybody is enrolled once, and what was told twice was told in the same words."""

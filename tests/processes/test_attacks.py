@@ -308,7 +308,7 @@ def test_a_message_that_is_played_again_is_done_once_and_cannot_be_changed(stack
     url = f"{stack.base}/beckn/init"
     assert bap.post(url, raw, headers=headers).is_ack
     bap.wait_for("on_init", message_id=message["context"]["message_id"])
-    eventually(stack.idle)
+    eventually(lambda: stack.idle(journey.transaction_id))
     before = rows(stack)
     assert bap.post(url, raw, headers=headers).is_ack  # heard on the way, and played again
     assert rows(stack) == before

@@ -225,7 +225,7 @@ def test_without_a_sign_in_at_the_second_utility_the_program_says_which_one_it_n
 def test_p5_11_of_the_sign_ins_only_what_was_proven_is_kept(farm: Farm):
     identities = farm.both()
     farm.ask(farm.init_with(identities))
-    eventually(farm.stack.idle)
+    eventually(lambda: farm.stack.idle(farm.transaction_id))
     (sealed,) = farm.stack.sql(
         "SELECT count(*) FROM beckn_inbox WHERE sealed IS NOT NULL AND transaction_id = %s", farm.transaction_id
     )

@@ -34,7 +34,7 @@ def test_fifty_inits_and_fifty_confirms_at_once_for_one_meter_end_in_one_enrolme
         assert Book(stack, person.umid).holds == 1
 
         answers = at_once([partial(journey.ask, journey.confirm()) for journey in journeys])
-        eventually(stack.idle)
+        eventually(lambda: stack.idle(*(journey.transaction_id for journey in journeys)))
     by_status = Counter((answer["beckn:status"], error_code(answer)) for answer in answers)
     assert by_status == {("CONFIRMED", ""): 1, ("REJECTED", "ENROLLMENT_CONFLICT"): FIFTY - 1}
     assert Book(stack, person.umid).is_enrolled_once()
@@ -82,7 +82,7 @@ def test_the_same_confirm_sent_twenty_times_at_once_is_done_once(stack: Stack):
         assert [answer.is_ack for answer in answers] == [True] * 20
         assert len({answer.raw for answer in answers}) == 1
         confirmed = stack.bap.wait_for("on_confirm", message_id=message["context"]["message_id"])
-        eventually(stack.idle)
+        eventually(lambda: stack.idle(journey.transaction_id))
     assert confirmed.message["order"]["beckn:status"] == "CONFIRMED"
     assert Book(stack, journey.person.umid).is_enrolled_once()
     assert len(stack.bap.received("on_confirm", transaction_id=journey.transaction_id)) == 1
