@@ -40,13 +40,16 @@ class Channel(StrEnum):
 class Actor:
     """Who acts: a subscriber id, an agency id, a Subject or User pk, or a part of the system; never a DID or a name.
 
-    `on_behalf_of` is whom the actor speaks for (a Subject pk or an agency id), empty where it is itself.
+    `on_behalf_of` is whom the actor speaks for (a Subject pk or an agency id), empty where it is itself. `operator` and
+    `mandate` are who of an agency acted, and by what right: in the details of every line of theirs.
     """
 
     kind: ActorKind
     id: str
     channel: Channel = Channel.SYSTEM
     on_behalf_of: str = ""
+    operator: str = ""
+    mandate: str = ""
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, "system", Channel.SYSTEM)
@@ -136,6 +139,10 @@ class Action(StrEnum):
     MEMBER_CHANGED = "member.changed"
     MEMBER_SWITCHED_OFF = "member.switched_off"
     MEMBER_SWITCHED_ON = "member.switched_on"
+    MEMBER_SUSPENDED = "member.suspended"
+    MEMBER_RESUMED = "member.resumed"
+    SIGNAL_RAISED = "signal.raised"
+    SIGNAL_DECIDED = "signal.decided"
     MANDATE_GIVEN = "mandate.given"
     MANDATE_APPROVED = "mandate.approved"
     MANDATE_REFUSED = "mandate.refused"
@@ -160,6 +167,15 @@ class Action(StrEnum):
     HANDOVER_OTHER_PERSON = "handover.other_person"
     HANDOVER_ANSWERED = "handover.answered"
     HANDOVER_ENDED = "handover.ended"
+    ASSISTED_CORRECTED = "assisted.corrected"  # by a second file of the agency, before anybody was asked
+    IMPORT_UPLOADED = "import.uploaded"
+    IMPORT_STARTED = "import.started"
+    IMPORT_FINISHED = "import.finished"
+    IMPORT_CANCELLED = "import.cancelled"
+    IMPORT_STOPPED = "import.stopped"
+    IMPORT_RELEASED = "import.released"  # its invitations, by a manager
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_NOT_SENT = "invitation.not_sent"
     PROGRAM_PUBLISHED = "program.published"
     PROGRAM_CLOSED = "program.closed"
     RULE_CHANGED = "rule.changed"
@@ -268,6 +284,8 @@ def _event(line: Line) -> Event:
     if line.at.tzinfo is None:
         raise ValueError("the journal takes aware instants only")
     actor = line.actor
+    acted = {name: told for name in ("operator", "mandate") if (told := getattr(actor, name))}
+    details = {**acted, **(line.details or {})} if acted else line.details
     return Event(
         public_id=uuid.uuid4(),
         at=line.at.astimezone(UTC),
@@ -281,5 +299,5 @@ def _event(line: Line) -> Event:
         object_id=chain.storable(str(line.object_id))[:255],
         before_digest=chain.digest(line.before),
         after_digest=chain.digest(line.after),
-        details=None if line.details is None else chain.storable(line.details),
+        details=None if details is None else chain.storable(details),
     )

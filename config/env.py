@@ -494,6 +494,9 @@ class Env(BaseModel):
     RETENTION_DRAFTS_DAYS: int = Field(
         default=90, ge=1, description="whole days a journey of the portal that nobody goes on with is kept, at least 1"
     )
+    RETENTION_IMPORTS_DAYS: int = Field(
+        default=30, ge=1, description="whole days an agency's import is kept after its end, at least 1"
+    )
     RETENTION_INBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")
@@ -504,6 +507,9 @@ class Env(BaseModel):
         default=20.0, ge=1, le=120, description="seconds a request's body may take to arrive, 1 to 120"
     )
     WORKER_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a worker process")
+    IMPORT_CHUNK_ROWS: int = Field(
+        default=500, ge=10, le=2000, description="rows of an agency's file that are one transaction, 10 to 2000"
+    )
     LEASE_SECONDS: float = Field(
         default=30.0,
         ge=1,

@@ -14,13 +14,14 @@ accept_content = ["json"]
 timezone = "UTC"
 enable_utc = True
 
-task_queues = [Queue(name) for name in ("inbox", "outbox", "bulk", "notices")]
+task_queues = [Queue(name) for name in ("inbox", "outbox", "bulk", "notices", "imports")]
 task_default_queue = "bulk"
 task_create_missing_queues = False
 task_routes = {
     "beckn.tasks.process_inbox": {"queue": "inbox"},
     "beckn.tasks.deliver_outbox": {"queue": "outbox"},
     "enrollment.notices.*": {"queue": "notices"},
+    "portals.tasks.work_on_imports": {"queue": "imports"},
 }
 
 # A row's lease, not the broker, decides who redoes a lost task: acknowledge at once and never redeliver twice.

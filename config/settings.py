@@ -208,6 +208,9 @@ _MAIL = mail.server(ENV.SMTP_URL)
 EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _MAIL.host, _MAIL.port, 10
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
 EMAIL_USE_SSL, EMAIL_USE_TLS = _MAIL.is_tls, _MAIL.is_starttls
+if SANDBOX and not ENV.SMTP_URL:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"  # read them in var/<PORT>/mail/
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
 PORTAL_TRUSTED_OWNERS = list(ENV.PORTAL_TRUSTED_OWNERS)
 PORTAL_CATALOGUE_SECONDS = ENV.PORTAL_CATALOGUE_SECONDS
 DER_MAKERS = list(ENV.DER_MAKERS)
@@ -223,10 +226,13 @@ DOCUMENT_SCANNER = ENV.DOCUMENT_SCANNER
 DOCUMENT_MAX_BYTES = 10 << 20
 RETENTION_DOCUMENTS_DAYS = ENV.RETENTION_DOCUMENTS_DAYS
 RETENTION_DRAFTS_DAYS = ENV.RETENTION_DRAFTS_DAYS
+RETENTION_IMPORTS_DAYS = ENV.RETENTION_IMPORTS_DAYS
 RETENTION_INBOX_DAYS = ENV.RETENTION_INBOX_DAYS
 RETENTION_OUTBOX_DAYS = ENV.RETENTION_OUTBOX_DAYS
 RETENTION_PRESENTED_DAYS = ENV.RETENTION_PRESENTED_DAYS
 RETENTION_SEALED_HOURS = ENV.RETENTION_SEALED_HOURS
+IMPORT_MAX_BYTES = 24 << 20  # 100,000 rows of 250 bytes
+IMPORT_CHUNK_ROWS = ENV.IMPORT_CHUNK_ROWS
 AUDIT_SIGNER = "identity.journal_keys.SoftwareSigner"
 HELP_PHONE = ENV.HELP_PHONE
 HELP_HOURS = ENV.HELP_HOURS
@@ -251,7 +257,10 @@ SWEEPS = [
     "enrollment.tasks.sweep",
     "enrollment.tasks.sweep_utilities",
     "portals.tasks.sweep",
+    "identity.letters.sweep",
 ]
+# Work that would keep others waiting in the same process: swept only by a worker that consumes its queue.
+SWEEPS_OF_QUEUES = {"imports": ["portals.tasks.sweep_imports"]}
 # What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
 BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
 # A utility's one-time codes, for who signs in by them (`identity.codes.CodeService`).
@@ -259,6 +268,8 @@ CODE_SERVICE = "utility_systems.registry.adapter_for"
 CODE_SERVICE_DOWN = "utility_systems.ports.UtilityUnavailable"
 # Its customers' registered contacts: who is there, and writing to them (`identity.contacts.ContactService`).
 CONTACT_SERVICE = "utility_systems.registry.contacts_of"
+# What follows an agency's suspension, each called with (Agency, at) in its transaction: short, the rest is swept for.
+AGENCY_SUSPENDED_LISTENERS: list[str] = []
 NEWS_HAS_ROOM = "beckn.outgoing.has_room"
 # Who takes what a provider answers to our portals (`portals.callbacks.take`).
 BECKN_CALLBACK_TAKER = "portals.callbacks.take"

@@ -7,7 +7,7 @@ the sweeper calls them itself. They are idempotent, so that two workers doing so
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -78,6 +78,14 @@ def find(name: str) -> Callable[..., Any] | None:
     return getattr(import_module(module), function, None) if find_spec(module) else None
 
 
-def make() -> Sweeper:
-    """Make the sweeper of this process as the settings say; the caller starts and stops it."""
-    return Sweeper(settings.SWEEPS, settings.BEAT, pause=settings.SWEEP_SECONDS, beat_pause=settings.BEAT_SECONDS)
+def make(queues: Collection[str] | None = None) -> Sweeper:
+    """Make the sweeper of a process that consumes these queues (None: all); the caller starts and stops it.
+
+    A worker that consumes only queues with sweeps of their own (`SWEEPS_OF_QUEUES`) does nothing else, also no beat's
+    job: what it does would keep a person's enrolment waiting.
+    """
+    apart = settings.SWEEPS_OF_QUEUES
+    wanted = [name for queue, names in apart.items() if queues is None or queue in queues for name in names]
+    is_apart = queues is not None and set(queues) <= set(apart)
+    sweeps, beat = ([], []) if is_apart else (settings.SWEEPS, settings.BEAT)
+    return Sweeper([*sweeps, *wanted], beat, pause=settings.SWEEP_SECONDS, beat_pause=settings.BEAT_SECONDS)

@@ -42,7 +42,7 @@ def _begin(sender: Any = None, **_: Any) -> None:
     from config.celery import app
 
     app.has_worker = True
-    _sweeper = sweeper.make()
+    _sweeper = sweeper.make(list(app.amqp.queues.consume_from))
     _sweeper.start()
     log.info("worker ready")
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
+from credentials.aside import Aside
 from portals import callbacks, catalogue, matrix, overdue, retention
+from portals.imports import inviting, keeping, working
 
 _LOOK_EVERY = 5.0  # seconds of this process
 _looked_at = float("-inf")
@@ -24,9 +26,28 @@ def sweep(now: datetime) -> int:
     return found
 
 
+def sweep_imports(now: datetime) -> int:
+    """Begin with the agencies' files and invitations where any are due; by a worker that consumes `imports` only."""
+    return int((working.is_due(now) or inviting.is_due(now)) and _imports.start())
+
+
+@shared_task(name="portals.tasks.work_on_imports", ignore_result=True)
+def work_on_imports() -> None:
+    """The bell of `sweep_imports`."""
+    _imports.start()
+
+
+def _work_on_imports(now: datetime) -> int:
+    return working.work(seconds=1.0) + inviting.send(seconds=1.0)
+
+
+_imports = Aside("imports", _work_on_imports)
+
+
 @shared_task(name="portals.tasks.upkeep", ignore_result=True)
 def upkeep() -> None:
     """What is done now and then."""
     now = clock.now()
     retention.forget(now)
     matrix.forget(now)
+    keeping.forget(now)
