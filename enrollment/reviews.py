@@ -159,6 +159,12 @@ def _journal(action: Action, row: Document, reviewer: Reviewer, actor: Actor, no
         details={
             "reviewer": reviewer.name,
             **({"agency": reviewer.agency_id} if reviewer.agency_id else {}),
+            # Whose upload it was: an agency's scorecard counts what of its people's was refused.
+            **(
+                {"of_agency": row.uploaded_by_agency, "of_operator": row.case.operator_id}
+                if row.uploaded_by_agency
+                else {}
+            ),
             **({"reason": row.refusal_reason} if row.refusal_reason else {}),
         },
     )

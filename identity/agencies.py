@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from audit.log import Action, Actor, record
 from identity.models import Agency, Membership
@@ -110,14 +112,42 @@ def add(agency_id: str, details: Details, *, actor: Actor, at: datetime) -> Agen
     return agency
 
 
-def suspend(agency_id: str, *, reason: str, actor: Actor, at: datetime) -> Agency:
-    """Refuse the agency's messages from now on; the first suspension's moment stays. Raises UnknownAgency."""
-    return _set_suspended(agency_id, at, Action.AGENCY_SUSPENDED, reason, actor, at)
+def suspend(agency_id: str, *, reason: str, actor: Actor, at: datetime, by: str = "OWNER", code: str = "") -> Agency:
+    """Refuse the agency's messages from now on; the first suspension's moment stays. Raises UnknownAgency.
+
+    `by`: OWNER, UTILITY (its certifying one) or THRESHOLD; `code` is the reason as its people read it. What follows
+    (cases, orders, what is looked at again) does `settings.AGENCY_SUSPENDED_LISTENERS`, in the same transaction.
+    """
+    return _set_suspended(agency_id, at, Action.AGENCY_SUSPENDED, reason, actor, at, by, code or reason)
 
 
 def resume(agency_id: str, *, reason: str, actor: Actor, at: datetime) -> Agency:
-    """End a suspension. Raises UnknownAgency."""
+    """End a suspension. What it closed stays closed; thresholds count from now on. Raises UnknownAgency."""
     return _set_suspended(agency_id, None, Action.AGENCY_RESUMED, reason, actor, at)
+
+
+def suspend_member(member: Membership, *, reason: str, actor: Actor, at: datetime, by: str = "OWNER") -> bool:
+    """Stop one of an agency's people from now on, for a reason (a code); False where they are stopped already."""
+    return _set_member_suspended(member, at, Action.MEMBER_SUSPENDED, reason, actor, at, by)
+
+
+def resume_member(member: Membership, *, reason: str, actor: Actor, at: datetime) -> bool:
+    """End the suspension of one of an agency's people; False where there is none.
+
+    The agency cannot do this itself: who runs the service, or its certifying utility, does.
+    """
+    return _set_member_suspended(member, None, Action.MEMBER_RESUMED, reason, actor, at)
+
+
+def called(agency_id: str, operator_id: str) -> tuple[str, str]:
+    """Return what customers read of an agency and its operator; of one without a name, the operator's id."""
+    member = (
+        Membership.objects.select_related("agency").filter(agency__agency_id=agency_id, operator_id=operator_id).first()
+    )
+    if member is not None:
+        return member.agency.name, member.name or operator_id
+    agency = Agency.objects.filter(agency_id=agency_id).first()
+    return (agency.name if agency else agency_id), operator_id
 
 
 def facts(agency: Agency) -> dict[str, Any]:
@@ -183,17 +213,62 @@ def _write_operators(agency: Agency, operators: Sequence[Operator]) -> None:
 
 @transaction.atomic
 def _set_suspended(
-    agency_id: str, suspended_at: datetime | None, action: Action, reason: str, actor: Actor, at: datetime
+    agency_id: str,
+    suspended_at: datetime | None,
+    action: Action,
+    reason: str,
+    actor: Actor,
+    at: datetime,
+    by: str = "",
+    code: str = "",
 ) -> Agency:
     agency = Agency.objects.select_for_update().filter(agency_id=agency_id).first()
     if agency is None:
         raise UnknownAgency(agency_id)
     if (agency.suspended_at is None) != (suspended_at is None):
         before = facts(agency)
-        agency.suspended_at = suspended_at
-        agency.save(update_fields=["suspended_at"])
-        _journal(action, agency, actor, at, before, {"reason": reason} if reason else None)
+        agency.suspended_at, agency.suspended_by, agency.suspension_reason = suspended_at, by, code[:60]
+        agency.save(update_fields=["suspended_at", "suspended_by", "suspension_reason"])
+        details = {key: value for key, value in (("reason", reason), ("by", by if by != "OWNER" else "")) if value}
+        _journal(action, agency, actor, at, before, details or None)
+        for listener in settings.AGENCY_SUSPENDED_LISTENERS if suspended_at is not None else ():
+            import_string(listener)(agency, at)
     return agency
+
+
+@transaction.atomic
+def _set_member_suspended(
+    member: Membership,
+    suspended_at: datetime | None,
+    action: Action,
+    reason: str,
+    actor: Actor,
+    at: datetime,
+    by: str = "",
+) -> bool:
+    kept = Membership.objects.select_for_update(of=("self",)).select_related("agency").get(pk=member.pk)
+    if (kept.suspended_at is None) == (suspended_at is None):
+        return False
+    before = {"suspendedAt": _text(kept.suspended_at)}
+    kept.suspended_at, kept.suspension_reason = suspended_at, reason[:60] if suspended_at else ""
+    kept.save(update_fields=["suspended_at", "suspension_reason"])
+    member.suspended_at, member.suspension_reason = kept.suspended_at, kept.suspension_reason
+    record(
+        action,
+        actor=actor,
+        at=at,
+        object_type="membership",
+        object_id=str(kept.pk),
+        before=before,
+        after={"suspendedAt": _text(kept.suspended_at)},
+        details={
+            "agency": kept.agency.agency_id,
+            "operator": kept.operator_id,
+            "reason": reason[:60],
+            **({"by": by} if by else {}),
+        },
+    )
+    return True
 
 
 def _journal(

@@ -114,7 +114,8 @@ def blocked(membership: Membership, now: datetime) -> Block | None:
     if not membership.active:
         return Block(Why.SWITCHED_OFF, membership.switched_off_at, Ask.AGENCY)
     if membership.suspended_at is not None:
-        return Block(Why.SUSPENDED, membership.suspended_at, Ask.AGENCY)
+        # Their own managers cannot lift it (identity.agencies.resume_member).
+        return Block(Why.SUSPENDED, membership.suspended_at, Ask.UTILITY if agency.certified_by else Ask.OWNER)
     if not membership.is_certified(now):
         return Block(Why.LAPSED, membership.certified_until, Ask.AGENCY)
     return None

@@ -1,4 +1,4 @@
-"""What looks odd about a case, for somebody to look at; and what its customer is written when its agency has to stop."""
+"""What looks odd about a case, for somebody to look at; and what its customer is told when its agency has to stop."""
 
 from __future__ import annotations
 
