@@ -23,8 +23,11 @@ from enrollment.results import Snapshot
 from enrollment.signals import enrollment_changed
 from enrollment.states import LIVE_ENROLLMENT_STATES, OPEN_CASE_STATES
 from enrollment.waiting import stop_waiting
+from identity import mandates
+from identity.models import Mandate
 
 STOPPED = "The customer says that this was not them: it is stopped until the program owner has cleared it up."
+TAKEN_BACK = "The customer has taken the agency's mandate back: it may not act for them any more."
 RELEASED = "The program owner has cleared it up. An open application goes on with a new init or confirm."
 
 
@@ -36,20 +39,26 @@ class Heard(Enum):
     USED = auto()
     OPEN = auto()
     STOPPED = auto()
+    TAKEN_BACK = auto()
 
 
 @dataclass(frozen=True)
 class Found:
-    """What an address is about. `cases` are the orders it stops, each with its program."""
+    """What an address is about. `cases` are the orders it stops, each with its program; `mandates`, by which an agency
+    acts in them and that still count."""
 
     heard: Heard
     cases: Sequence[EnrollmentCase] = ()
+    mandates: Sequence[Mandate] = ()
 
 
 def look(token: str, now: datetime) -> Found:
     """What the address is about; changes nothing."""
     link = not_me_links.find(token)
-    return Found(Heard.UNKNOWN) if link is None else Found(_state(link, now), _cases(link))
+    if link is None:
+        return Found(Heard.UNKNOWN)
+    cases = _cases(link)
+    return Found(_state(link, now), cases, _mandates(cases))
 
 
 def stop(token: str, now: datetime) -> Found:
@@ -68,6 +77,42 @@ def stop(token: str, now: datetime) -> Found:
         for case in sorted(found.cases, key=lambda each: each.pk):
             _stop(case, now)
     return Found(Heard.STOPPED, found.cases)
+
+
+def take_mandates_back(token: str, now: datetime) -> Found:
+    """End the mandates by which an agency acts in what the address is about; all else stays, the address, too."""
+    with transaction.atomic():
+        link = not_me_links.find(token)
+        if link is None or _state(link, now) is not Heard.OPEN:
+            return look(token, now)
+        found = Found(Heard.TAKEN_BACK, _cases(link))
+        for case in sorted(found.cases, key=lambda each: each.pk):
+            case, enrollment = ending.locked_enrollment(case)
+            if _end_mandates(case, now):
+                notices.tell(case, "mandate-taken-back", now)
+                _tell(case, enrollment, TAKEN_BACK, now)
+    return found
+
+
+def _mandates(cases: Sequence[EnrollmentCase]) -> Sequence[Mandate]:
+    """Every living word of these customers that the agency may act for them: one that they know nothing of is worth
+    as little as another."""
+    agencies = {case.agency_id for case in cases if case.agency_id and case.subject_id}
+    if not agencies:
+        return ()
+    found = Mandate.objects.select_related("agency").filter(
+        subject__in={case.subject_id for case in cases},
+        agency__agency_id__in=agencies,
+        state__in=[Mandate.State.ACTIVE, Mandate.State.PENDING],
+    )
+    return list(found)
+
+
+def _end_mandates(case: EnrollmentCase, now: datetime) -> int:
+    living = _mandates([case])
+    for mandate in living:
+        mandates.revoke(mandate, by=mandates.CUSTOMER, now=now)
+    return len(living)
 
 
 def _state(link: NotMeLink, now: datetime) -> Heard:
@@ -99,6 +144,7 @@ def _stop(case: EnrollmentCase, now: datetime) -> None:
     elif enrollment.state in LIVE_ENROLLMENT_STATES:
         enrollment.case = case
         ending.suspend(enrollment, NOT_ME, actor, now)
+    _end_mandates(case, now)
     _journal(Action.CASE_FROZEN, case, enrollment, actor, now, before=before)
     if case.subject_id is not None:
         notices.tell(case, "not-me-received", now)
@@ -149,5 +195,8 @@ def _journal(
         object_id=str(case.pk),
         before={"state": before} if before else None,
         after={"state": enrollment.state if enrollment is not None else case.state, "frozen": case.is_frozen},
-        details={"reason": reason} if reason else {},
+        details={
+            **({"reason": reason} if reason else {}),
+            **({"agency": case.agency_id, "operator": case.operator_id} if case.agency_id else {}),
+        },
     )

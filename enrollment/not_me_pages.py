@@ -23,9 +23,14 @@ _STATUS = {Heard.UNKNOWN: 404, Heard.EXPIRED: 410, Heard.USED: 410}
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def not_me(request: HttpRequest, token: str) -> HttpResponse:
-    """GET asks, POST stops."""
+    """GET asks; POST stops, or only ends what the customer has allowed an agency."""
     now = clock.now()
-    found = freezing.stop(token, now) if request.method == "POST" else freezing.look(token, now)
+    if request.method != "POST":
+        found = freezing.look(token, now)
+    elif request.POST.get("act") == "mandate":
+        found = freezing.take_mandates_back(token, now)
+    else:
+        found = freezing.stop(token, now)
     response = render(request, "enrollment/not_me.html", _shown(request, found), status=_STATUS.get(found.heard, 200))
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
@@ -37,6 +42,7 @@ def _shown(request: HttpRequest, found: Found) -> dict[str, object]:
     versions = [case.program_version for case in found.cases if case.program_version is not None]
     return {
         "heard": found.heard.name,
+        "agencies": sorted({mandate.agency.name or mandate.agency.agency_id for mandate in found.mandates}),
         "programs": [v.presentation.get("texts", {}).get(locale, {}).get("name") or v.name for v in versions],
         "support": [v.support for v in versions[:1] if v.support.get("phone")],
     }

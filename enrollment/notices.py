@@ -22,12 +22,17 @@ from enrollment.gateways import Gateway, Message, NotSent, gateway
 from enrollment.models import CustomerNotice, Document, Enrollment, EnrollmentCase, EnrollmentMeter
 from enrollment.results import Prepared, Refused, Result
 from enrollment.states import CaseState, DocumentState
+from identity.models import Agency, Mandate
 from utility_systems import registry
 from utility_systems.models import Meter
 
 STARTED, CONFIRMED = "application-started", "enrollment-confirmed"
+#: The first word of an application that an agency has made.
+AGENCY_STARTED = "agency-started"
 #: What carries no address to stop things with: nothing is left to be stopped, or it is stopped already.
-WITHOUT_LINK = frozenset({"not-me-received", "not-me-released", "application-expired", "enrollment-expired"})
+WITHOUT_LINK = frozenset(
+    {"not-me-received", "not-me-released", "application-expired", "enrollment-expired", "mandate-taken-back"}
+)
 #: How long orders of one basket wait for each other, to be told in one notice.
 BASKET_PAUSE = timedelta(seconds=20)
 #: How long one attempt may take before another worker may try; how often, and when we stop trying by ourselves.
@@ -35,6 +40,8 @@ LEASE = timedelta(minutes=2)
 FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP_AFTER = timedelta(seconds=10), timedelta(hours=1), timedelta(days=7)
 MOST_AT_ONCE, SECONDS_AT_ONCE = 50, 2.0
 
+#: Parameters that are instants, and what the words call them.
+_NAMES_OF_INSTANTS = {"at": "at", "repairUntil": "until", "mandateUntil": "allowed"}
 #: A utility and the meters by which it knows the customer.
 Whose = tuple[str, Sequence[str]]
 
@@ -43,9 +50,22 @@ Whose = tuple[str, Sequence[str]]
 
 
 def tell(case: EnrollmentCase, template: str, now: datetime, *, whose: Whose | None = None, **parameters: str) -> None:
-    """Have the case's customer told. `parameters` are ids, codes and instants (ISO 8601). Caller's transaction."""
+    """Have the case's customer told. `parameters` are ids, codes and instants (ISO 8601). Caller's transaction.
+
+    Of an agency that acts for them they hear with the first word of the application, and with the enrolment (EA-4).
+    """
+    if case.agency_id and template in (STARTED, CONFIRMED):
+        template = AGENCY_STARTED if template == STARTED else template
+        parameters = {**parameters, **_of_the_agency(case)}
     pause = BASKET_PAUSE if template == CONFIRMED and case.batch_id else timedelta()
     _row(case.pk, template, now, whose or _whose(case), parameters, now + pause).save(force_insert=True)
+
+
+def _of_the_agency(case: EnrollmentCase) -> dict[str, str]:
+    """Which agency acts, and until when the customer has allowed it. Who of its people it was stays with them."""
+    mandate = Mandate.objects.filter(mandate_id=case.mandate_id, agency__agency_id=case.agency_id).first()
+    until = {"mandateUntil": mandate.valid_until.isoformat()} if mandate is not None else {}
+    return {"agency": case.agency_id, **until}
 
 
 def tell_enrolled(enrollment: Enrollment, template: str, now: datetime, **parameters: str) -> None:
@@ -229,6 +249,7 @@ def _words(rows: Sequence[CustomerNotice], locale: str, link: not_me_links.Made 
         help_name=str(support.get("name", "")),
         help_phone=str(support.get("phone", "")),
         help_hours=str(support.get("hours", "")),
+        is_assisted=bool(row.case.agency_id),
     )
     facts: dict[str, str | datetime] = dict(_facts(row, locale))
     template = row.template
@@ -237,6 +258,11 @@ def _words(rows: Sequence[CustomerNotice], locale: str, link: not_me_links.Made 
         all_of_them = [_facts(each, locale) for each in rows]
         facts["count"] = str(len(rows))
         facts["list"] = ", ".join(f"{each['number']} ({each['program']})" for each in all_of_them)
+        template += "-agency" if "agency" in facts else ""
+    elif template == CONFIRMED and "agency" in facts:
+        template = f"{CONFIRMED}-agency"
+    elif template == AGENCY_STARTED and "allowed" in facts:
+        template = f"{AGENCY_STARTED}-allowed"
     elif template == "enrollment-suspended" and "until" in facts:
         template = "enrollment-suspended-until"
     return wording.compose(template, locale, facts, frame)
@@ -252,7 +278,9 @@ def _facts(row: CustomerNotice, locale: str) -> Mapping[str, Any]:
         "number": enrollment.order_number if enrollment is not None else "",
     }
     for name, value in row.parameters.items():
-        facts["until" if name == "repairUntil" else name] = _told(name, value, row)
+        facts[_NAMES_OF_INSTANTS.get(name, name)] = _told(name, value, row)
+    if case.agency_id:
+        facts["agency"] = _agency(case.agency_id)
     if "consent" in row.parameters and version is not None:
         facts["consent"] = _consent(version.required_consents, str(row.parameters["consent"]), locale)
     return facts
@@ -271,8 +299,12 @@ def consent_key(key: tuple[str, str, str]) -> str:
     return "|".join(part for part in key if part)
 
 
+def _agency(agency_id: str) -> str:
+    return Agency.objects.filter(agency_id=agency_id).values_list("name", flat=True).first() or agency_id
+
+
 def _told(name: str, value: str, row: CustomerNotice) -> str | datetime:
-    return datetime.fromisoformat(value).astimezone(_zone(row)) if name in ("at", "repairUntil") else value
+    return datetime.fromisoformat(value).astimezone(_zone(row)) if name in _NAMES_OF_INSTANTS else value
 
 
 def _zone(row: CustomerNotice) -> Any:

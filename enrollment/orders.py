@@ -83,6 +83,7 @@ def bare(
         case_state=CaseState(case.state),
         waiting_utility=case.waiting_utility,
         batch_id=case.batch_id,
+        stopped_at=case.frozen_at,
         meters=tuple(meters) if meters is not None else tuple(MeterLine(umid) for umid in case.meters),
         ders=tuple(ders) if ders is not None else tuple(DerLine(der_id, "") for der_id in case.ders),
     )

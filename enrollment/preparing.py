@@ -15,6 +15,7 @@ from audit import log
 from audit.log import Action, Actor
 from credentials import presented
 from enrollment import (
+    assisting,
     catalog,
     claims,
     conflicts,
@@ -56,6 +57,8 @@ from utility_systems.ports import MeterFacts, UtilityUnavailable
 
 #: Longer than any BCP 47 tag in use; what is longer is none.
 MAX_LOCALE = 35
+#: Who may not speak for a customer does not end what another message of theirs has begun.
+CHANGES_NOTHING = frozenset({Code.MANDATE_REQUIRED, Code.EA_NOT_CERTIFIED})
 #: An init is at work for less; a case changed later than that was changed by a clock that has since been set back.
 LONGEST_INIT = timedelta(minutes=2)
 
@@ -76,6 +79,16 @@ def prepare(
     Overtaken where somebody did ask again, or withdrew, while a retry was under way; then nothing is written.
     """
     version = catalog.open_version(command.program_id, now, provider_id=command.provider_id)
+    authority = assisting.proven(
+        command.assisted_by,
+        authority,
+        action="init",
+        program_id=command.program_id,
+        utilities=sorted({meter.utility_id for meter in command.meters if meter.utility_id}),
+        subject_did=command.subject_did,
+        now=now,
+    )
+    command = assisting.confined(command, authority)
     refusal = refused_at_the_door(command, version, authority, now)
     if refusal is not None or version is None:
         refusal = refusal or catalog.program_not_available(command.program_id)
@@ -253,7 +266,7 @@ def _refuse_at_the_door(
         _refuse_to_be_late(case, command, is_retry=is_retry)
         if case is not None and _is_closed(case, now):
             return _answered_as_it_stands(case, command, actor, now, also_write)
-        if case is not None:
+        if case is not None and (is_retry or refusal.code not in CHANGES_NOTHING):
             _reject(case, refusal, now)
         log.record(
             Action.CASE_REFUSED,
@@ -316,6 +329,7 @@ def _open_case(command: PrepareEnrollment, version: ProgramVersion, now: datetim
     case.channel = command.channel
     case.agency_id = command.assisted_by.agency_id if command.assisted_by else ""
     case.operator_id = command.assisted_by.operator_id if command.assisted_by else ""
+    case.mandate_id = command.assisted_by.mandate_id if command.assisted_by else ""
     case.program_version = version
     case.program_id, case.provider_id = version.program.program_id, version.program.provider_id
     case.fulfillment_id, case.batch_id = command.fulfillment_id, command.batch_id

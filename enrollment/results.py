@@ -134,7 +134,7 @@ class EnrollmentLine:
 
 @dataclass(frozen=True)
 class Order:
-    """One order as it stands."""
+    """One order as it stands. `stopped_at`: since its customer has said "this was not me"."""
 
     bap_id: str
     order_id: str
@@ -149,6 +149,7 @@ class Order:
     meters: tuple[MeterLine, ...] = ()
     ders: tuple[DerLine, ...] = ()
     enrollment: EnrollmentLine | None = None
+    stopped_at: datetime | None = None
 
     def with_enrollment(self, line: EnrollmentLine) -> Order:
         return replace(self, enrollment=line)

@@ -35,13 +35,17 @@ class Words:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands below the text: the address to say "this was not me" with its end, and whom to ask."""
+    """What stands below the text: the address to say "this was not me" with its end, and whom to ask.
+
+    `is_assisted`: an agency acts, whose mandate can be taken back there, too.
+    """
 
     link: str = ""
     until: datetime | None = None
     help_name: str = ""
     help_phone: str = ""
     help_hours: str = ""
+    is_assisted: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +89,8 @@ def compose(template: str, locale: str, facts: Mapping[str, str | datetime], fra
 def _below(said: Mapping[str, str], frame: Frame, locale: str) -> list[str]:
     below = []
     if frame.link and frame.until is not None:
-        below.append(_fill(said["not_me"], {"link": frame.link, "until": _told(frame.until, locale)}))
+        asked = "not_me_agency" if frame.is_assisted else "not_me"
+        below.append(_fill(said[asked], {"link": frame.link, "until": _told(frame.until, locale)}))
     if frame.help_phone:
         # Isolated: from right to left the groups of a number would change places.
         marks = ("\u2066", "\u2069") if locale in _RIGHT_TO_LEFT else ("", "")
@@ -95,7 +100,9 @@ def _below(said: Mapping[str, str], frame: Frame, locale: str) -> list[str]:
 
 
 def _fill(text: str, filled: Mapping[str, str]) -> str:
-    whole = Template(text).safe_substitute({**dict.fromkeys(("because", "number", "at", "until"), ""), **filled})
+    whole = Template(text).safe_substitute(
+        {**dict.fromkeys(("because", "number", "at", "until", "allowed"), ""), **filled}
+    )
     return " ".join(whole.split())  # a reason that we have no sentence for leaves a gap
 
 

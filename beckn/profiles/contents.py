@@ -63,9 +63,13 @@ BLOCKS: Mapping[Stage, frozenset[str]] = {
 def of(result: Result, spell: Spell) -> Json:
     """The content for this result. `spell`: how the profile spells a code. A catalogue has none: KeyError."""
     written: Json = _WRITERS[type(result)](result, spell)
-    batch_id = getattr(getattr(result, "order", None), "batch_id", "")
+    order = getattr(result, "order", None)
+    batch_id = getattr(order, "batch_id", "")
     if batch_id:  # orders of one basket are told as such (personas P2-4)
         written["additionalAttributes"] = {**written.get("additionalAttributes", {}), "batchId": batch_id}
+    stopped_at = getattr(order, "stopped_at", None)
+    if stopped_at is not None:  # whoever assists has to know that the customer knows nothing of it (personas EA-4)
+        written["stopped"] = {"reason": "NOT_ME", "at": instant_text(stopped_at)}
     return written
 
 

@@ -17,6 +17,7 @@ A_EXTENSIONS = frozenset(
         "beckn:orderAttributes.documents",
         "beckn:orderAttributes.additionalAttributes",
         "beckn:orderAttributes.nextSteps",
+        "beckn:orderAttributes.stopped",
         "beckn:orderAttributes.warnings",
         "beckn:orderAttributes.rejectedMeters",
         "beckn:orderAttributes.consents",

@@ -31,6 +31,7 @@ class EnrollmentCase(models.Model):
     channel = models.CharField(max_length=20)
     agency_id = models.CharField(max_length=200, blank=True)
     operator_id = models.CharField(max_length=200, blank=True)
+    mandate_id = models.CharField(max_length=200, blank=True, default="")
     subject = models.ForeignKey(Subject, on_delete=models.RESTRICT, null=True, related_name="cases")
     program_version = models.ForeignKey(ProgramVersion, on_delete=models.RESTRICT, null=True, related_name="cases")
     provider_id = models.CharField(max_length=200, blank=True)

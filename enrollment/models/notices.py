@@ -45,7 +45,7 @@ class CustomerNotice(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["case"],
-                condition=Q(template="application-started"),
+                condition=Q(template__in=["application-started", "agency-started"]),
                 name="an_application_starts_once",
             ),
         ]

@@ -120,6 +120,8 @@ def test_every_extension_of_the_list_is_written_somewhere() -> None:
         cross_utility=(CrossUtilityLine("utility-example-002", "VERIFIED"),),
     )
     seen |= set(paths(write("on_init", proven, shown=shown)["order"]))
+    stopped = replace(PREPARED, order=order(stopped_at=PREPARED.checked_at))
+    seen |= set(paths(write("on_init", stopped)["order"]))
     assert unseen - seen == set()
 
 
