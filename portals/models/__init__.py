@@ -11,7 +11,8 @@ from portals.models.applications import (
 )
 from portals.models.cases import AssistedCase, Handover
 from portals.models.imports import BulkImport, ImportPart, ImportRow, Invitation, InvitationDay
-from portals.models.signals import CaseLetter, CaseSignal, SignalLook
+from portals.models.papers import MandateLink, MandatePaper
+from portals.models.signals import CaseLetter, CaseSignal, DeviceProof, SignalLook
 
 __all__ = [
     "Application",
@@ -22,6 +23,7 @@ __all__ = [
     "CaseSignal",
     "CatalogProgram",
     "ConsentReceipt",
+    "DeviceProof",
     "Handover",
     "HeldCredential",
     "HelpCode",
@@ -29,6 +31,8 @@ __all__ = [
     "ImportRow",
     "Invitation",
     "InvitationDay",
+    "MandateLink",
+    "MandatePaper",
     "MatrixAnswer",
     "SignalLook",
 ]

@@ -75,6 +75,29 @@ class SignalLook(models.Model):
         return f"{self.case_id}"
 
 
+class DeviceProof(models.Model):
+    """That a case's customer proved themselves in a browser: by a sign-in there, or by a code typed there.
+
+    Of the browser only a keyed digest is kept (`portals.agency.devices`).
+
+    pii: none
+    """
+
+    case = models.ForeignKey(AssistedCase, on_delete=models.CASCADE, related_name="device_proofs")
+    device_digest = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "agency_device_proofs"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("device_digest", "case"), name="a_device_proves_a_case_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=("device_digest", "at"), name="device_proofs_of_a_device")]
+
+    def __str__(self) -> str:
+        return f"{self.case_id}"
+
+
 class CaseLetter(models.Model):
     """That a customer is to be told that their agency cannot help further; the words are made when it goes out.
 
