@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +21,8 @@ from beckn import participants
 from beckn.models import Source
 from credentials import trust
 from enrollment.models import ConflictPair, ConsentText, Program, ProgramVersion
-from identity.models import Agency, Membership
-from sandbox import generated
+from identity.models import Agency, Membership, User
+from sandbox import agencies, generated
 from sandbox.issuing import did_web
 
 PROGRAMS = Path(__file__).resolve().parent / "programs.json"
@@ -30,8 +30,9 @@ WORDS = PROGRAMS.with_name("program_texts.json")
 PROGRAM_ISSUER_AT = generated.UTILITY_A
 JOURNEY_SUBSCRIBER = "journey.sandbox.example"
 JOURNEY_PORT = 3  # after the deployment's own port
-AGENCY = "ea-001"
+AGENCY = agencies.AGENCY_A
 AGENCY_PARTICIPANTS = ("ea-portal.example.com",)
+CERTIFIER = generated.UTILITY_A
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +40,7 @@ def load(*, now: datetime) -> list[str]:
     """Load everything; return one line for each thing, saying what it is."""
     said = list(load_programs(now))
     said += load_trust(now)
-    said += load_agency()
+    said += load_agencies(now)
     said += load_network(now)
     return said
 
@@ -155,27 +156,63 @@ def load_trust(now: datetime) -> Iterable[str]:
         yield f"trusted for {utility.id}: {did}"
 
 
-def load_agency() -> Iterable[str]:
-    """The agency with a certified operator and one whose certificate has lapsed."""
+def load_agencies(now: datetime) -> Iterable[str]:
+    """Two agencies with their people: certified ones, one whose certificate has lapsed, a reviewer, managers.
+
+    Each has a portal here that signs with its own key; outside participants may send for the first one, too.
+    """
     ours = [identity.subscriber_id for identity in settings.BECKN_IDENTITIES if identity.role == "agency"]
-    agency, _ = Agency.objects.update_or_create(
-        agency_id=AGENCY,
+    issuer = next((each.issuer for each in settings.OIDC_PROVIDERS if each.kind == "AGENCY"), "")
+    named = ((agencies.AGENCY_A, "Sandbox Enrolment Agency"), (agencies.AGENCY_B, "Second Enrolment Agency"))
+    for number, (agency_id, name) in enumerate(named):
+        portal = ours[number] if number < len(ours) else ""
+        outside = AGENCY_PARTICIPANTS if agency_id == AGENCY else ()
+        agency, _ = Agency.objects.update_or_create(
+            agency_id=agency_id,
+            defaults={
+                "name": name,
+                "contact_email": f"help@{agency_id}.agency.sandbox.example",
+                "contact_phone": f"+91 80 0000 010{number}",
+                "contact_url": "https://agency.sandbox.example",
+                "contact_hours": "Mon-Sat 09:00-18:00",
+                "certified_from": _LONG_AGO,
+                "certified_until": datetime(2028, 1, 1, tzinfo=UTC),  # until 2027-12-31, the end is exclusive
+                "certified_by": CERTIFIER,
+                "certificate_reference": f"EA-CERT-2026-00{number + 1}",
+                "certificate_digest": hashlib.sha256(f"sandbox certificate of {agency_id}".encode()).hexdigest(),
+                "participants": sorted([*outside, *([portal] if portal else [])]),
+                "portal_id": portal,
+                "sign_in_issuer": issuer,
+            },
+        )
+        told = [_load_member(agency, login, now) for login in agencies.PEOPLE]
+        yield f"agency {agency_id} with operators {', '.join(each for each in told if each)}"
+
+
+def _load_member(agency: Agency, login: str, now: datetime) -> str:
+    """Bind a person of the agencies' provider to their job at this agency, if they have one."""
+    person = agencies.PEOPLE[login]
+    work = next((each for each in person.works if each.agency == agency.agency_id), None)
+    if work is None:
+        return ""
+    user = None
+    if agency.sign_in_issuer:
+        user = User.objects.for_login(agency.sign_in_issuer, agencies.sub_of(Path(settings.VAR_DIR), login))
+    Membership.objects.update_or_create(
+        agency=agency,
+        operator_id=work.operator_id,
         defaults={
-            "name": "Sandbox Enrolment Agency",
-            "contact_email": "help@agency.sandbox.example",
-            "contact_phone": "+91 80 0000 0100",
-            "contact_url": "https://agency.sandbox.example",
-            "contact_hours": "Mon-Sat 09:00-18:00",
-            "certified_from": _LONG_AGO,
-            "certified_until": datetime(2028, 1, 1, tzinfo=UTC),  # until 2027-12-31, the end is exclusive
-            "participants": sorted([*AGENCY_PARTICIPANTS, *ours]),
+            "role": work.role,
+            "name": person.name,
+            "email": f"{login}@{agency.agency_id}.agency.sandbox.example",
+            "certified_until": datetime(2024, 7, 1, tzinfo=UTC) if work.lapsed else None,
+            "trained_on": date(2024, 1, 15) if work.lapsed else date(2026, 9, 1),
+            "active": True,
+            "user": user,
+            "joined_at": now if user else None,
         },
     )
-    for operator_id, certified_until in (("op-1", None), ("op-2", datetime(2024, 7, 1, tzinfo=UTC))):
-        Membership.objects.update_or_create(
-            agency=agency, operator_id=operator_id, defaults={"certified_until": certified_until, "active": True}
-        )
-    yield f"agency {AGENCY} with operators op-1 (certified) and op-2 (lapsed)"
+    return f"{work.operator_id} ({'lapsed' if work.lapsed else work.role.lower()})"
 
 
 def load_network(now: datetime) -> Iterable[str]:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "credentials"
 MUTUAL_TLS = 4  # after the deployment's own port: utility B's systems
 NATIONAL = 5  # the national identity provider
+AGENCIES = 6  # the identity provider of agencies' people
 
 
 class Stopped(BaseException):
@@ -89,7 +90,8 @@ class Demo:
             self.postgres.stop()
 
     def _refuse_taken_ports(self) -> None:
-        mine = [self.port, *self.utilities_here().values(), self.port + MUTUAL_TLS, self.port + NATIONAL]
+        mine = [self.port, *self.utilities_here().values(), self.port + MUTUAL_TLS]
+        mine += [self.port + NATIONAL, self.port + AGENCIES]
         taken = [port for port in mine if not _is_free(port)]
         if taken:
             raise DidNotStart(f"port {', '.join(map(str, taken))} is taken by another program; choose another PORT")
@@ -105,6 +107,7 @@ class Demo:
                 utility_ports=self.utility_ports,
                 mutual_ports={generated.UTILITY_B: self.port + MUTUAL_TLS},
                 national_port=self.port + NATIONAL,
+                agencies_port=self.port + AGENCIES,
             )
         )
         generated.certify(self.folder)
@@ -142,8 +145,9 @@ class Demo:
             command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
             self._start(name, command, **generated.of_utility(values, name))
         if self.utilities_here():
-            command = [sys.executable, "-m", "sandbox.national", "--port", str(self.port + NATIONAL)]
-            self._start("national", [*command, "--var", str(self.folder), "--clock-offset", self._clock_offset()])
+            for name, port in (("national", self.port + NATIONAL), ("agencies", self.port + AGENCIES)):
+                command = [sys.executable, "-m", f"sandbox.{name}", "--port", str(port)]
+                self._start(name, [*command, "--var", str(self.folder), "--clock-offset", self._clock_offset()])
 
     def _child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)
@@ -187,7 +191,8 @@ def _is_free(port: int) -> bool:
 
 def warm_up(demo: Demo) -> None:
     """Have the identity providers start, which they do with their first request: nobody should wait for that."""
-    ports = [*demo.utilities_here().values(), demo.port + NATIONAL] if demo.utilities_here() else []
+    here = demo.utilities_here()
+    ports = [*here.values(), demo.port + NATIONAL, demo.port + AGENCIES] if here else []
     for port in ports:
         address = f"http://127.0.0.1:{port}/o/.well-known/openid-configuration"
         threading.Thread(target=_look_at, args=(address,), daemon=True).start()
@@ -213,6 +218,12 @@ def say_where(demo: Demo) -> None:
             print(f"\n  Sign in at {name} ({f'http://127.0.0.1:{utility_port}/o/account/'}): user name, password")
             for login, password in _sign_ins(utility_port):
                 print(f"    {login:<16} {password}")
+        agencies = f"http://127.0.0.1:{demo.port + AGENCIES}"
+        print(
+            f"\n  Agents sign in at {demo.base}/agency/sign-in: user name, password; then the code at {agencies}/outbox"
+        )
+        for login, password, name in _people_of(demo.port + AGENCIES):
+            print(f"    {login:<16} {password:<12} {name}")
         print("\n  People of the sandbox:")
         for person in json.loads((ROOT / "sandbox" / "personas.json").read_text())["people"]:
             print(f"    {person['name']:<16} {person['did']:<32} {person.get('story', '')}")
@@ -229,6 +240,16 @@ def _sign_ins(port: int) -> list[tuple[str, str]]:
     except OSError:
         return []
     return sorted(set(re.findall(r"Signs in as <code>([^<]+)</code> with <code>([^<]+)</code>", page)))
+
+
+def _people_of(port: int) -> list[tuple[str, str, str]]:
+    """User names, passwords and names as the agencies' provider's own page shows them."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            page = answer.read().decode()
+    except OSError:
+        return []
+    return re.findall(r"<code>([^<]+)</code> <code>([^<]+)</code> ([^<]+)</li>", page)
 
 
 def _stop(_sign: int, _frame: FrameType | None) -> None:

@@ -64,7 +64,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         # As in the demo: the utilities and the journey's callback address follow on the web's port.
-        self.port = free_ports(6)
+        self.port = free_ports(7)
         self.base = f"http://127.0.0.1:{self.port}"
         self.utility_ports = {name: self.port + number for number, name in enumerate(self.utilities, start=1)}
         self.logs = self.folder / "logs"
@@ -72,7 +72,11 @@ class Stack:
         # Utility B's systems are asked over mutual TLS.
         self.mutual_ports = {name: self.port + 4 for name in self.utilities if name == generated.UTILITY_B}
         self.settings = generated.settings_for(
-            self.port, folder=self.folder, utility_ports=self.utility_ports, mutual_ports=self.mutual_ports
+            self.port,
+            folder=self.folder,
+            utility_ports=self.utility_ports,
+            mutual_ports=self.mutual_ports,
+            agencies_port=self.port + 6,
         )
         self.bap = self.new_bap("portal.test.example")
         self.children: dict[str, Child] = {}
@@ -164,6 +168,15 @@ class Stack:
 
     def utility_url(self, name: str = generated.UTILITY_A) -> str:
         return f"http://127.0.0.1:{self.utility_ports[name]}"
+
+    def agencies_url(self) -> str:
+        """The identity provider of agencies' people; started when it is first asked for (from the main thread)."""
+        port = self.port + 6
+        if "agencies" not in self.children:
+            command = [sys.executable, "-m", "sandbox.agencies", "--port", str(port), "--var", str(self.folder)]
+            self._start("agencies", [*command, "--clock-offset", str(self.clock_offset)])
+            supervisor.wait_until_answers(self.children["agencies"], f"http://127.0.0.1:{port}/healthz")
+        return f"http://127.0.0.1:{port}"
 
     def fault(self, mode: str, *, seconds: float = 30.0, utility: str = generated.UTILITY_A) -> None:
         """Set a fault of a sandbox utility: slow, down, html, rotated-keys, none (contract.md)."""

@@ -41,11 +41,14 @@ def sitting_of(request: HttpRequest) -> Sitting | None:
 
 
 def begin_sitting(request: HttpRequest, user: Any, acr: str) -> None:
-    """A sign-in, or a stronger one: the session gets a new id, the sitting keeps its own while it is one person's."""
+    """A sign-in, or a stronger one: the session gets a new id, the sitting keeps its own while it is one person's.
+
+    Whoever types the password again begins with it alone: where two steps are wanted, both are taken.
+    """
     known = Sitting.objects.filter(sid=request.session.get(SITTING, ""), user=user, ended=False).first()
     login(request, user, backend="sandbox.provider.people.Backend")
     sitting = known or Sitting(sid=secrets.token_urlsafe(24), user=user, auth_time=0)
-    sitting.acr, sitting.auth_time = max(acr, sitting.acr if known else "1"), now()
+    sitting.acr, sitting.auth_time = acr, now()
     sitting.save()
     request.session[SITTING] = sitting.sid
 

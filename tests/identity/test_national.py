@@ -34,7 +34,9 @@ def national(tmp_path, settings):
     child = supervisor.start("national", command, environment={"PATH": "/usr/bin:/bin"}, folder=ROOT, logs=tmp_path)
     try:
         supervisor.wait_until_answers(child, f"http://127.0.0.1:{port}/healthz")
-        yield Provider(f"http://127.0.0.1:{port}", tmp_path / "national")
+        provider = Provider(f"http://127.0.0.1:{port}", tmp_path / "national")
+        assert provider.metadata  # it starts with its first request, which may take a while
+        yield provider
     finally:
         child.kill()
 

@@ -16,6 +16,7 @@ from tests.signing_in import Browser, Provider, _Form
 from tests.stack import Stack
 
 A, B = generated.UTILITY_A, generated.UTILITY_B
+AGENCIES = "agencies"  # in the place of a utility: where agencies' people sign in
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Visitor:
     def at(self, utility: str = A) -> Browser:
         if utility not in self._browsers:
             folder = self.stack.folder / utility
-            self._browsers[utility] = Provider(self.stack.utility_url(utility), folder).browser()
+            base = self.stack.agencies_url() if utility == AGENCIES else self.stack.utility_url(utility)
+            self._browsers[utility] = Provider(base, folder).browser()
         return self._browsers[utility]
 
     def begin(self, utility: str = A, *, next: str = "", page: str = "/oidc/sign-in", **form: str) -> str:
@@ -76,6 +78,11 @@ class Visitor:
 
     def sign_in(self, person: str, utility: str = A, **asked: str) -> Page:
         return self.get(self.come_back(person, utility, **asked))
+
+    def sign_in_agent(self, person: str = "op-1", *, next: str = "", **form: str) -> Page:
+        """Sign in as one of the agencies' people, with both steps; return the page of ours that comes of it."""
+        page = self.sign_in(person, AGENCIES, page="/agency/sign-in", next=next, **form)
+        return self.get(page.to) if page.to else page
 
     def decline(self, person: str, utility: str = A) -> str:
         """Sign in at the provider and say no to it; return the address of ours that it sends the browser back to."""
