@@ -16,12 +16,14 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from audit.log import Action
+from credentials.aside import ring_on_commit
 from identity import agents
 from identity.models import Agency, Membership
 from portals.imports.columns import HeaderProblem, Layout, WrongHeader, layout_of
 from portals.imports.lines import is_blank, lines
 from portals.models import BulkImport, ImportPart
 
+TASK = "portals.tasks.work_on_imports"
 PART_BYTES = 256 << 10
 MOST_ROWS = 100_000
 AT_WORK = (BulkImport.State.CHECKING, BulkImport.State.IMPORTING)
@@ -126,6 +128,7 @@ def _keep(member: Membership, file: IO[bytes], looked: _Looked, *, name: str, ke
     for number, piece in enumerate(_pieces(file)):
         ImportPart.objects.create(bulk_import=made, number=number, data=piece)
     note(Action.IMPORT_UPLOADED, made, member, now, rows=made.rows, digest=made.digest)
+    ring_on_commit(TASK)
     return made
 
 

@@ -94,7 +94,7 @@ def stop(found: BulkImport, trouble: str, now: datetime) -> None:
     """End it where it is. Caller's transaction, the import locked; the caller saves it."""
     found.state, found.trouble, found.finished_at = State.STOPPED, trouble, now
     found.parts.all().delete()
-    found.lines.exclude(told=None).update(told=None)
+    found.lines.filter(told__isnull=False).update(told=None)
     actor = log.Actor(log.ActorKind.SYSTEM, "imports", on_behalf_of=found.agency.agency_id)
     log.record(
         Action.IMPORT_STOPPED,
