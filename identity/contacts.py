@@ -7,8 +7,9 @@ it; settings.CONTACT_SERVICE says where.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -52,6 +53,22 @@ class ContactService(Protocol):
 
     def accounts_of(self, subject_did: str) -> Sequence[str]: ...
 
+    def meters_of(self, utility_customer_id: str) -> Sequence["_Held"]: ...
+
+
+class _Held(Protocol):
+    """A meter, as far as it says who holds it."""
+
+    def holders_at(self, instant: datetime) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose account it is, by the utility's own record: what the network calls them, and the account's number."""
+
+    did: str
+    account: str
+
 
 def match(utility_id: str, *, account: str = "", mobile: str = "") -> str:
     """Whether the utility knows such a customer: MATCH, NO_MATCH or SEVERAL. Raises Unavailable."""
@@ -94,6 +111,25 @@ def write(
         log.warning("A utility writes to nobody now: utility=%s problem=%s", utility_id, type(problem).__name__)
         return False
     return True
+
+
+def holder(utility_id: str, *, account: str, now: datetime) -> Holder | None:
+    """Whose account this is today; None where the utility's record names nobody, or several people.
+
+    For a mandate on paper: who has signed is not believed, only whom the utility names. Raises Unavailable.
+    """
+    wanted = account.strip()
+    try:
+        meters = _service(utility_id).meters_of(wanted) if wanted else ()
+    except _down() as problem:
+        raise Unavailable(utility_id) from problem
+    held = [each for meter in meters for each in meter.holders_at(now)]
+    named = {
+        (each.subject_did or f"{utility_id}#{each.utility_customer_id}", each.utility_customer_id)
+        for each in held
+        if each.utility_customer_id.casefold() == wanted.casefold()
+    }
+    return Holder(*named.pop()) if len(named) == 1 else None
 
 
 def contact_changed_at(utility_id: str, subject: Subject) -> datetime | None:

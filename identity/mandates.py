@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import formats, timezone, translation
 from django.utils.translation import gettext as _
 
@@ -29,6 +29,7 @@ TEXT_VERSION = "2026-11"
 # Why a mandate does not hold. An agency learns it of its own mandates only: another's is UNKNOWN like one nobody gave.
 UNKNOWN, PENDING, REFUSED, REVOKED, EXPIRED = "UNKNOWN", "PENDING", "REFUSED", "REVOKED", "EXPIRED"
 NOT_YET, OPERATOR, PROGRAM, UTILITY, ACTION = "NOT_YET", "OPERATOR", "PROGRAM", "UTILITY", "ACTION"
+ANY = "*"  # in the place of an operator whom the message does not name
 CUSTOMER, AGENCY, OWNER = "CUSTOMER", "AGENCY", "OWNER"  # who takes a mandate back
 
 
@@ -163,10 +164,43 @@ def prove(
         (at < mandate.valid_until, EXPIRED),
         (bool(operator_id) and mandate.operator_id in ("", operator_id), OPERATOR),
         (not program_id or mandate.program_id in ("", program_id), PROGRAM),
-        (not mandate.utility_id or set(utility_ids) <= {mandate.utility_id}, UTILITY),
+        (bool(mandate.utility_id) and set(utility_ids) <= {mandate.utility_id}, UTILITY),
         (action in mandate.actions, ACTION),
     )
     return next((reason for holds, reason in checks if not holds), mandate)
+
+
+def on_record(
+    subject_did: str,
+    *,
+    agency_id: str,
+    operator_id: str,
+    action: str,
+    program_id: str,
+    utility_ids: Sequence[str],
+    at: datetime,
+) -> Mandate | str:
+    """`prove` for callers who only know the guide's header: a mandate for any operator of the agency, of this customer.
+
+    There is none unless somebody has recorded it without an operator: what customers give here names one.
+    """
+    if not subject_did or "\x00" in subject_did:
+        return UNKNOWN
+    people_called_so = Q(subject__did=subject_did) | Q(subject__merged_from__did=subject_did)
+    found = Mandate.objects.filter(people_called_so, agency__agency_id=agency_id, operator_id="", state="ACTIVE")
+    for mandate_id in found.order_by("-valid_from").values_list("mandate_id", flat=True)[:10]:
+        proven = prove(
+            mandate_id,
+            agency_id=agency_id,
+            operator_id=operator_id or ANY,
+            action=action,
+            program_id=program_id,
+            utility_ids=utility_ids,
+            at=at,
+        )
+        if isinstance(proven, Mandate):
+            return proven
+    return UNKNOWN
 
 
 @transaction.atomic
@@ -186,12 +220,15 @@ def revoke(mandate: Mandate, *, by: str, now: datetime, actor: Actor | None = No
     return kept
 
 
-def approve(mandate: Mandate, *, reviewer: Membership, now: datetime) -> Mandate:
-    """A paper mandate counts from now on. Raises NotPossible: OWN (four eyes) or STATE."""
+def approve(mandate: Mandate, *, reviewer: Membership | Actor, now: datetime) -> Mandate:
+    """A paper mandate counts from now on. `reviewer`: a member, or whom the journal names of the owner's staff.
+
+    Raises NotPossible: OWN (four eyes) or STATE.
+    """
     return _reviewed(mandate, Mandate.State.ACTIVE, Action.MANDATE_APPROVED, reviewer, now)
 
 
-def refuse(mandate: Mandate, *, reviewer: Membership, now: datetime) -> Mandate:
+def refuse(mandate: Mandate, *, reviewer: Membership | Actor, now: datetime) -> Mandate:
     """A paper mandate never counts. Raises NotPossible: OWN (four eyes) or STATE."""
     return _reviewed(mandate, Mandate.State.REFUSED, Action.MANDATE_REFUSED, reviewer, now)
 
@@ -202,14 +239,18 @@ def of_person(subject: Subject) -> QuerySet[Mandate]:
 
 
 @transaction.atomic
-def _reviewed(mandate: Mandate, state: str, action: Action, reviewer: Membership, now: datetime) -> Mandate:
+def _reviewed(mandate: Mandate, state: str, action: Action, reviewer: Membership | Actor, now: datetime) -> Mandate:
     kept = _locked(mandate)
     if kept.state != Mandate.State.PENDING:
         raise NotPossible("STATE")
-    if reviewer.agency_id == kept.agency_id and reviewer.operator_id == kept.operator_id:
+    its_own = (kept.agency_id, kept.operator_id)
+    if isinstance(reviewer, Membership) and (reviewer.agency_id, reviewer.operator_id) == its_own:
         raise NotPossible("OWN")
     kept.state = state
     kept.save(update_fields=["state"])
+    if isinstance(reviewer, Actor):
+        _journal(action, kept, reviewer, now)
+        return kept
     actor = Actor(ActorKind.AGENCY, reviewer.agency.agency_id, Channel.EA, on_behalf_of=str(kept.subject_id))
     _journal(action, kept, actor, now, operator=reviewer.operator_id)
     return kept

@@ -55,6 +55,15 @@ def of_code(user: User, *, utility_id: str, did: str, account: str, now: datetim
 
 
 @transaction.atomic
+def of_paper(did: str, *, utility_id: str, account: str, now: datetime) -> Subject:
+    """Return whom the utility names as the holder of an account, and keep the account: a paper has proven it."""
+    subject = Subject.objects.for_did(did)
+    Subject.objects.select_for_update().get(pk=subject.pk)
+    _keep_accounts(subject, utility_id, [account], now)
+    return subject
+
+
+@transaction.atomic
 def link(first: User, second: User, *, now: datetime) -> Subject:
     """Make two users one person, after both have signed in in one session. Raises OtherPerson.
 
