@@ -502,6 +502,44 @@ class Env(BaseModel):
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")
     RETENTION_SEALED_HOURS: int = Field(default=24, ge=1, le=24, description="whole hours, 1 to 24 (decision 27)")
 
+    AGENCY_THRESHOLD_DAYS: int = Field(
+        default=30, ge=1, le=365, description="whole days over which agencies' thresholds count, 1 to 365"
+    )
+    AGENCY_NOT_ME_OF_AN_AGENT: int = Field(
+        default=3, ge=0, description="customers who say it was not them, by which an agent is suspended; 0: never"
+    )
+    AGENCY_NOT_ME_SHARE: float = Field(
+        default=0.05, ge=0, le=1, description="share of cases disowned that suspends the agency, 0 to 1; 0: never"
+    )
+    AGENCY_REJECTED_SHARE: float = Field(
+        default=0.5, ge=0, le=1, description="share of evidence refused that suspends agent or agency, 0 to 1; 0: never"
+    )
+    AGENCY_LEAST_EVIDENCE: int = Field(
+        default=10, ge=1, description="decided pieces of evidence of an agent before their share counts, at least 1"
+    )
+    AGENCY_LEAST_CASES: int = Field(
+        default=50, ge=1, description="cases, or pieces of evidence, of an agency before its shares count, at least 1"
+    )
+    SIGNALS_HOLD: bool = Field(
+        default=False, description="true: a case with an open signal is confirmed only after a reviewer has looked"
+    )
+    SIGNAL_CONTACT_DAYS: int = Field(
+        default=30, ge=0, le=365, description="days a registered contact is new and raises a signal; 0: never"
+    )
+    DEVICE_CUSTOMERS_PER_DAY: int = Field(
+        default=20, ge=0, description="customers proved in one browser a day before a signal is raised; 0: never"
+    )
+    SIGNAL_CODE_SECONDS: float = Field(
+        default=5.0, ge=0, le=60, description="a code typed faster than so many seconds raises a signal; 0: never"
+    )
+    SIGNAL_NIGHT_CASES: int = Field(
+        default=5, ge=0, description="customers proved by one agent in a night that raise a signal; 0: never"
+    )
+    SIGNAL_NIGHT_FROM: int = Field(
+        default=22, ge=0, le=23, description="hour at which the night begins, utility's zone"
+    )
+    SIGNAL_NIGHT_UNTIL: int = Field(default=5, ge=0, le=23, description="hour at which the night ends, utility's zone")
+
     WEB_THREADS: int = Field(default=4, ge=1, le=64, description="threads of a web process")
     BODY_SECONDS: float = Field(
         default=20.0, ge=1, le=120, description="seconds a request's body may take to arrive, 1 to 120"

@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portals.agency.devices.NamedDevices",
     "identity.access.AccessTable",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -233,6 +234,20 @@ RETENTION_PRESENTED_DAYS = ENV.RETENTION_PRESENTED_DAYS
 RETENTION_SEALED_HOURS = ENV.RETENTION_SEALED_HOURS
 IMPORT_MAX_BYTES = 24 << 20  # 100,000 rows of 250 bytes
 IMPORT_CHUNK_ROWS = ENV.IMPORT_CHUNK_ROWS
+# When agencies are suspended by themselves, and what is raised for a look (`portals.agency`).
+AGENCY_THRESHOLD_DAYS = ENV.AGENCY_THRESHOLD_DAYS
+AGENCY_NOT_ME_OF_AN_AGENT = ENV.AGENCY_NOT_ME_OF_AN_AGENT
+AGENCY_NOT_ME_SHARE = ENV.AGENCY_NOT_ME_SHARE
+AGENCY_REJECTED_SHARE = ENV.AGENCY_REJECTED_SHARE
+AGENCY_LEAST_EVIDENCE = ENV.AGENCY_LEAST_EVIDENCE
+AGENCY_LEAST_CASES = ENV.AGENCY_LEAST_CASES
+SIGNALS_HOLD = ENV.SIGNALS_HOLD
+SIGNAL_CONTACT_DAYS = ENV.SIGNAL_CONTACT_DAYS
+DEVICE_CUSTOMERS_PER_DAY = ENV.DEVICE_CUSTOMERS_PER_DAY
+SIGNAL_CODE_SECONDS = ENV.SIGNAL_CODE_SECONDS
+SIGNAL_NIGHT_CASES = ENV.SIGNAL_NIGHT_CASES
+SIGNAL_NIGHT_FROM = ENV.SIGNAL_NIGHT_FROM
+SIGNAL_NIGHT_UNTIL = ENV.SIGNAL_NIGHT_UNTIL
 AUDIT_SIGNER = "identity.journal_keys.SoftwareSigner"
 HELP_PHONE = ENV.HELP_PHONE
 HELP_HOURS = ENV.HELP_HOURS
@@ -283,6 +298,7 @@ BEAT = [
     "credentials.tasks.upkeep",
     "identity.tasks.upkeep",
     "portals.tasks.upkeep",
+    "portals.tasks.watch_agencies",
 ]
 
 LOGGING_CONFIG = "config.logs.configure"

@@ -10,6 +10,7 @@ from celery import shared_task
 from audit import clock
 from credentials.aside import Aside
 from portals import callbacks, catalogue, matrix, overdue, retention
+from portals.agency import signals, suspension, thresholds
 from portals.imports import inviting, keeping, working
 
 _LOOK_EVERY = 5.0  # seconds of this process
@@ -22,7 +23,7 @@ def sweep(now: datetime) -> int:
     found = catalogue.refresh(now, if_due=True) if catalogue.is_due(now) else 0
     if time.monotonic() - _looked_at >= _LOOK_EVERY:
         _looked_at = time.monotonic()
-        found += callbacks.settle(now) + overdue.look(now)
+        found += callbacks.settle(now) + overdue.look(now) + suspension.follow(now) + signals.sweep(now)
     return found
 
 
@@ -51,3 +52,9 @@ def upkeep() -> None:
     retention.forget(now)
     matrix.forget(now)
     keeping.forget(now)
+
+
+@shared_task(name="portals.tasks.watch_agencies", ignore_result=True)
+def watch_agencies() -> None:
+    """Suspend whoever is over a threshold."""
+    thresholds.suspend_if_due(clock.now())

@@ -150,6 +150,7 @@ class AgencyLetter(models.Model):
     class Kind(models.TextChoices):
         INVITATION = "INVITATION", _("Invitation")
         CERTIFICATE = "CERTIFICATE", _("A certificate ends")
+        SUSPENDED = "SUSPENDED", _("A suspension")
 
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="letters")
     membership = models.ForeignKey(Membership, null=True, blank=True, on_delete=models.PROTECT, related_name="letters")
