@@ -5,6 +5,7 @@ At least once, always under the same message id. Backoff from 10 s to 1 h, given
 
 import logging
 import random
+import re
 from datetime import datetime, timedelta
 
 import orjson
@@ -23,6 +24,7 @@ from credentials.services import signed_jwt
 from outbound import client as outbound
 
 log = logging.getLogger(__name__)
+_IN_A_HEADER = re.compile(r"[\x21-\x7e]{1,128}")
 AT_ONCE = 4  # deliveries to one participant, over all workers
 IN_A_ROW = 50  # messages to one participant that one worker sends before it looks at the others again
 FIRST_WAIT, LONGEST_WAIT = 10, 3600
@@ -75,7 +77,7 @@ def _post(row: Outbox, now: datetime) -> tuple[Answer, bool]:
     if url is None:
         return Answer(taken=False, reason="the address is not under the registered URL"), True
     body = body_of(row)
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    headers = {"Content-Type": "application/json", "Accept": "application/json", **_agency_of(row)}
     if settings.BECKN_MODE != "adapter":
         headers["Authorization"] = identities.sign(body, row.sender_id, now)
     try:
@@ -96,6 +98,18 @@ def _post(row: Outbox, now: datetime) -> tuple[Answer, bool]:
 def body_of(row: Outbox) -> bytes:
     """Return the bytes to be signed and sent, secrets and credentials put in."""
     return orjson.dumps(sealing.fill_holes(row.body, row.holes, row.sealed, signed_jwt))
+
+
+def _agency_of(row: Outbox) -> dict[str, str]:
+    """The header that names the agency, as the guide has it: the one that the signed body names (decision 48)."""
+    found = row.body.get("message") or {}
+    for step in ("order", "beckn:orderAttributes"):
+        found = (found.get(step) or found.get(step.removeprefix("beckn:")) or {}) if isinstance(found, dict) else {}
+    assisted = found.get("assistedBy") if isinstance(found, dict) else None
+    agency_id = assisted.get("agencyId") if isinstance(assisted, dict) else None
+    if row.kind != Outbox.Kind.REQUEST or not isinstance(agency_id, str) or not _IN_A_HEADER.fullmatch(agency_id):
+        return {}
+    return {"X-Enrollment-Agency-ID": agency_id}
 
 
 def address_of(row: Outbox) -> str | None:

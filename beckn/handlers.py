@@ -24,7 +24,7 @@ from beckn.profiles import filters
 from credentials import presentations
 from enrollment import services
 from enrollment.codes import Code, Refusal
-from enrollment.commands import AddMeters, Assistance, Authority, PrepareEnrollment, ProvenIdentity
+from enrollment.commands import AddMeters, Assistance, Authority, EndEnrollment, PrepareEnrollment, ProvenIdentity
 from enrollment.results import Catalog, Order, Refused, Result, Stage
 from identity import several, tokens
 from identity.proofs import Method, Shown
@@ -66,7 +66,9 @@ class _Call:
     def actor(self) -> Actor:
         sender = self.message.participant.subscriber_id
         if self.assistance is not None:
-            return Actor(ActorKind.AGENCY, self.assistance.agency_id, Channel.EA, on_behalf_of=sender)
+            by = self.assistance
+            who = {"operator": by.operator_id[:128], "mandate": by.mandate_id[:128]}
+            return Actor(ActorKind.AGENCY, by.agency_id, Channel.EA, on_behalf_of=sender, **who)
         return Actor(ActorKind.PARTICIPANT, sender, Channel.PORTAL)
 
     def authority(self) -> Authority:
@@ -190,6 +192,12 @@ class _Call:
             return ""
         return str(self.profile.order_ref(self.context, self.body).order_id)
 
+    def of_its_agency(self, command: Any) -> Any:
+        """The command for an order of the agency that asks, where one does."""
+        if self.assistance is None:
+            return command
+        return replace(command, order=replace(command.order, agency_id=self.assistance.agency_id))
+
     def answer(self, result: Result) -> None:
         """The `also_write` of every service: the callback's row and "done", in the service's transaction."""
         action = f"on_{self.message.action}"
@@ -285,6 +293,12 @@ def handle(message: Received, *, now: datetime, door: Door | None = None) -> Non
 
 def _is_refused_for_its_agency(call: _Call) -> bool:
     """Answer EA_NOT_CERTIFIED where the named agency does not hold; init and confirm ask this themselves, in full."""
+    if call.assistance is None and call.shows_who_asks and call.message.action in _ALONE:
+        return False  # nobody assists: the customer themselves changes or ends what an agency began
+    return _refused_as_agency(call)
+
+
+def _refused_as_agency(call: _Call) -> bool:
     sender = call.message.participant.subscriber_id
     refusal = services.refused_agency(call.assistance, sender, (), "", call.now)
     if refusal is not None:
@@ -319,10 +333,11 @@ def _search(call: _Call) -> None:
 
 def _select(call: _Call) -> None:
     command = call.profile.read_select(call.context, call.body)
-    if not call.shows_who_asks:
+    assistance = call.assistance
+    if not call.shows_who_asks and not (assistance is not None and assistance.mandate_id):
         found = services.select(command, now=call.now)
     else:
-        authority = call.authority()
+        authority = services.authority_for_select(assistance, call.authority(), command, call.now)
         if authority.refusal_code:
             _refuse(call, services.authority_refusal(authority))
             return
@@ -369,17 +384,20 @@ def _send_code(call: _Call, command: PrepareEnrollment, user_auth: Mapping[str, 
 
 
 def _confirm(call: _Call) -> None:
-    command = call.profile.read_confirm(call.context, call.body, assistance=call.assistance)
+    command = call.of_its_agency(call.profile.read_confirm(call.context, call.body, assistance=call.assistance))
     also_write = services.telling_trade(call.answer)
     services.confirm(command, authority=call.authority(), actor=call.actor, now=call.now, also_write=also_write)
 
 
 def _status(call: _Call) -> None:
-    command = call.profile.read_status(call.context, call.body)
+    command = call.of_its_agency(call.profile.read_status(call.context, call.body))
     if not command.order.order_id:
         authority = call.authority()
         if authority.refusal_code:
             _refuse(call, services.authority_refusal(authority))
+            return
+        if call.assistance is not None and not authority.is_proven:  # no mandate opens all that a customer has
+            _refuse(call, services.auth_required())
             return
         services.status_of_all(authority, now=call.now, also_write=call.answer)
         return
@@ -408,7 +426,18 @@ def _update(call: _Call) -> None:
 
 def _add_meters(call: _Call, command: AddMeters) -> None:
     """More meters need what an init needs: the customer's own proof, or a sender that may speak for them."""
+    if _refused_as_agency(call):
+        return
+    command = call.of_its_agency(command)
     authority = call.authority()
+    if call.assistance is not None:
+        authority = services.authority_for_order(
+            call.assistance, authority, command.order, action="update", now=call.now
+        )
+        if authority.refusal_code:
+            _refuse(call, services.authority_refusal(authority))
+            return
+        command = replace(command, meters=services.at_the_mandates_utility(command.meters, authority))
     if authority.is_proven and not authority.refusal_code:
         order = replace(command.order, proven_subject=authority.proven_subject, proven_at=authority.proven_at)
         command = replace(command, order=order)
@@ -434,11 +463,17 @@ def _cancel(call: _Call) -> None:
 def _with_the_customers_proof(call: _Call, command: Any) -> Any:
     """The command with who the customer proved to be in this message; None where that failed, which is answered.
 
-    Another portal than the one that placed the order needs it (decision 10).
+    Another portal than the one that placed the order needs it (decision 10), and so does whoever assists, or a mandate.
     """
-    if call.profile.user_auth(call.body) is None and call.profile.presentation(call.body) is None:
+    command = call.of_its_agency(command)
+    has_none = call.profile.user_auth(call.body) is None and call.profile.presentation(call.body) is None
+    if has_none and call.assistance is None:
         return command
-    authority = call.authority()
+    is_end = isinstance(command, EndEnrollment) and not command.is_withdrawn
+    action = "cancel" if is_end else "update"
+    authority = services.authority_for_order(
+        call.assistance, call.authority(), command.order, action=action, now=call.now
+    )
     if authority.refusal_code:
         _refuse(call, services.authority_refusal(authority))
         return None
@@ -486,6 +521,7 @@ _HANDLERS: Mapping[str, Handler] = {
 
 
 _FOR_AN_ORDER = frozenset({"select", "status", "update", "cancel"})
+_ALONE = frozenset({"update", "cancel"})
 
 
 def lists_to_publish(result: Result) -> tuple[int, ...]:

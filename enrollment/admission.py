@@ -7,7 +7,7 @@ from datetime import datetime
 
 from enrollment import catalog, cross_utility
 from enrollment.codes import Code, Refusal
-from enrollment.commands import Assistance, Authority, PrepareEnrollment
+from enrollment.commands import Assistance, Authority, MeterRef, PrepareEnrollment
 from enrollment.gathering import utilities_asked
 from enrollment.models import ProgramVersion
 from identity import agencies
@@ -19,7 +19,7 @@ def refused_at_the_door(
     """Program, agency, authority, in this order (spec domain 3, steps 3 to 5)."""
     if version is None:
         return catalog.program_not_available(command.program_id)
-    utilities = utilities_asked(command.meters, version.utilities)
+    utilities = utilities_at_stake(command.meters, version.utilities, authority)
     agency = refused_agency(command.assisted_by, authority.participant_id, utilities, command.program_id, now)
     if agency is not None:
         return agency
@@ -33,6 +33,11 @@ def refused_at_the_door(
     if not subject_did or not may_speak(authority, utilities):
         return auth_required()
     return cross_utility.missing_sign_in(version, authority)
+
+
+def utilities_at_stake(meters: Sequence[MeterRef], offered: Sequence[str], authority: Authority) -> tuple[str, ...]:
+    """The utilities of an application; by a mandate those it names, and its own where a meter's is not named."""
+    return utilities_asked(meters, (authority.proven_utility,) if authority.mandate_id else offered)
 
 
 def may_speak(authority: Authority, utilities: Sequence[str]) -> bool:
@@ -74,7 +79,10 @@ def refused_agency(
     )
     if isinstance(verdict, agencies.AgencyRefusal):
         return Refusal(
-            Code.EA_NOT_CERTIFIED, verdict.message, field="assisted_by", details={"ea_id": assisted.agency_id}
+            Code.EA_NOT_CERTIFIED,
+            verdict.message,
+            field="assisted_by",
+            details={"ea_id": assisted.agency_id, "reason_code": verdict.reason.value},
         )
     return None
 

@@ -13,7 +13,7 @@ from enrollment.codes import Code, Refusal
 from enrollment.commands import PrepareEnrollment, ProvenIdentity
 from enrollment.confirming import outage_refusal
 from enrollment.gathering import utilities_asked
-from identity import one_time_codes
+from identity import agencies, one_time_codes
 from identity.codes import CodeRequest, CodeService
 from identity.proofs import Method, Shown
 from utility_systems import registry
@@ -43,6 +43,7 @@ def send_code(
         program=version.name,
         meters=tuple(meter.umid for meter in command.meters),
         locale=command.locale,
+        **_who_helps(command, utility_customer_id),
     )
     try:
         service = _service(utilities_asked(command.meters, version.utilities), utility_customer_id)
@@ -69,6 +70,15 @@ def send_code(
         message=f"If your utility knows it, a code was sent{to}. It is valid for {minutes} minutes.",
         utility_customer_id=utility_customer_id,
     )
+
+
+def _who_helps(command: PrepareEnrollment, utility_customer_id: str) -> dict[str, str]:
+    """Where an agency asks, the message names it and its agent, and how the account's or meter's number ends."""
+    if command.assisted_by is None:
+        return {}
+    agency, agent = agencies.called(command.assisted_by.agency_id, command.assisted_by.operator_id)
+    number = utility_customer_id or next((meter.umid for meter in command.meters), "")
+    return {"agency": agency, "agent": agent, "ending": number[-4:]}
 
 
 def check_code(

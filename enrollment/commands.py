@@ -18,6 +18,7 @@ class OrderRef:
     `profile`: in whose words the order came, and news of it goes out. `proven_subject`: who the customer proved to be
     in this very message; their orders may then be changed through a BAP that did not place them (decision 10).
     `proven_at`: the utilities that say so, each for orders on meters of its own; empty for a key of the customer's.
+    `agency_id`: the agency the message is from; the orders of another one that sends through the same BAP are not its.
     """
 
     bap_id: str
@@ -28,6 +29,7 @@ class OrderRef:
     profile: str = ""
     proven_subject: str = ""
     proven_at: tuple[str, ...] = ()
+    agency_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ class Assistance:
 class ProvenIdentity:
     """One sign-in or one-time code that this message proved: who, at which utility, how strongly.
 
-    `subject` is what the network calls the person (a DID, else `issuer#sub`); `method` is OIDC, OTP or LINK; `role` is
-    PRIMARY or SECONDARY (personas P5). Meter and account ids are those the provider named; they stay out of repr.
+    `subject` is what the network calls the person (a DID, else `issuer#sub`); `method` is OIDC, OTP, LINK or MANDATE;
+    `role` is PRIMARY or SECONDARY (personas P5). Meter and account ids are those the provider named; they stay out of
+    repr.
     """
 
     utility_id: str
@@ -101,7 +104,8 @@ class Authority:
     `asserts_utilities`: utilities for which this participant may name a subject without that subject's own proof
     (`*` for all). `proven_subject`: the subject's identifier where its own token, code or presentation was proven;
     `identities`: every sign-in proven in the message, the primary one first, all of one person; `refusal_*`: what was
-    wrong with it, and `refusal_field` where it stood.
+    wrong with it, and `refusal_field` where it stood. `mandate_id`: not the customer's own proof, but the mandate they
+    gave the agency that asks (`enrollment.assisting`).
     """
 
     participant_id: str
@@ -110,6 +114,7 @@ class Authority:
     proven_utility: str = ""
     acr: str = ""
     identities: tuple[ProvenIdentity, ...] = ()
+    mandate_id: str = ""
     refusal_field: str = "user_auth"
     refusal_code: str = ""
     refusal_sentence: str = ""

@@ -17,8 +17,26 @@ from django.db.models import Q
 from audit import log
 from audit.log import Action, Actor
 from credentials import verification
-from enrollment import catalog, claims, conflicts, documents, frozen, late_choice, orders, places, remembering
-from enrollment.admission import auth_required, authority_refusal, may_speak, refused_agency, subject_mismatch
+from enrollment import (
+    assisting,
+    catalog,
+    claims,
+    conflicts,
+    documents,
+    frozen,
+    late_choice,
+    orders,
+    places,
+    remembering,
+)
+from enrollment.admission import (
+    auth_required,
+    authority_refusal,
+    may_speak,
+    refused_agency,
+    subject_mismatch,
+    utilities_at_stake,
+)
 from enrollment.claiming import Contest, contest
 from enrollment.codes import Code, Refusal
 from enrollment.commands import Authority, ConfirmEnrollment, OrderRef, PrepareEnrollment
@@ -32,7 +50,6 @@ from enrollment.gathering import (
     ask_utilities,
     issuer_unavailable,
     too_old_to_refuse,
-    utilities_asked,
     with_subject_kind,
 )
 from enrollment.models import EnrollmentCase, ProgramVersion
@@ -62,6 +79,10 @@ def confirm(
         return refuse_unknown(command.order.bap_id, command.order.order_id, actor, now, also_write)
     if case.state == CaseState.CONFIRMED:
         return _confirmed_before(case, command, actor, now, also_write)
+    authority = assisting.of_case(case, command.assisted_by, authority, action="confirm", now=now)
+    not_theirs = _refused_for_its_agency(case, command, authority, now)
+    if not_theirs is not None:
+        return _refuse(case, not_theirs, actor, now, also_write)
     if late_choice.is_open(case, command, authority):
         try:
             settled = late_choice.settle(
@@ -107,6 +128,8 @@ def find_case(order: OrderRef) -> EnrollmentCase | None:
     """
     cases = EnrollmentCase.objects.select_related("subject")
     own, by_enrollment = cases.filter(bap_id=order.bap_id), Q(enrollment__enrollment_id=order.order_id)
+    if order.agency_id:  # several agencies may send through one participant
+        own = own.filter(agency_id__in=("", order.agency_id))
     found = own.filter(order_id=order.order_id).first() or own.filter(by_enrollment).first()
     if found is None and order.proven_subject:
         named = cases.filter(Q(order_id=order.order_id) | by_enrollment, subject__isnull=False)[:MOST_OF_ONE_NAME]
@@ -152,10 +175,7 @@ def _readied(
     if catalog.open_version(case.program_id, now) is None:
         return catalog.program_not_available(case.program_id), None
     init = remembering.init_command(case.payload)
-    utilities = utilities_asked(init.meters, version.utilities)
-    agency = refused_agency(command.assisted_by, authority.participant_id, utilities, case.program_id, now)
-    if agency is not None:
-        return agency, None
+    utilities = utilities_at_stake(init.meters, version.utilities, authority)
     # A customer's own proof stays good; the sender's right to speak for them may have been withdrawn since the init.
     is_proven = authority.is_proven or remembering.authority(case.payload).is_proven
     if not is_proven and not may_speak(authority, utilities):
@@ -174,13 +194,29 @@ def _readied(
     )
     if isinstance(period, Refusal):
         return period, None
-    consents = agreed_consents(version, command.consents, umids, case.ders, now=now)
+    # Who only has a mandate does not agree to anything in the customer's place.
+    consents = agreed_consents(
+        version, command.consents, umids, case.ders, now=now, by_confirming=not authority.mandate_id
+    )
     if isinstance(consents, Refusal):
         return consents, None
     kept = case.payload
     return None, _Ready(
         init, version, period, umids, consents, remembering.evidence(kept), tuple(kept["status_entries"])
     )
+
+
+def _refused_for_its_agency(
+    case: EnrollmentCase, command: ConfirmEnrollment, authority: Authority, now: datetime
+) -> Refusal | None:
+    """EA_NOT_CERTIFIED, then MANDATE_REQUIRED: before anything of the order is told or changed."""
+    offered = case.program_version.utilities if case.program_version is not None else ()
+    meters = remembering.init_command(case.payload).meters if case.payload is not None else ()
+    utilities = utilities_at_stake(meters, offered, authority) if meters or authority.mandate_id else ()
+    agency = refused_agency(command.assisted_by, authority.participant_id, utilities, case.program_id, now)
+    if agency is None and authority.refusal_code == Code.MANDATE_REQUIRED:
+        return authority_refusal(authority)
+    return agency
 
 
 def is_the_subject(case: EnrollmentCase, did: str) -> bool:

@@ -65,10 +65,12 @@ def agreed_consents(
     *,
     now: datetime,
     only_given: bool = False,
+    by_confirming: bool = True,
 ) -> tuple[RecordedConsent, ...] | Refusal:
     """The consents to record, or CONSENT_REQUIRED with what is missing or not in our words.
 
-    `only_given` (an update CONSENT_GRANT): what is not named is not asked for.
+    `only_given` (an update CONSENT_GRANT): what is not named is not asked for. `by_confirming`: sending confirm may be
+    a grant, where the program says so (decision 35).
     """
     given = {g.key: g for g in grants}
     recorded: list[RecordedConsent] = []
@@ -83,7 +85,7 @@ def agreed_consents(
                 stale.append(key)
             else:
                 recorded.append(_recorded(definition, grant, words, umids, der_ids))
-        elif grant is None and not only_given and _is_given_by_confirming(version, definition):
+        elif grant is None and not only_given and by_confirming and _is_given_by_confirming(version, definition):
             words = _words(version, definition, None) or _Words()
             recorded.append(_recorded(definition, None, words, umids, der_ids))
         elif is_required and (not only_given or (grant is not None and grant.granted)):

@@ -264,9 +264,11 @@ def _refuse_at_the_door(
     with transaction.atomic():
         case = _locked_case(command.order)
         _refuse_to_be_late(case, command, is_retry=is_retry)
-        if case is not None and _is_closed(case, now):
+        is_nobodys = refusal.code in CHANGES_NOTHING and not is_retry
+        is_told = not is_nobodys or (case is not None and case.is_frozen)  # what became of it, to who may ask
+        if case is not None and is_told and _is_closed(case, now):
             return _answered_as_it_stands(case, command, actor, now, also_write)
-        if case is not None and (is_retry or refusal.code not in CHANGES_NOTHING):
+        if case is not None and not is_nobodys:
             _reject(case, refusal, now)
         log.record(
             Action.CASE_REFUSED,

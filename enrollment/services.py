@@ -4,9 +4,11 @@ Each writer takes `also_write(result)` and calls it as the last act inside its o
 that the act, its journal line, the caller's answer and the caller's "done" are one commit (decision 23).
 """
 
-from enrollment.admission import authority_refusal, refused_agency
+from enrollment.admission import auth_required, authority_refusal, refused_agency
 from enrollment.asking_codes import check_code, send_code
 from enrollment.assessing import assess_selected
+from enrollment.assisted_orders import authority_for_order, authority_for_select
+from enrollment.assisting import at_the_mandates_utility
 from enrollment.catalog import search, select
 from enrollment.confirming import confirm
 from enrollment.consenting import grant_consents, withdraw_consent
@@ -21,6 +23,10 @@ from enrollment.trading import telling_trade
 __all__ = [
     "add_meters",
     "assess_selected",
+    "at_the_mandates_utility",
+    "auth_required",
+    "authority_for_order",
+    "authority_for_select",
     "authority_refusal",
     "await_code",
     "cancel",

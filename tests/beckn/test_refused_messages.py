@@ -63,7 +63,10 @@ def test_a_suspended_agency_is_refused_and_journalled(bap: Bap, post: Post, agen
 
     error = told(bap, post, action, {}, HTTP_X_ENROLLMENT_AGENCY_ID=agency)
 
-    assert (error["code"], error["details"]) == ("EA_NOT_CERTIFIED", {"eaId": agency})
+    assert (error["code"], error["details"]) == (
+        "EA_NOT_CERTIFIED",
+        {"eaId": agency, "reasonCode": "SUSPENDED"},
+    )
     assert journalled("enrollment.refused") == [{"code": "EA_NOT_CERTIFIED", "action": action}]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,7 @@ from audit.log import SYSTEM
 from audit.models import Event
 from beckn.profiles import contents
 from enrollment import reviews
-from enrollment.commands import Assistance, Authority
+from enrollment.commands import Assistance, Authority, ConsentGrant
 from enrollment.models import CustomerNotice, Document, EnrollmentCase
 from enrollment.results import Confirmed, Prepared, Snapshot
 from enrollment.reviews import NotYours, Reading, Reviewer
@@ -25,10 +26,11 @@ from identity.models import Agency, Mandate, Subject
 from tests.enrollment.test_notices import SUPPORT, link_in, written
 from tests.enrollment.utility import Utility, as_configured
 from tests.enrollment.world import World, at, code
-from tests.factories import FLEX, LONG_AGO, NOON, RAJESH, UTILITY_A, a_program, criterion
+from tests.factories import FLEX, LONG_AGO, NOON, RAJESH, SIGNED_IN, UTILITY_A, a_program, criterion
 
 pytestmark = pytest.mark.django_db
 EA, BY = "ea-portal.example.com", "op-1"
+AGREED = (ConsentGrant("DATA_COLLECTION", granted=True),)
 FOR_EA = Authority(EA, ("*",))
 DAY = timedelta(days=1)
 
@@ -90,11 +92,13 @@ def allowed(world: World, agency: Agency, **changes: Any) -> Mandate:
 def assisted(world: World, mandate: Mandate | None, order: str = "") -> Any:
     by = Assistance("ea-001", BY, mandate.mandate_id if mandate else "")
     named = {"order_id": order} if order else {}
-    return world.prepare(world.application(bap_id=EA, assisted_by=by, **named), authority=FOR_EA)
+    authority = FOR_EA if mandate else replace(SIGNED_IN, participant_id=EA)
+    return world.prepare(world.application(bap_id=EA, assisted_by=by, **named), authority=authority)
 
 
 def confirmed(world: World, mandate: Mandate) -> Any:
-    return world.confirm(bap_id=EA, assisted_by=Assistance("ea-001", BY, mandate.mandate_id), authority=FOR_EA)
+    by = Assistance("ea-001", BY, mandate.mandate_id)
+    return world.confirm(bap_id=EA, assisted_by=by, authority=FOR_EA, consents=AGREED)
 
 
 def test_the_customer_hears_from_the_platform_that_an_agency_acts_and_again_when_it_has_enrolled_them(

@@ -22,6 +22,7 @@ from tests.factories import (
     OTHER_FLEX,
     PORTAL,
     PROVIDER,
+    SIGNED_IN,
     UTILITY_A,
     UTILITY_B,
     a_program,
@@ -214,7 +215,7 @@ def test_support_names_the_agency_that_acted_with_its_public_contact(bare_world:
     reached = {"email": "help@agency.example", "phone": "+91 80 0000 0100", "hours": "Mon-Sat"}
     details = agencies.Details("An agency", LONG_AGO, participants=[PORTAL], contact=reached)
     agencies.add("ea-1", details, actor=SYSTEM, at=NOON)
-    bare_world.prepare(bare_world.application(1, assisted_by=Assistance("ea-1")))
+    bare_world.prepare(bare_world.application(1, assisted_by=Assistance("ea-1")), authority=SIGNED_IN)
 
     told = services.support_contact(PORTAL, "order-1", is_enrollment=False)
     assert told == {**CONTACT, "agency": {"agencyId": "ea-1", "name": "An agency", **reached}}

@@ -28,7 +28,16 @@ from enrollment.results import Confirmed, Prepared, Refused
 from enrollment.reviews import NothingToReview, NotYours, Reading, Reviewer
 from identity.models import Agency, Membership
 from tests.enrollment.world import World, code, the_case, the_enrollment
-from tests.factories import LONG_AGO, NOON, PORTAL, a_program, criterion, ten_kw_solar
+from tests.factories import (
+    LONG_AGO,
+    MAY_ASSERT_ALL,
+    NOON,
+    PORTAL,
+    SIGNED_IN,
+    a_program,
+    criterion,
+    ten_kw_solar,
+)
 
 PDF = b"%PDF-1.7\n" + b"a certificate for 10 kW" * 40
 ASHA, RAVI = Reviewer("staff:asha"), Reviewer("staff:ravi")
@@ -61,7 +70,8 @@ def a_scan(kind: str, size: tuple[int, int] = (80, 60), **options: Any) -> bytes
 def apply(world: World, *document_ids: str, **changes: Any) -> Any:
     now = changes.pop("now", world.now)
     given: dict[str, Any] = {"ders": (ten_kw_solar(),), "credentials": [world.ownership()], "documents": document_ids}
-    return world.prepare(world.application(**given, **changes), now=now)
+    authority = SIGNED_IN if "assisted_by" in changes else MAY_ASSERT_ALL
+    return world.prepare(world.application(**given, **changes), authority=authority, now=now)
 
 
 def asked(result: Any) -> Any:
