@@ -2,6 +2,10 @@
 
 Every function belongs into the transaction that changes the journey (`drafts.change`): the Outbox row commits with it
 and a worker posts it. The JSON is profile A's (docs/integration.md), so that any program owner can be asked.
+
+Each message of an assisted journey names agency, operator and mandate, and nothing of the customer's sign-in (decision
+48). With the customer's own `token` that is what counts; to end something they then need no agency, whose certificate
+or mandate may be over, and the message names none.
 """
 
 from __future__ import annotations
@@ -57,9 +61,13 @@ def init(application: Application, *, token: str, credentials: Sequence[Mapping[
     _ask(application, "init", _order(application, attributes, fulfillment), now)
 
 
-def confirm(application: Application, *, now: datetime) -> None:
+def confirm(application: Application, *, now: datetime, token: str = "") -> None:
     """Enrol: the dates and the consents as they were answered (decision 34)."""
-    attributes = {**_dates(application), "consents": consents.grants(application)}
+    attributes = {
+        **proof(application.program.bpp, token),
+        **_dates(application),
+        "consents": consents.grants(application),
+    }
     fulfillment = _fulfillment(application, application.answers.get("meters", ()), application.answers.get("ders", ()))
     _ask(application, "confirm", _order(application, attributes, fulfillment), now)
     application.state = Application.State.CONFIRMING
@@ -70,13 +78,14 @@ def status(application: Application, *, now: datetime) -> None:
     _ask(application, "status", _order(application), now)
 
 
-def cancel(application: Application, *, now: datetime) -> None:
+def cancel(application: Application, *, now: datetime, token: str = "") -> None:
     """Take the application back before it is confirmed."""
-    _ask(application, "cancel", _order(application, {"reason": "USER_REQUESTED"}), now)
+    attributes = {**proof(application.program.bpp, token), "reason": "USER_REQUESTED"}
+    _ask(application, "cancel", _order(application, attributes, is_alone=bool(token)), now)
 
 
 def withdraw_consent(
-    application: Application, key: str, *, now: datetime, effective_at: datetime | None = None
+    application: Application, key: str, *, now: datetime, effective_at: datetime | None = None, token: str = ""
 ) -> None:
     """Take one consent back, `key` as in `consents.key_of`."""
     held = application.credentials.filter(consent_type=key, revoked_at=None, replaced_at=None).last()
@@ -85,10 +94,10 @@ def withdraw_consent(
         asked["consentCredentialId"] = held.credential_id
     if effective_at is not None:
         asked["effectiveDate"] = _text(effective_at)
-    _update(application, "CONSENT_REVOCATION", {"consentRevocation": asked}, now)
+    _update(application, "CONSENT_REVOCATION", {"consentRevocation": asked}, now, token)
 
 
-def grant_consents(application: Application, keys: Sequence[str], *, now: datetime) -> None:
+def grant_consents(application: Application, keys: Sequence[str], *, now: datetime, token: str = "") -> None:
     """Give consents again, or more of them; each must have been answered with Yes."""
     wanted = [each for each in map(consents.named, [application] * len(keys), keys) if each is not None]
     entries = [
@@ -96,23 +105,28 @@ def grant_consents(application: Application, keys: Sequence[str], *, now: dateti
         for each in wanted
         if (answer := consents.answer_to(application, each)) is not None and answer.get("granted") is True
     ]
-    _update(application, "CONSENT_GRANT", {"consents": entries}, now)
+    _update(application, "CONSENT_GRANT", {"consents": entries}, now, token)
 
 
 def leave(
-    application: Application, *, now: datetime, reason: str = "USER_REQUESTED", effective_at: datetime | None = None
+    application: Application,
+    *,
+    now: datetime,
+    reason: str = "USER_REQUESTED",
+    effective_at: datetime | None = None,
+    token: str = "",
 ) -> None:
     """Leave the program, now or at an instant until which it can be taken back (decision 52)."""
     asked: Json = {"enrollmentId": application.enrollment_id, "reason": reason, "revokeAllConsents": True}
     if effective_at is not None:
         asked["effectiveDate"] = _text(effective_at)
-    _update(application, "UNENROLLMENT", {"unenrollment": asked}, now)
+    _update(application, "UNENROLLMENT", {"unenrollment": asked}, now, token)
 
 
-def undo_leave(application: Application, *, now: datetime) -> None:
+def undo_leave(application: Application, *, now: datetime, token: str = "") -> None:
     """Stay after all: take back an end that has not come yet."""
     asked = {"enrollmentId": application.enrollment_id, "withdraw": True}
-    _update(application, "UNENROLLMENT", {"unenrollment": asked}, now)
+    _update(application, "UNENROLLMENT", {"unenrollment": asked}, now, token)
 
 
 def add_meters(
@@ -127,18 +141,17 @@ def add_meters(
     """Have further meters join; `agreed`: the consents given for them, as in `consents[]`."""
     application.answers = {**application.answers, "adding": list(umids)}
     content = {
-        **proof(application.program.bpp, token),
         "meters": list(umids),
         "credentials": [dict(each) for each in credentials],
         "consents": [dict(each) for each in agreed],
     }
-    _update(application, "ADD_METER", content, now)
+    _update(application, "ADD_METER", content, now, token)
 
 
-def remove_meters(application: Application, umids: Sequence[str], *, now: datetime) -> None:
+def remove_meters(application: Application, umids: Sequence[str], *, now: datetime, token: str = "") -> None:
     """Take meters out; without the last one there is no enrolment."""
     application.answers = {**application.answers, "adding": []}
-    _update(application, "REMOVE_METER", {"meters": list(umids), "reason": "USER_REQUESTED"}, now)
+    _update(application, "REMOVE_METER", {"meters": list(umids), "reason": "USER_REQUESTED"}, now, token)
 
 
 def instant_of(day: str, utility_id: str, *, is_last: bool = False) -> datetime:
@@ -171,12 +184,21 @@ def _ask(application: Application, action: str, order: Json, now: datetime) -> N
     application.trouble = ""
 
 
-def _update(application: Application, kind: str, content: Json, now: datetime) -> None:
-    _ask(application, "update", _order(application, {"updateType": kind, **content}), now)
+def _update(application: Application, kind: str, content: Json, now: datetime, token: str) -> None:
+    attributes = {**proof(application.program.bpp, token), "updateType": kind, **content}
+    _ask(application, "update", _order(application, attributes, is_alone=bool(token) and kind != "ADD_METER"), now)
 
 
-def _order(application: Application, attributes: Json | None = None, fulfillment: Json | None = None) -> Json:
+def _order(
+    application: Application,
+    attributes: Json | None = None,
+    fulfillment: Json | None = None,
+    *,
+    is_alone: bool = False,
+) -> Json:
     program = application.program
+    is_their_own_act = is_alone and "userAuth" in (attributes or {})
+    attributes = {**({} if is_their_own_act else _assisted_by(application)), **(attributes or {})}
     return {
         "@context": CONTEXT,
         "@type": "beckn:Order",
@@ -190,6 +212,18 @@ def _order(application: Application, attributes: Json | None = None, fulfillment
             else {}
         ),
     }
+
+
+def _assisted_by(application: Application) -> Json:
+    """Who assists, if anybody does."""
+    if not application.agency_id:
+        return {}
+    names = {
+        "agencyId": application.agency_id,
+        "operatorId": application.operator_id,
+        "mandateId": application.mandate_id,
+    }
+    return {"assistedBy": names}
 
 
 def _fulfillment(application: Application, meters: Sequence[str], ders: Sequence[Mapping[str, Any]]) -> Json:

@@ -6,7 +6,6 @@ import hmac
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.translation import get_language
 
 from portals import consent_texts, consents, data_flows, drafts, houses, reading, receipts
@@ -43,7 +42,7 @@ class ConsentPage(JourneyPage):
     def after(self, consent: Asked, *, is_granted: bool) -> HttpResponse:
         """Where an answer leads."""
         if consent.is_required and not is_granted:
-            return see(reverse("portal-consent-no", args=[self.application.pk, consent.place]))
+            return see(self.address("consent-no", consent.place))
         return self.onward()
 
     def answered(self, fresh: Application, key: str, *, is_granted: bool) -> None:
@@ -123,11 +122,11 @@ class RefusedConsent(ConsentPage):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         consent = self.consent()
         if consent not in consents.refused(self.application):
-            return see(reverse("portal-consent", args=[self.application.pk, consent.place]))
+            return see(self.address("consent", consent.place))
         return self.page(description=consent.description_in(get_language() or "en"))
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return see(reverse("portal-consent", args=[self.application.pk, self.consent().place]))
+        return see(self.address("consent", self.consent().place))
 
 
 def who_receives(application: Application, consent: Asked) -> str:

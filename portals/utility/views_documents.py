@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
 from portals import drafts, journey, reading, relaying, trust
 from portals.models import Application
@@ -136,7 +135,7 @@ class Documents(JourneyPage):
         return self._back(wanted)
 
     def _back(self, wanted: Wanted) -> HttpResponse:
-        return see(f"{reverse('portal-documents', args=[self.application.pk])}#document-{wanted.id}")
+        return see(f"{self.address('documents')}#document-{wanted.id}")
 
 
 def _forget(row: Application, document: reading.DocumentView) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import reverse
 
 from portals import asking, consents, receipts
 from portals.models import Application
@@ -41,8 +40,8 @@ class Withdraw(EnrolmentPage):
         if not form.is_valid():
             return self.page(form=form, status=422)
         if form.cleaned_data["answer"] == "yes":
-            key = self.consent().asked.key
-            self.change(lambda row: asking.withdraw_consent(row, key, now=self.now))
+            key, token = self.consent().asked.key, self.actor.own_token(self.application, self.now)
+            self.change(lambda row: asking.withdraw_consent(row, key, token=token, now=self.now))
             wait_a_moment(self.application)
             return self.home("withdrawn", self.kwargs["place"])
         return self.home()
@@ -78,7 +77,8 @@ class Leave(EnrolmentPage):
             return self.page(form=form, status=422)
         reason = form.cleaned_data["reason"]
         at = end_of_thinking(self.application, self.now) if form.cleaned_data["when"] == LeaveForm.LATER else None
-        self.change(lambda row: asking.leave(row, now=self.now, reason=reason, effective_at=at))
+        token = self.actor.own_token(self.application, self.now)
+        self.change(lambda row: asking.leave(row, token=token, now=self.now, reason=reason, effective_at=at))
         wait_a_moment(self.application)
         return self.home("leaving" if at else "left")
 
@@ -92,7 +92,8 @@ class Stay(EnrolmentPage):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.enrolment().status == "ENDING" and not self.application.asked_action:
-            self.change(lambda row: asking.undo_leave(row, now=self.now))
+            token = self.actor.own_token(self.application, self.now)
+            self.change(lambda row: asking.undo_leave(row, token=token, now=self.now))
             wait_a_moment(self.application)
         return self.home("stayed")
 
@@ -113,19 +114,23 @@ class GrantAgain(ConsentPage):
     """A consent that was withdrawn, given again: the same page as the first time, with today's text."""
 
     is_question = False
+    _token = ""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().get(request, *args, **kwargs) if self._is_open() else self._home()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().post(request, *args, **kwargs) if self._is_open() else self._home()
+        if not self._is_open():
+            return self._home()
+        self._token = self.actor.own_token(self.application, self.now)  # asks nobody inside the transaction
+        return super().post(request, *args, **kwargs)
 
     def back(self) -> str:
-        return reverse("portal-enrolment", args=[self.application.pk])
+        return self.address("enrolment")
 
     def answered(self, fresh: Application, key: str, *, is_granted: bool) -> None:
         if is_granted:
-            asking.grant_consents(fresh, [key], now=self.now)
+            asking.grant_consents(fresh, [key], token=self._token, now=self.now)
 
     def after(self, consent: consents.Asked, *, is_granted: bool) -> HttpResponse:
         if is_granted:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
 
 from portals import asking, reading
 from portals.models import Application, HeldCredential
 from portals.utility import choices
-from portals.utility.pages import JourneyPage, next_address, see, stands_at
+from portals.utility.pages import JourneyPage, see
 from portals.utility.views_journey import (
     ask_again,
     day,
@@ -31,18 +30,18 @@ class Waiting(JourneyPage):
     template_name = "portal/waiting.html"
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
-        is_waiting = stands_at(self.application) == request.path
+        is_waiting = self.stands_at() == request.path
         if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
             return self._for_the_script(is_waiting)
         if not is_waiting:
-            return see(next_address(self.application))
+            return see(self.next_address())
         if self.application.trouble == FORGED:
             return self.page(template="portal/forged.html")
         return self.page(is_long=self._is_long(), since=self.application.asked_at or self.application.updated_at)
 
     def _for_the_script(self, is_waiting: bool) -> HttpResponse:
         told = {"waiting": is_waiting, "long": self._is_long()}
-        return JsonResponse(told if is_waiting else {**told, "next": next_address(self.application)})
+        return JsonResponse(told if is_waiting else {**told, "next": self.next_address()})
 
     def _is_long(self) -> bool:
         asked_at = self.application.asked_at
@@ -56,7 +55,7 @@ class Enrolled(JourneyPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if self.application.state != Application.State.ENROLLED:
-            return see(next_address(self.application))
+            return see(self.next_address())
         return self.page()
 
     def context(self) -> dict[str, Any]:
@@ -76,7 +75,7 @@ class Enrolled(JourneyPage):
         }
 
     def back(self) -> str:
-        return reverse("portal-enrolments")
+        return self.actor.address("enrolments")
 
 
 class Refused(JourneyPage):
@@ -86,15 +85,15 @@ class Refused(JourneyPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if not self._refusal():
-            return see(next_address(self.application))
+            return see(self.next_address())
         return self.page()
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         """Start later: when what is in the way has ended; the provider looks again."""
         refusal = self._refusal()
         later = free_from(self.application, refusal, self.now) if refusal else None
-        if later is None or stands_at(self.application) not in ("", request.path):
-            return see(next_address(self.application))
+        if later is None or self.stands_at() not in ("", request.path):
+            return see(self.next_address())
 
         def put_off(row: Application) -> None:
             forget_what_was_decided(row)

@@ -19,9 +19,10 @@ from django.views.decorators.cache import never_cache
 
 from audit import clock
 from portals import asking, drafts, houses, reading, verifying, viewing
+from portals.actors import person_of
 from portals.models import Application, ConsentReceipt, HeldCredential
 from portals.utility import choices
-from portals.utility.pages import JourneyPage, next_address, person_of, see
+from portals.utility.pages import JourneyPage, next_address, see
 
 PAGE_LENGTH = 20
 #: How the answer looks; every other one is bad news.
@@ -67,12 +68,12 @@ class EnrolmentPage(JourneyPage):
         }
 
     def back(self) -> str:
-        return reverse("portal-enrolment", args=[self.application.pk])
+        return self.address("enrolment")
 
     def home(self, done: str = "", place: int = 0) -> HttpResponse:
         """Back to the enrolment, to see how it stands; `done` and the consent's `place` say what was asked for."""
         asked = urlencode({name: value for name, value in (("done", done), ("consent", place)) if value})
-        return see(reverse("portal-enrolment", args=[self.application.pk]) + (f"?{asked}" if asked else ""))
+        return see(self.address("enrolment") + (f"?{asked}" if asked else ""))
 
 
 class EnrolmentInFull(EnrolmentPage):
@@ -82,12 +83,12 @@ class EnrolmentInFull(EnrolmentPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if self.application.state in (Application.State.DRAFT, Application.State.CONFIRMING):
-            return see(next_address(self.application))
+            return see(self.next_address())
         if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
             return self._for_the_script()
         found = self.enrolment()
         if request.GET.get("done") in ("left", "leaving") and found.status in ("ENDED", "ENDING"):
-            return see(reverse("portal-left", args=[self.application.pk]))
+            return see(self.address("left"))
         return self.page(is_long=self._is_long(), **self._done(found))
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
@@ -97,7 +98,7 @@ class EnrolmentInFull(EnrolmentPage):
         return self.home()
 
     def back(self) -> str:
-        return reverse("portal-enrolments")
+        return self.actor.address("enrolments")
 
     def _done(self, found: viewing.Enrolment) -> dict[str, Any]:
         """What the address says was done, where it is true: whoever made the address up is told nothing."""
@@ -175,7 +176,7 @@ class CredentialCode(CredentialPage):
         return self.page(held=self.held())
 
     def back(self) -> str:
-        return reverse("portal-credential", args=[self.application.pk])
+        return self.address("credential")
 
 
 class Receipt(EnrolmentPage):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
 from identity.models import User
 from portals import help_codes
@@ -43,4 +42,4 @@ class Help(JourneyPage):
         }
 
     def back(self) -> str:
-        return reverse("portal-application", args=[self.application.pk])
+        return self.address("application")

@@ -30,8 +30,7 @@ from portals.utility.forms import (
     EquipmentForm,
     MetersForm,
 )
-from portals.utility.pages import JourneyPage, address_of, next_address, person_of, see, stands_at
-from portals.utility.patience import wait_a_moment
+from portals.utility.pages import SIGN_IN, JourneyPage, address_of, see
 from portals.utility.views_programs import account_of, ask_for_meters
 
 
@@ -42,16 +41,19 @@ class Overview(JourneyPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         rows = [
-            {"step": step, "address": "" if self._leads_nowhere(step) else address_of(self.application, step)}
+            {"step": step, "address": "" if self._leads_nowhere(step) else self._address_of(step)}
             for step in journey.steps(self.application)
         ]
-        return self.page(rows=rows, stands_at=stands_at(self.application), go_on=next_address(self.application))
+        return self.page(rows=rows, stands_at=self.stands_at(), go_on=self.next_address())
 
     def back(self) -> str:
-        return reverse("portal-enrolments")
+        return self.actor.address("enrolments")
+
+    def _address_of(self, step: journey.Step) -> str:
+        return address_of(self.application, step, self.actor.address)
 
     def _leads_nowhere(self, step: journey.Step) -> bool:
-        return step.status == journey.CANNOT_START_YET or bool(stands_at(self.application))
+        return step.status == journey.CANNOT_START_YET or bool(self.stands_at())
 
 
 class Account(JourneyPage):
@@ -68,14 +70,13 @@ class Account(JourneyPage):
             return self.page(status=422)
         if form.cleaned_data["account"] == "other":
             return self.page(template="portal/not_me.html", row=self.application.program)
-        self.application = ask_for_meters(request, self.application, self.version(), self.now)
-        return see(next_address(wait_a_moment(self.application)))
+        return asked_for_meters(self)
 
     def context(self) -> dict[str, Any]:
         return {
             **super().context(),
             "account": account_of(
-                person_of(self.request), self.application.utility_id, self.application.answers.get("known") or {}
+                self.actor.subject, self.application.utility_id, self.application.answers.get("known") or {}
             ),
         }
 
@@ -90,8 +91,7 @@ class Meters(JourneyPage):
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if "again" in request.POST:
-            self.application = ask_for_meters(request, self.application, self.version(), self.now)
-            return see(next_address(wait_a_moment(self.application)))
+            return asked_for_meters(self)
         shown = choices.meters(self.application)
         if "later" in request.POST:
             return self._put_off(shown)
@@ -223,7 +223,7 @@ class Eligibility(JourneyPage):
             row.answers.setdefault("starts_on", (today_of(row, self.now) + timedelta(days=1)).isoformat())
 
         self.change(keep)
-        return see(next_address(self.application))
+        return see(self.next_address())
 
     def context(self) -> dict[str, Any]:
         said = super().context()
@@ -291,23 +291,25 @@ class Check(JourneyPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if not self._is_ready():
-            return see(next_address(self.application))
+            return see(self.next_address())
         return self.page(form=None)
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if not self._is_ready():
-            return see(next_address(self.application))
+            return see(self.next_address())
         form = DeclarationForm(request.POST)
         if not form.is_valid():
             return self.page(form=form, status=422)
 
+        token = self.actor.own_token(self.application, self.now)
+
         def send(row: Application) -> None:
             row.answers["declared"] = True
             row.trouble = ""
-            asking.confirm(row, now=self.now)
+            asking.confirm(row, token=token, now=self.now)
 
         self.change(send)
-        return see(next_address(wait_a_moment(self.application)))
+        return self.after_a_moment()
 
     def context(self) -> dict[str, Any]:
         row = self.application
@@ -317,7 +319,7 @@ class Check(JourneyPage):
             **verdict(row),
             **ways_on(row, refusal, self.now),
             "refusal": refusal,
-            "account": account_of(person_of(self.request), row.utility_id, row.answers.get("known") or {}),
+            "account": account_of(self.actor.subject, row.utility_id, row.answers.get("known") or {}),
             "meters": choices.chosen_meters(row),
             "devices": [each for each in choices.devices(row) if each.is_chosen],
             "consents": [{"asked": each, "is_granted": consents.is_granted(row, each)} for each in consents.asked(row)],
@@ -337,21 +339,23 @@ class Drop(JourneyPage):
 
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if self.application.state != Application.State.DRAFT:
-            return see(next_address(self.application))
+            return see(self.next_address())
         return self.page(form=None)
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if self.application.state != Application.State.DRAFT:
-            return see(next_address(self.application))
+            return see(self.next_address())
         form = DropForm(request.POST)
         if not form.is_valid():
             return self.page(form=form, status=422)
         if form.cleaned_data["drop"] == "no":
-            return see(reverse("portal-application", args=[self.application.pk]))
+            return see(self.address("application"))
+
+        token = self.actor.own_token(self.application, self.now)
 
         def drop(row: Application) -> None:
             if row.told.get("on_init"):
-                asking.cancel(row, now=self.now)
+                asking.cancel(row, token=token, now=self.now)
             row.state, row.finished_at = Application.State.DROPPED, self.now
 
         self.change(drop)
@@ -367,22 +371,27 @@ def ask_if_ready(page: JourneyPage) -> HttpResponse:
 
 def ask_again(page: JourneyPage, version: int | None = None) -> HttpResponse:
     """Have the provider decide on what the journey says now."""
-    row = page.application
     if version is None:
         version = page.version()
     try:
         page.application = ask(page, version)
     except SignInNeeded:
-        return see(f"{reverse('oidc-sign-in')}?next={reverse('portal-eligibility', args=[row.pk])}")
+        return see(f"{reverse(SIGN_IN)}?next={page.address('eligibility')}")
     except (ProviderUnavailable, evidence.UtilitySilent):
         return page.page(status=503, template="portal/utility_silent.html")
-    return see(next_address(wait_a_moment(page.application)))
+    return page.after_a_moment()
+
+
+def asked_for_meters(page: JourneyPage) -> HttpResponse:
+    """Ask the utility and the provider again which meters can join."""
+    page.application = ask_for_meters(page.actor, page.application, page.version(), page.now)
+    return page.after_a_moment()
 
 
 def ask(page: JourneyPage, version: int) -> Application:
     """Send the init, with what the utility attests. Raises what `evidence` raises, and drafts.OutOfDate."""
-    token = evidence.token(page.request, page.application, page.now)
-    credentials = evidence.for_application(page.application, token)
+    token = page.actor.token(page.application, page.now)
+    credentials = page.actor.credentials(page.application, token)
 
     def send(row: Application) -> None:
         row.trouble = ""

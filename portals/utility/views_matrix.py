@@ -26,7 +26,8 @@ from identity.models import Subject
 from identity.providers import ProviderUnavailable
 from identity.sessions import SignInNeeded
 from portals import baskets, csv, evidence, grid, houses, matrix
-from portals.utility.pages import SIGN_IN, person_of, see
+from portals.actors import person_of
+from portals.utility.pages import SIGN_IN, see
 
 METERS_A_PAGE = 50
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 
-from portals import asking, baskets, consent_texts, consents, drafts, evidence, grid, houses, matrix, receipts
+from portals import asking, baskets, consent_texts, consents, drafts, grid, houses, matrix, receipts
 from portals.consents import Asked, Text
 from portals.models import Application
 from portals.utility.choices import MeterChoice
@@ -56,7 +56,8 @@ class Meters(EnrolmentPage):
         if not form.is_valid():
             return self.page(**self._shown(), remove_form=form, form=form, status=422)
         leaving = form.cleaned_data["meters"]
-        self.change(lambda row: asking.remove_meters(row, leaving, now=self.now))
+        token = self.actor.own_token(self.application, self.now)
+        self.change(lambda row: asking.remove_meters(row, leaving, token=token, now=self.now))
         wait_a_moment(self.application)
         return self.home("meters")
 
@@ -72,7 +73,7 @@ class Meters(EnrolmentPage):
             raise drafts.OutOfDate  # the text on the screen was another one
         joining = form.cleaned_data["meters"]
         agreed = [each for each in needed if str(each.asked.place) in form.cleaned_data["consents"]]
-        token = evidence.token(request, self.application, self.now)
+        token = self.actor.token(self.application, self.now)
         self.change(lambda row: self._send(row, joining, agreed, token))
         wait_a_moment(self.application)
         return self.home("meters")

@@ -19,8 +19,8 @@ from beckn import identities
 from identity.models import Subject, User
 from identity.sessions import actor_of
 from portals import csv, drafts, houses
+from portals.actors import person_of
 from portals.models import Application
-from portals.utility.pages import person_of
 
 #: So many lines a file holds, the newest.
 MOST_EXPORTED = 5000

@@ -23,9 +23,10 @@ from identity.models import Subject, SubjectUtilityLink
 from identity.providers import ProviderUnavailable
 from identity.sessions import SignInNeeded
 from portals import asking, drafts, evidence, houses, journey, reading
+from portals.actors import Actor, SelfService, person_of
 from portals.models import Application, CatalogProgram
 from portals.utility.forms import AccountForm
-from portals.utility.pages import SIGN_IN, next_address, person_of, see, stands_at
+from portals.utility.pages import SIGN_IN, next_address, see, stands_at
 from portals.utility.patience import wait_a_moment
 
 #: What a program does for you, by its kind; the words are in the template. The order is that of the page.
@@ -92,7 +93,7 @@ class Start(View):
             return see(next_address(application))
         again = reverse("portal-account", args=[application.pk])
         try:
-            application = ask_for_meters(request, application, application.version, now)
+            application = ask_for_meters(SelfService(request, application.pk), application, application.version, now)
         except SignInNeeded:
             return see(f"{reverse(SIGN_IN)}?next={again}")
         except drafts.OutOfDate:  # the button was pressed twice: the other press asks
@@ -119,13 +120,13 @@ class Start(View):
         return render(request, "portal/start.html", said, status=status)
 
 
-def ask_for_meters(request: HttpRequest, application: Application, version: int, now: datetime) -> Application:
+def ask_for_meters(actor: Actor, application: Application, version: int, now: datetime) -> Application:
     """Ask the utility what it knows of its customer and the provider which meters can join.
 
     Raises SignInNeeded, ProviderUnavailable, evidence.UtilitySilent, drafts.OutOfDate; nothing is lost then.
     """
-    token = evidence.token(request, application, now)
-    known = evidence.known_of(application.utility_id, token)
+    token = actor.token(application, now)
+    known = actor.known(application, token)
 
     def ask(row: Application) -> None:
         row.answers = {**row.answers, "account": True, "locale": get_language() or "en", "known": known}
