@@ -23,6 +23,7 @@ from config.wsgi import application as django
 log = logging.getLogger(__name__)
 # Where files come in: to the provider, and to the portal for a journey (which passes them on).
 UPLOADS = re.compile(r"/documents/|/applications/[0-9a-f-]{36}/documents$")
+IMPORTS = re.compile(r"/agency/imports$")
 ENVELOPE_BYTES = 64 << 10  # what a form adds to the file in it
 MOST_DROPPED = 64 << 20  # bytes of one request; whoever sends more is cut off
 SLOWEST = 16 << 10  # bytes a second: a file of 10 MB takes ten minutes there
@@ -69,8 +70,8 @@ async def _body(scope: Scope, protocol: HTTPProtocol, body: BinaryIO, limit: asy
     Its rest is read and dropped: most clients listen only when they have sent everything. A file may take as long as
     it comes with SLOWEST. Returns how many bytes were written.
     """
-    is_upload = UPLOADS.match(scope.path) is not None
-    most = settings.DOCUMENT_MAX_BYTES + ENVELOPE_BYTES if is_upload else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = most_bytes(scope.path)
+    is_upload = most > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     until, came = limit.when() or 0.0, 0
     async for part in protocol:
         if came < most:
@@ -81,6 +82,13 @@ async def _body(scope: Scope, protocol: HTTPProtocol, body: BinaryIO, limit: asy
         if is_upload:
             limit.reschedule(until + came / SLOWEST)
     return min(came, most)
+
+
+def most_bytes(path: str) -> int:
+    """How long a body may be that is sent to this address."""
+    if IMPORTS.match(path):
+        return settings.IMPORT_MAX_BYTES + ENVELOPE_BYTES
+    return settings.DOCUMENT_MAX_BYTES + ENVELOPE_BYTES if UPLOADS.match(path) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def _environ(scope: Scope, body: BinaryIO) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: in full width
 _NOTHING = " \n\v\f\x85\xa0\u3000\u200b\u2028\u2029\ufeff"
@@ -41,3 +42,23 @@ def response(filename: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
     answer.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     answer.headers["Cache-Control"] = "private, no-store"
     return answer
+
+
+def streamed(filename: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
+    """The same for rows without end: a few at a time are read and written."""
+
+    def written() -> Iterator[str]:
+        yield _MARK + text_of(header, [])
+        for some in batched(rows, 500):
+            yield text_of(some[0], some[1:])
+
+    answer = StreamingHttpResponse(written(), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def batched(rows: Iterable[Sequence[Any]], size: int) -> Iterator[list[Sequence[Any]]]:
+    found = iter(rows)
+    while some := list(islice(found, size)):
+        yield some

@@ -98,6 +98,21 @@ class BulkImport(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in (self.State.CHECKING, self.State.IMPORTING)
+
+    @property
+    def done(self) -> int:
+        """How many rows the step in hand has behind it."""
+        if self.state == self.State.CHECKING:
+            return self.well_formed + self.malformed
+        return self.new + self.changed + self.unchanged + self.refused
+
+    @property
+    def to_do(self) -> int:
+        return self.rows if self.state == self.State.CHECKING else self.well_formed
+
 
 class ImportPart(models.Model):
     """A piece of a file, all but the last of the same size; gone once the last line was looked at.
