@@ -21,7 +21,8 @@ from beckn import participants
 from beckn.models import Source
 from credentials import trust
 from enrollment.models import ConflictPair, ConsentText, Program, ProgramVersion
-from identity.models import Agency, Membership, User
+from identity import mandates
+from identity.models import Agency, Mandate, Membership, Subject, User
 from sandbox import agencies, generated
 from sandbox.issuing import did_web
 
@@ -187,6 +188,31 @@ def load_agencies(now: datetime) -> Iterable[str]:
         )
         told = [_load_member(agency, login, now) for login in agencies.PEOPLE]
         yield f"agency {agency_id} with operators {', '.join(each for each in told if each)}"
+    yield _load_mandate(Agency.objects.get(agency_id=AGENCY))
+
+
+def _load_mandate(agency: Agency) -> str:
+    """The guide's prosumer allows the agency to act, on paper: the guide's own message names it in the header only.
+
+    So it names no operator; what customers agree to here always does (`identity.mandates`).
+    """
+    did, program = "did:example:prosumer-789", "program-vpp-p2p-001"
+    Mandate.objects.update_or_create(
+        mandate_id="mandate-sandbox-prosumer",
+        defaults={
+            "subject": Subject.objects.for_did(did),
+            "agency": agency,
+            "utility_id": generated.UTILITY_A,
+            "program_id": program,
+            "actions": list(mandates.ACTIONS),
+            "valid_from": _LONG_AGO,
+            "valid_until": datetime(2028, 1, 1, tzinfo=UTC),
+            "evidence_kind": Mandate.Evidence.DOCUMENT,
+            "evidence_digest": hashlib.sha256(f"sandbox mandate of {did}".encode()).hexdigest(),
+            "given_at": _LONG_AGO,
+        },
+    )
+    return f"mandate of the guide's prosumer for {agency.agency_id} and {program}"
 
 
 def _load_member(agency: Agency, login: str, now: datetime) -> str:

@@ -239,8 +239,14 @@ def test_agencies_are_taken_by_their_word_only_where_they_are_bound_and_certifie
         return error_code(journey.ask(message, headers=headers))
 
     good = {"agencyId": "ea-good", "operatorId": "op-1"}
-    assert refused(peers.agency, good) == ""
-    assert refused(peers.agency, None, **{"X-Enrollment-Agency-ID": "ea-good"}) == ""
+    made_up = {**good, "mandateId": "mandate-00000000-0000-0000-0000-000000000000"}
+    assert {
+        "has no word of the customer's": refused(peers.agency, good),
+        "has made one up": refused(peers.agency, made_up),
+        "knows only the guide's header": refused(peers.agency, None, **{"X-Enrollment-Agency-ID": "ea-good"}),
+    } == dict.fromkeys(
+        ("has no word of the customer's", "has made one up", "knows only the guide's header"), "MANDATE_REQUIRED"
+    )
     assert {
         "names none": refused(peers.agency, None),
         "names another's": refused(peers.agency, {"agencyId": "ea-old"}),
