@@ -19,7 +19,7 @@ from audit.log import Action, Actor, ActorKind, Channel, record
 from audit.models import Event
 from identity import sessions
 from identity.acr import reaches
-from identity.models import Membership, OidcSession, Subject
+from identity.models import Agency, Membership, OidcSession, Subject
 from identity.providers import is_agencys, provider_for
 
 DESK = "/agency/"
@@ -44,6 +44,7 @@ class Why(StrEnum):
     AGENCY_LAPSED = "agency-lapsed"
     SWITCHED_OFF = "switched-off"
     SUSPENDED = "suspended"
+    NOT_CERTIFIED = "not-certified"  # nobody has certified them yet
     LAPSED = "lapsed"
 
 
@@ -99,6 +100,12 @@ def is_one(request: HttpRequest) -> bool:
     return bool(request.user.is_authenticated and is_agencys(request.user.issuer))
 
 
+def is_at(request: HttpRequest, agency: Agency) -> bool:
+    """Say whether the browser is signed in where this agency's people are, as strongly as it wants; member or not."""
+    row = _sign_in(request)
+    return row is not None and row.issuer == agency.sign_in_issuer and _is_strong(row, agency)
+
+
 def blocked(membership: Membership, now: datetime) -> Block | None:
     """Return why this member may not act now; the agency's own trouble first, for it is everybody's."""
     agency = membership.agency
@@ -117,6 +124,9 @@ def blocked(membership: Membership, now: datetime) -> Block | None:
         # Their own managers cannot lift it (identity.agencies.resume_member).
         return Block(Why.SUSPENDED, membership.suspended_at, Ask.UTILITY if agency.certified_by else Ask.OWNER)
     if not membership.is_certified(now):
+        if membership.trained_on is None:
+            certifier = Ask.UTILITY if agency.certified_by else Ask.OWNER
+            return Block(Why.NOT_CERTIFIED, membership.certified_until, certifier)
         return Block(Why.LAPSED, membership.certified_until, Ask.AGENCY)
     return None
 
@@ -208,7 +218,7 @@ def _standing(request: HttpRequest) -> Standing:
     member = theirs[0] if len(theirs) == 1 else next((each for each in theirs if each.pk == chosen), None)
     if member is None:
         return Standing(State.SEVERAL, None, theirs)
-    return Standing(State.MEMBER if _is_strong(row, member) else State.TOO_WEAK, member, theirs)
+    return Standing(State.MEMBER if _is_strong(row, member.agency) else State.TOO_WEAK, member, theirs)
 
 
 def _sign_in(request: HttpRequest) -> OidcSession | None:
@@ -220,9 +230,9 @@ def _sign_in(request: HttpRequest) -> OidcSession | None:
     return row if is_theirs else None
 
 
-def _is_strong(row: OidcSession, member: Membership) -> bool:
+def _is_strong(row: OidcSession, agency: Agency) -> bool:
     provider = provider_for(row.issuer)
     if provider is None:
         return False
-    least = [provider.minimum_acr, member.agency.minimum_acr]
+    least = [provider.minimum_acr, agency.minimum_acr]
     return all(reaches(row.acr, each, provider.acr_levels) for each in least)
