@@ -14,7 +14,7 @@ import structlog
 MASK = "***"
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)([?&](?:t|token|code|state|nonce|access_token|id_token)=)[^&\s\"'<>]+"), rf"\1{MASK}"),
-    (re.compile(r"(/(?:documents|uploads|wallet/offers|not-me)/)[^/\s?\"'<>]+"), rf"\1{MASK}"),
+    (re.compile(r"(/(?:documents|uploads|wallet/offers|not-me|mandates|hand-over/link)/)[^/\s?\"'<>]+"), rf"\1{MASK}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), MASK),
     (re.compile(r"(?i)\b(bearer|basic|signature)\s+[^\s,;\"'}]{6,}(?:[^\n}]*signature=\"[^\"]*\")?"), rf"\1 {MASK}"),
     (re.compile(r"(?i)(\w+://[^/\s:@]*:)[^@/\s]+@"), rf"\1{MASK}@"),

@@ -9,8 +9,8 @@ from celery import shared_task
 
 from audit import clock
 from credentials.aside import Aside
-from portals import callbacks, catalogue, matrix, overdue, retention
-from portals.agency import signals, suspension, thresholds
+from portals import callbacks, catalogue, mandates, matrix, overdue, retention
+from portals.agency import papers, signals, suspension, thresholds
 from portals.imports import inviting, keeping, working
 
 _LOOK_EVERY = 5.0  # seconds of this process
@@ -23,7 +23,8 @@ def sweep(now: datetime) -> int:
     found = catalogue.refresh(now, if_due=True) if catalogue.is_due(now) else 0
     if time.monotonic() - _looked_at >= _LOOK_EVERY:
         _looked_at = time.monotonic()
-        found += callbacks.settle(now) + overdue.look(now) + suspension.follow(now) + signals.sweep(now)
+        found += callbacks.settle(now) + overdue.look(now) + suspension.follow(now)
+        found += signals.sweep(now) + mandates.tell(now)
     return found
 
 
@@ -51,7 +52,10 @@ def upkeep() -> None:
     now = clock.now()
     retention.forget(now)
     matrix.forget(now)
+    inviting.settle(now)
     keeping.forget(now)
+    papers.forget_files(now)
+    mandates.forget_links(now)
 
 
 @shared_task(name="portals.tasks.watch_agencies", ignore_result=True)

@@ -25,7 +25,7 @@ from audit.log import Action
 from identity import agents, contacts
 from identity.models import Agency, Membership
 from portals import reading
-from portals.agency import handovers, timeline
+from portals.agency import cases, handovers, timeline
 from portals.imports import links, uploading
 from portals.models import AssistedCase, BulkImport, Handover, ImportRow, Invitation, InvitationDay
 
@@ -36,6 +36,7 @@ LASTS = timedelta(days=14)
 TEMPLATE = "agency-invitation"
 #: Until the utility is asked once more; then it is given up.
 PAUSES = tuple(timedelta(minutes=each) for each in (1, 5, 15, 60, 240))
+DECLINED = "DECLINED"  # the case's outcome
 _IN_HAND = timedelta(minutes=2)
 
 
@@ -63,6 +64,7 @@ _WHO = """
    AND c.state = 'PROVING' AND c.subject_id IS NULL AND c.operator_id IS NULL AND c.not_me_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM agency_invitations v WHERE v.case_id = c.id
                      AND (v.state IN ('WAITING', 'SENDING') OR (v.state = 'SENT' AND v.ends_at > %(now)s)))
+   AND NOT EXISTS (SELECT 1 FROM agency_handovers h WHERE h.case_id = c.id AND h.asks = 'MANDATE' AND h.answer = 'NO')
 """
 _COUNT = f"SELECT count(*) {_WHO}"
 _RELEASE = f"""
@@ -116,6 +118,16 @@ def withdraw(case_pks: Collection[UUID], now: datetime) -> int:
     for row in Handover.objects.filter(invitation__in=living, ended_at=None).select_related("case__agency"):
         handovers.end(row, now=now, why="WITHDRAWN")
     return living.filter(Q(state__in=ON_ITS_WAY) | Q(state=State.SENT, ends_at__gt=now)).update(state=State.WITHDRAWN)
+
+
+def settle(now: datetime) -> int:
+    """Close the cases of customers who have said No, and forget whom they named; return how many."""
+    refused = Invitation.objects.filter(state=State.SENT, handover__answer=handovers.NO)
+    closed = [each.case for each in refused.filter(case__state=AssistedCase.State.PROVING).select_related("case")[:200]]
+    for case in closed:
+        cases.close(case, DECLINED, now)
+        AssistedCase.objects.filter(pk=case.pk).update(looked_up={})
+    return len(closed)
 
 
 def stop(found: BulkImport, now: datetime) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -12,32 +11,15 @@ import pytest
 
 from audit import clock
 from beckn import participants
-from identity.models import Agency, Membership, User
+from identity.models import Membership
 from portals.imports import running, uploading, working
 from portals.models import BulkImport, CatalogProgram
+from tests.agencies import a_member
 from tests.factories import UTILITY_A
+from tests.sandbox.running import RunningUtility, utility
 
 HEADER = "reference,utility,account_number,mobile,program,language"
 PROGRAM = "flex"
-
-
-def an_agency(agency_id: str = "ea-north", **changes: Any) -> Agency:
-    values = {
-        "name": "North Helpers",
-        "certified_from": clock.now() - timedelta(days=100),
-        "portal_id": "ea-north.example.com",
-        "daily_invitations": 500,
-        **changes,
-    }
-    return Agency.objects.create(agency_id=agency_id, **values)
-
-
-def a_member(agency: Agency, role: str = "AGENT", operator_id: str = "") -> Membership:
-    name = operator_id or f"{role.lower()}-{uuid4().hex[:6]}"
-    user = User.objects.create(username=uuid4().hex, sub=uuid4().hex)
-    return Membership.objects.create(
-        agency=agency, operator_id=name, role=role, name=name.title(), user=user, joined_at=clock.now()
-    )
 
 
 @pytest.fixture
@@ -66,7 +48,7 @@ def a_program(slug: str = PROGRAM, **item: Any) -> CatalogProgram:
 
 @pytest.fixture
 def agent(program: CatalogProgram) -> Membership:
-    return a_member(an_agency(), operator_id="op-1")
+    return a_member("op-1")
 
 
 def line(number: int, *, reference: str = "", account: str = "", program: str = PROGRAM, language: str = "") -> str:
@@ -93,3 +75,15 @@ def imported(member: Membership, rows: Iterable[str]) -> BulkImport:
     found = worked(upload(member, rows))
     running.start(found, member, clock.now())
     return worked(found)
+
+
+@pytest.fixture(scope="session")
+def utility_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUtility]:
+    with utility(tmp_path_factory.mktemp("utility")) as running:
+        yield running
+
+
+@pytest.fixture
+def a_utility(utility_process: RunningUtility) -> Iterator[RunningUtility]:
+    yield utility_process
+    utility_process.fault("none")

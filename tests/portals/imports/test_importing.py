@@ -16,8 +16,8 @@ from portals.agency import cases
 from portals.imports import running, uploading, working
 from portals.imports.columns import WrongHeader
 from portals.models import AssistedCase, BulkImport, ImportPart, ImportRow
-from tests.factories import UTILITY_A
-from tests.portals.imports.conftest import HEADER, a_file, a_member, an_agency, imported, line, upload, worked
+from tests.agencies import a_member, an_agency
+from tests.portals.imports.conftest import HEADER, a_file, imported, line, upload, worked
 
 pytestmark = pytest.mark.django_db
 MANY = 10_000
@@ -97,7 +97,7 @@ def test_the_same_upload_sent_twice_is_one_import(agent: Membership):
 
 
 def test_another_agency_has_its_own_references_and_its_own_turn(agent: Membership):
-    other = a_member(an_agency("ea-south", name="South Helpers"))
+    other = a_member("op-7", agency=an_agency("ea-south"))
     mine = upload(agent, [line(number) for number in range(2_000)])
     theirs = upload(other, [line(number) for number in range(3)])
     with pytest.raises(uploading.NotTaken, match="BUSY"):
@@ -189,4 +189,3 @@ def test_nobody_reads_a_number_in_the_database(agent: Membership):
     with connection.cursor() as cursor:
         cursor.execute("SELECT data FROM agency_import_parts UNION ALL SELECT told FROM agency_import_rows")
         assert all(b"SECRET-77" not in bytes(data) for (data,) in cursor.fetchall())
-    assert UTILITY_A
