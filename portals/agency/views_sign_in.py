@@ -95,7 +95,7 @@ class Choose(Door):
 
     def page(self, request: HttpRequest, *, status: int = 200, **said: Any) -> HttpResponse:
         now, found = clock.now(), agents.standing(request)
-        lines = [{"member": each, "block": agents.blocked(each, now)} for each in found.memberships]
+        lines = [{"member": each, "stop": agents.blocked(each, now)} for each in found.memberships]
         return super().page(request, status=status, lines=lines, chosen=found.member, **said)
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -121,7 +121,7 @@ def blocked(request: HttpRequest) -> HttpResponse:
     said = {
         "member": found.member,
         "agency": agency,
-        "block": block,
+        "stop": block,
         "utility": houses.house_of(agency.certified_by) if block.contact is Ask.UTILITY else None,
         "has_others": len(found.memberships) > 1,
     }

@@ -229,11 +229,12 @@ def test_a_manager_cannot_lift_a_suspension(client: Client):
 @pytest.mark.parametrize("other", ["none", "invited only", "switched off", "suspended", "certificate over", "an agent"])
 def test_the_last_manager_cannot_go(client: Client, manager: Membership, other: str):
     now = clock.now()
-    more: dict[str, Any] = {
+    states: dict[str, dict[str, Any]] = {
         "switched off": {"active": False},
         "suspended": {"suspended_at": now},
         "certificate over": {"certified_until": now},
-    }.get(other, {})
+    }
+    more = states.get(other, {})
     if other != "none":
         second = a_member("m-2", role="AGENT" if other == "an agent" else "MANAGER", **more)
         if other == "invited only":
@@ -305,9 +306,9 @@ def of_members(member: Membership) -> list[tuple[str, str]]:
 
 def test_agents_and_reviewers_open_no_address_of_members():
     target = a_member("op-3", email="op-3@agency.example")
+    clients = {role: signed_in_agent(a_member(f"op-{role}", role=role)) for role in ("AGENT", "REVIEWER")}
     before = state(target)
-    for role in ("AGENT", "REVIEWER"):
-        client = signed_in_agent(a_member(f"op-{role}", role=role))
+    for role, client in clients.items():
         for name, address in of_members(target):
             for method in ("get", "post"):
                 answer = getattr(client, method)(address, FORM)
@@ -318,11 +319,12 @@ def test_agents_and_reviewers_open_no_address_of_members():
 
 def test_another_agencys_manager_finds_nobody_of_ours(manager: Membership):
     target = a_member("op-3", email="op-3@agency.example")
-    before = state(target)
     stranger = signed_in_agent(a_member("m-1", role="MANAGER", agency=an_agency("ea-002")))
+    before = state(target)
     for name, address in of_members(target)[2:]:
         for method in ("get", "post"):
-            assert getattr(stranger, method)(address, FORM).status_code == 404, (name, method)
+            is_none = 405 if (name, method) == ("agency-member", "post") else 404  # nobody posts there
+            assert getattr(stranger, method)(address, FORM).status_code == is_none, (name, method)
     assert "op-3" not in stranger.get("/agency/members").content.decode()
     assert state(target) == before
 
