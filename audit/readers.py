@@ -13,6 +13,7 @@ from operator import or_
 from typing import Any
 
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 
 from audit.log import ActorKind, Channel
 from audit.models import Event
@@ -81,6 +82,41 @@ def lines_about(
     if actions:
         rows = rows.filter(action__in=[str(each) for each in actions])
     return tuple(_line(row) for row in reversed(rows.order_by("-pk")[:most]))
+
+
+def lines_of_agency(
+    agency_id: str,
+    *,
+    operator: str = "",
+    actions: Collection[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    about: tuple[str, str] | None = None,
+    older: int | None = None,
+    most: int = A_PAGE,
+) -> Lines:
+    """What an agency's people have done, newest first, a page at a time.
+
+    `operator` is whose lines are wanted, empty for everybody's; `since` and `until` (exclusive) are the period, `about`
+    is an `(object_type, object_id)`; `older` is what the page before this one returned.
+    """
+    # Through the partial indexes of such lines (audit.models.Event), newest first: a page costs a page.
+    rows = Event.objects.filter(actor_kind=ActorKind.AGENCY, actor_id=agency_id)
+    if operator:
+        rows = rows.annotate(operator=KeyTextTransform("operator", "details")).filter(operator=operator)
+    if actions:
+        rows = rows.filter(action__in=[str(each) for each in actions])
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    if until is not None:
+        rows = rows.filter(at__lt=until)
+    if about is not None:
+        rows = rows.filter(object_type=about[0], object_id=about[1])
+    if older is not None:
+        at = rows.filter(pk=older).values_list("at", flat=True).first()
+        rows = rows.filter(at__lte=at).exclude(at=at, pk__gt=older) if at is not None else rows.none()
+    found = list(rows.order_by("-at", "-pk")[: most + 1])
+    return Lines(tuple(_line(row) for row in found[:most]), found[most].pk if len(found) > most else None)
 
 
 def _line(row: Event) -> ReadLine:

@@ -7,12 +7,24 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from enrollment import certificates, feed, keeping_files, lifecycle, not_me_links, notices, standing, told
+from enrollment import (
+    agency_suspensions,
+    certificates,
+    feed,
+    keeping_files,
+    lifecycle,
+    not_me_links,
+    notices,
+    standing,
+    told,
+)
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
 def turn_the_clock() -> None:
-    lifecycle.turn_the_clock(clock.now())
+    now = clock.now()
+    lifecycle.turn_the_clock(now)
+    agency_suspensions.withdraw_open(now)
 
 
 @shared_task(name="enrollment.tasks.watch_certificates", ignore_result=True)

@@ -1,7 +1,7 @@
 """The scorecard of an agency and of each of its people, over the last 7, 30 and 90 days.
 
-From the rows of their cases, and from the journal where it alone knows when something was decided. Three statements in
-all, whatever the number of people; at 100,000 cases of one agency about a third of a second (docs/operations.md).
+From the rows of their cases and papers, and from the journal for documents that the program owner decided about. Three
+statements in all, whatever the number of people (what they take at 100,000 cases: docs/operations.md).
 
 - A case counts for who acts in it: the operator its journey names, else who has it, else who opened it.
 - One of an import begins when its customer has proved themselves: before then nobody has worked on it.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -79,6 +80,11 @@ def of_person(member: Membership, now: datetime) -> Line:
     return _line(member.operator_id, member.name, _counted(member.agency, now, [member.operator_id]))
 
 
+def by_window(lines: Sequence[Line]) -> list[tuple[int, list[tuple[Line, Counts]]]]:
+    """The lines as tables, one for each window."""
+    return [(days, [(line, line.windows[days]) for line in lines]) for days in WINDOWS]
+
+
 def table(lines: Iterable[Line]) -> tuple[tuple[str, ...], list[tuple[str | int, ...]]]:
     """The lines as a file's: one row for each person and window. No names: an operator id is enough there."""
     columns = [each.name for each in fields(Counts) if each.name != "median"]
@@ -127,15 +133,14 @@ FROM mine CROSS JOIN unnest(%(days)s::int[], %(since)s::timestamptz[]) AS w(days
 GROUP BY GROUPING SETS ((operator, w.days), (w.days))
 """
 
-# What was decided about paper mandates: the mandate knows whose it is, the journal when that was.
+# What was decided about mandates on paper; one that is asked for anew was refused, too.
 _PAPERS = """
-SELECT m.operator_id, w.days, count(*), count(*) FILTER (WHERE e.action = 'mandate.refused')
-FROM mandates m
-JOIN audit_logs e ON e.object_type = 'mandate' AND e.object_id = m.mandate_id
-  AND e.action IN ('mandate.refused', 'mandate.approved') AND e.at >= %(oldest)s
-JOIN unnest(%(days)s::int[], %(since)s::timestamptz[]) AS w(days, since) ON e.at >= w.since
-WHERE m.agency_id = %(agency)s AND m.evidence_kind = 'DOCUMENT'
-  AND (%(operators)s::text[] IS NULL OR m.operator_id = ANY(%(operators)s::text[]))
+SELECT u.operator_id, w.days, count(*), count(*) FILTER (WHERE p.state <> 'APPROVED')
+FROM mandate_papers p
+JOIN agency_memberships u ON u.id = p.uploaded_by_id
+JOIN unnest(%(days)s::int[], %(since)s::timestamptz[]) AS w(days, since) ON p.reviewed_at >= w.since
+WHERE u.agency_id = %(agency)s AND p.reviewed_at >= %(oldest)s AND p.state IN ('APPROVED', 'AGAIN', 'REFUSED')
+  AND (%(operators)s::text[] IS NULL OR u.operator_id = ANY(%(operators)s::text[]))
 GROUP BY 1, 2
 """
 
@@ -165,7 +170,7 @@ def _since(
     agency: Agency, windows: dict[int, datetime], operators: Sequence[str] | None
 ) -> dict[tuple[str, int], Counts]:
     """(operator id or "" for the agency, window) → counts."""
-    values = {
+    values: dict[str, Any] = {
         "agency": agency.pk,
         "agency_id": agency.agency_id,
         "days": list(windows),

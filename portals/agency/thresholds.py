@@ -34,8 +34,8 @@ LEFT JOIN agency_memberships o ON o.id = c.operator_id
 LEFT JOIN portal_applications a ON a.id = c.application_id
 WHERE c.not_me_at >= %(since)s
 UNION
-SELECT m.agency_id, m.operator_id FROM mandates m
-WHERE m.state = 'REFUSED' AND m.evidence_kind = 'DOCUMENT' AND m.given_at >= %(given_since)s
+SELECT u.agency_id, u.operator_id FROM mandate_papers p JOIN agency_memberships u ON u.id = p.uploaded_by_id
+WHERE p.state IN ('AGAIN', 'REFUSED') AND p.reviewed_at >= %(since)s
 UNION
 SELECT g.id, e.details ->> 'of_operator' FROM audit_logs e JOIN agencies g ON g.agency_id = e.details ->> 'of_agency'
 WHERE e.object_type = 'document' AND e.details ? 'of_agency' AND e.at >= %(since)s AND e.action = 'document.refused'
@@ -75,10 +75,8 @@ def due(now: datetime) -> Iterator[Found]:
 
 
 def _candidates(since: datetime) -> dict[Agency, set[str]]:
-    # A paper is decided some time after it was given; so long ago none is.
-    values = {"since": since, "given_since": since - timedelta(days=60)}
     with connection.cursor() as cursor:
-        cursor.execute(_CANDIDATES, values)
+        cursor.execute(_CANDIDATES, {"since": since})
         rows = cursor.fetchall()
     known = Agency.objects.in_bulk({agency_id for agency_id, _ in rows})
     found: dict[Agency, set[str]] = {}
