@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portals.agency.devices.NamedDevices",
+    "portals.agency.held.Held",
     "identity.access.AccessTable",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -297,6 +298,7 @@ BEAT = [
     "audit.tasks.seal_days",
     "credentials.tasks.upkeep",
     "identity.tasks.upkeep",
+    "identity.tasks.remind",
     "portals.tasks.upkeep",
     "portals.tasks.watch_agencies",
 ]

@@ -9,12 +9,19 @@ from identity.models import Subject
 
 def choose(request: HttpRequest, response: HttpResponse, language: str) -> None:
     """Keep a language for this browser, and for whoever is signed in; one that we do not have changes nothing."""
-    if language not in dict(settings.LANGUAGES):
+    if not set_for_browser(response, language):
         return
-    _keep(response, language)
     subject = _subject(request)
     if subject is not None:
         subject.remember_contact(locale=language)
+
+
+def set_for_browser(response: HttpResponse, language: str) -> bool:
+    """Keep a language for this browser alone; return whether we have it."""
+    if language not in dict(settings.LANGUAGES):
+        return False
+    _keep(response, language)
+    return True
 
 
 def bring_along(request: HttpRequest, response: HttpResponse) -> None:

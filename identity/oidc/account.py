@@ -90,7 +90,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
         request.session[OTHERS] = left
     else:
         request.session.pop(OTHERS, None)
-    address = _goodbye(provider, token) if provider else ""
+    address = goodbye(provider, token) if provider else ""
     return HttpResponseRedirect(address or reverse("oidc-signed-out"), status=303)
 
 
@@ -104,7 +104,8 @@ def signed_out(request: HttpRequest) -> HttpResponse:
     return to_providers(render(request, "identity/signed_out.html", {"others": [each for each in others if each]}))
 
 
-def _goodbye(provider: Provider, token: str) -> str:
+def goodbye(provider: Provider, token: str) -> str:
+    """Where a browser signs out at its provider and comes back from; "" where the provider has no such place."""
     try:
         address = endpoint(provider, "end_session_endpoint")
     except ProviderUnavailable:

@@ -31,6 +31,7 @@ from identity.providers import sign_ins
 from identity.sessions import SignedIn
 
 KEY = "code_asked"  # in the session: {message, next, until}; never the code's own session
+ISSUER = "urn:one-time-code:"  # and the utility's id: in the place of a provider's
 DOOR = "portal"  # in the place of a participant: who asked the utility
 NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{2,39}")
 CODE = re.compile(r"[0-9]{4,10}")
@@ -155,23 +156,31 @@ def _prove(request: HttpRequest, message: str, code: str) -> one_time_codes.Prov
 
 
 def _arrive(request: HttpRequest, proven: one_time_codes.Proven) -> None:
-    """Sign the holder in. The user is the account at this utility, named by a blind index."""
+    """Sign the holder in."""
     now, account = clock.now(), proven.utility_customer_id
-    provider = CodeProvider(f"urn:one-time-code:{proven.utility_id}", (proven.utility_id,))
+    provider = CodeProvider(f"{ISSUER}{proven.utility_id}", (proven.utility_id,))
+    with transaction.atomic():
+        user = holder(proven, now=now)
+        who = {"sub": user.sub, "utility_id": proven.utility_id, "utility_customer_ids": [account]}
+        claims = {**who, "id_type": "METER_NUMBER"}
+        signed_in = SignedIn(provider, claims, Tokens("", access_expires_at=now), _until(now))
+        sessions.begin(request, user, signed_in, now=now)
+    request.session.pop(KEY, None)
+
+
+def holder(proven: one_time_codes.Proven, *, now: datetime) -> User:
+    """Whose code it was: the account at this utility, named by a blind index. Raises SignInFailed."""
+    account = proven.utility_customer_id
     sub = blind_index(f"{proven.subject_did} {account}", purpose=f"sign-in-by-code {proven.utility_id}").hex()
-    claims = {"sub": sub, "utility_id": proven.utility_id, "utility_customer_ids": [account], "id_type": "METER_NUMBER"}
     try:
         with transaction.atomic():
-            user = User.objects.for_login(provider.issuer, sub)
+            user = User.objects.for_login(f"{ISSUER}{proven.utility_id}", sub)
             if not user.is_active:
                 raise SignInFailed(Ending.INACTIVE)
-            said = {"utility_id": proven.utility_id, "did": proven.subject_did, "account": account}
-            people.of_code(user, now=now, **said)
-            signed_in = SignedIn(provider, claims, Tokens("", access_expires_at=now), _until(now))
-            sessions.begin(request, user, signed_in, now=now)
+            people.of_code(user, utility_id=proven.utility_id, did=proven.subject_did, account=account, now=now)
     except people.OtherPerson as error:
         raise SignInFailed(Ending.OTHER_PERSON, str(error)) from error
-    request.session.pop(KEY, None)
+    return user
 
 
 def _until(now: datetime) -> datetime:

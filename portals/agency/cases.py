@@ -371,6 +371,34 @@ def not_me(application: Application, *, now: datetime) -> AssistedCase | None:
         return close(kept, NOT_ME, now)
 
 
+def taken_back(mandate: Mandate, *, now: datetime) -> int:
+    """The customer has taken this mandate back: the journeys under it stand still until they agree anew."""
+    count = 0
+    with transaction.atomic():
+        for case in AssistedCase.objects.filter(mandate=mandate, state__in=(State.OPEN, State.REVIEW)).order_by("pk"):
+            kept = _locked(case)
+            if kept.mandate_id != mandate.pk or kept.state not in (State.OPEN, State.REVIEW):
+                continue
+            kept.state = State.PROVING
+            _save(kept, now)
+            Handover.objects.filter(case=kept, ended_at=None).update(ended_at=now)
+            timeline.note_customer(Action.MANDATE_REVOKED, kept, mandate.subject, now, mandate=mandate.mandate_id)
+            count += 1
+    return count
+
+
+def stands_still(case: AssistedCase, reason: str, *, now: datetime) -> AssistedCase:
+    """The customer's mandate is over: their agreement is waited for again. `reason` as `mandates.prove` says it."""
+    with transaction.atomic():
+        kept = _locked(case)
+        if kept.state == State.OPEN and kept.mandate_id == case.mandate_id:
+            kept.state = State.PROVING
+            _save(kept, now)
+            Handover.objects.filter(case=kept, ended_at=None).update(ended_at=now)
+            timeline.note(Action.ASSISTED_STOOD_STILL, kept, None, now, reason=reason)
+    return kept
+
+
 def settle(application: Application, *, now: datetime) -> None:
     """Close the case of a journey that has ended: enrolled, refused for good, or dropped."""
     states = Application.State

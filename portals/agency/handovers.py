@@ -108,11 +108,11 @@ def by_token(token: str) -> Handover | None:
 
 def of_browser(request: HttpRequest) -> Handover | None:
     """The handover this browser is held to, living or over; None for any other browser."""
-    name, _, secret = request.COOKIES.get(COOKIE, "").partition(".")
-    row = _by_id(name)
+    name, secret, *_ = [*request.COOKIES.get(COOKIE, "").split("."), "", ""]
+    row = by_id(name)
     if row is not None and secret and row.session_digest == _browser(secret):
         return row
-    return _by_id(request.session.get(MARK, "")) if hasattr(request, "session") else None
+    return by_id(request.session.get(MARK, "")) if hasattr(request, "session") else None
 
 
 def is_living(row: Handover, now: datetime) -> bool:
@@ -136,7 +136,7 @@ def last(case: AssistedCase) -> Handover | None:
 # --- the customer ----------------------------------------------------------------------------------------------------
 
 
-def proved(row: Handover, subject: Subject, *, is_expected: bool, kind: str, now: datetime) -> bool:
+def proved(row: Handover, subject: Subject | None, *, is_expected: bool, kind: str, now: datetime) -> bool:
     """Keep who has signed in; return whether it is the one the case is about. Raises Over."""
     with transaction.atomic():
         kept = _locked(row.pk)
@@ -207,7 +207,8 @@ def _rows() -> QuerySet[Handover]:
     return Handover.objects.select_related("operator__agency", *(f"case__{each}" for each in of_case))
 
 
-def _by_id(name: object) -> Handover | None:
+def by_id(name: object) -> Handover | None:
+    """A handover by its id."""
     try:
         return _rows().filter(pk=UUID(str(name))).first() if name else None
     except ValueError:
