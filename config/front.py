@@ -22,7 +22,7 @@ from config.wsgi import application as django
 
 log = logging.getLogger(__name__)
 # Where files come in: to the provider, and to the portal for a journey (which passes them on).
-UPLOADS = re.compile(r"/documents/|/applications/[0-9a-f-]{36}/documents$")
+UPLOADS = re.compile(r"/documents/|/applications/[0-9a-f-]{36}/documents$|/agency/cases/[0-9a-f-]{36}/paper$")
 IMPORTS = re.compile(r"/agency/imports$")
 ENVELOPE_BYTES = 64 << 10  # what a form adds to the file in it
 MOST_DROPPED = 64 << 20  # bytes of one request; whoever sends more is cut off

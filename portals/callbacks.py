@@ -21,8 +21,9 @@ from audit.log import SYSTEM, Action
 from beckn.door import Door
 from beckn.messages import Received
 from beckn.models import Outbox
-from portals import catalogue, drafts, holding, matrix, reading, receipts, verifying, viewing
-from portals.models import Application
+from portals import catalogue, drafts, holding, mandates, matrix, reading, receipts, verifying, viewing
+from portals.agency import cases
+from portals.models import Application, AssistedCase
 
 logger = logging.getLogger(__name__)
 State = Application.State
@@ -65,7 +66,19 @@ def take(message: Received, *, our_request: Outbox | None, door: Door, now: date
 
     with transaction.atomic():
         door.done(message, now=now)
+        if application.agency_id:  # the case first, as everywhere
+            _follow_in_the_case(application, told, now)
         drafts.change(application, None, change, now=now)
+
+
+def _follow_in_the_case(application: Application, told: Mapping[str, Any], now: datetime) -> None:
+    """What the customer has said to the program owner, for the agency: not me, or no longer (personas EA-4)."""
+    case = AssistedCase.objects.select_related("mandate").filter(application=application).first()
+    if case is None:
+        return
+    if reading.is_stopped(told):
+        cases.not_me(application, now=now)
+    mandates.follow(case, now=now)
 
 
 def settle(now: datetime) -> int:

@@ -138,6 +138,7 @@ class ProgramView:
     """A program of the catalogue, in one language where the provider has it: `locale` is the one that was found.
 
     `is_reviewed`: a person has read that translation. `example` is one worked example in money, marked as such.
+    `paper_review`: PROVIDER where the owner's staff reviews agencies' mandates on paper, and not the agency.
     """
 
     provider_id: str
@@ -161,6 +162,8 @@ class ProgramView:
     closes_at: datetime | None
     reopens_at: datetime | None
     minutes: int
+    paper_review: str = ""
+    statements: tuple[str, ...] = ()
 
     @property
     def der_types(self) -> tuple[str, ...]:
@@ -398,6 +401,8 @@ def program(item: Any, locale: str = "") -> ProgramView:
         closes_at=instant(validity.get("schema:endDate")),
         reopens_at=instant(shown.get("reopensAt")),
         minutes=_whole(shown.get("minutes")) or 5,
+        statements=_texts(text.get("agentStatements")),
+        paper_review=_text(_map(shown.get("assistance")).get("paperReview")),
     )
 
 
@@ -413,6 +418,11 @@ def selected(told: Any, locale: str = "") -> SelectedView:
         unavailable_utilities=_texts(about.get("unavailableUtilities")),
         refusal=_refusal(told, order),
     )
+
+
+def is_stopped(told: Any) -> bool:
+    """Whether the program owner says that the customer has said "this was not me"."""
+    return _text(_map(_attributes(told).get("stopped")).get("reason")) == "NOT_ME"
 
 
 def prepared(told: Any, locale: str = "") -> PreparedView:
