@@ -16,9 +16,8 @@ from django.views import View
 from files import scanning, showing
 from files.showing import NotShown
 from portals import houses, reading
-from portals.agency import papers
+from portals.agency import papers, signals
 from portals.agency.gate import ReviewerMixin
-from portals.agency.views_papers import address_of
 from portals.models import MandatePaper
 
 PAGE_LENGTH = 25
@@ -90,7 +89,8 @@ class OnePaper(ReviewerMixin, View):
             "is_opened": me.name in paper.opened_by,
             "is_unscanned": paper.scan != scanning.CLEAN and not scanning.is_configured(),
             "form": said.pop("form", None) or DecisionForm(),
-            "address": address_of(paper.case),
+            "address": reverse("agency-case", args=[paper.case_id]),
+            "signals": signals.of_case(paper.case),
             "back": reverse("agency-reviews"),
             **said,
         }
