@@ -147,6 +147,8 @@ class Action(StrEnum):
     MANDATE_APPROVED = "mandate.approved"
     MANDATE_REFUSED = "mandate.refused"
     MANDATE_REVOKED = "mandate.revoked"
+    RECHECK_QUEUED = "recheck.queued"
+    RECHECK_DONE = "recheck.done"
     CUSTOMER_LOOKED_UP = "customer.looked_up"  # by an agency: a match, none, or several
     LOOK_UPS_STOPPED = "look_ups.stopped"
     LOOK_UPS_RELEASED = "look_ups.released"
@@ -159,6 +161,7 @@ class Action(StrEnum):
     ASSISTED_PROVED = "assisted.proved"
     ASSISTED_ASSIGNED = "assisted.assigned"
     ASSISTED_DECLARED = "assisted.declared"
+    ASSISTED_STOOD_STILL = "assisted.stood_still"
     ASSISTED_NOT_ME = "assisted.not_me"
     ASSISTED_CLOSED = "assisted.closed"
     HANDOVER_OPENED = "handover.opened"

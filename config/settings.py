@@ -285,7 +285,7 @@ CODE_SERVICE_DOWN = "utility_systems.ports.UtilityUnavailable"
 # Its customers' registered contacts: who is there, and writing to them (`identity.contacts.ContactService`).
 CONTACT_SERVICE = "utility_systems.registry.contacts_of"
 # What follows an agency's suspension, each called with (Agency, at) in its transaction: short, the rest is swept for.
-AGENCY_SUSPENDED_LISTENERS: list[str] = []
+AGENCY_SUSPENDED_LISTENERS: list[str] = ["enrollment.rechecking.agency_suspended"]
 NEWS_HAS_ROOM = "beckn.outgoing.has_room"
 # Who takes what a provider answers to our portals (`portals.callbacks.take`).
 BECKN_CALLBACK_TAKER = "portals.callbacks.take"

@@ -15,4 +15,12 @@ class ConsoleConfig(AppConfig):
     verbose_name = "console"
 
     def ready(self) -> None:
-        from console import credentials, documents, keys, lists, notices, utilities  # noqa: F401 - they register their pages
+        from console import (  # noqa: F401 - they register their pages
+            credentials,
+            documents,
+            keys,
+            lists,
+            notices,
+            rechecks,
+            utilities,
+        )

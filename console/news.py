@@ -10,7 +10,8 @@ from django.utils.translation import ngettext
 
 from credentials import list_watch
 from credentials.models import BulkAct, IssuerKey, KeyAlgorithm, KeyState
-from enrollment.models import CustomerNotice, EnrollmentCase, UtilityNotice
+from enrollment.models import CustomerNotice, EnrollmentCase, Recheck, UtilityNotice
+from portals.agency import papers
 from utility_systems.models import SystemHealth
 
 
@@ -25,7 +26,7 @@ class News:
 
 def of_today(now: datetime) -> list[News]:
     """Return what needs a person, urgent things first; empty on a good day."""
-    found = [*_keys(), *_lists(now), *_systems(), *_customers(), *_notices(), *_acts()]
+    found = [*_keys(), *_lists(now), *_systems(), *_customers(), *_papers(), *_rechecks(), *_notices(), *_acts()]
     return sorted(found, key=lambda each: not each.is_urgent)
 
 
@@ -91,6 +92,32 @@ def _customers() -> list[News]:
     return news
 
 
+def _papers() -> list[News]:
+    """Agencies' mandates on paper that the program's owner reviews."""
+    waiting = papers.owners_queue().filter(state="WAITING").count()
+    if not waiting:
+        return []
+    text = ngettext(
+        "%(count)d mandate on paper of an agency waits for a review.",
+        "%(count)d mandates on paper of agencies wait for a review.",
+        waiting,
+    )
+    return [News(text % {"count": waiting}, _PAPERS, is_urgent=False)]
+
+
+def _rechecks() -> list[News]:
+    """Enrolments of agencies that were suspended soon afterwards."""
+    waiting = Recheck.objects.filter(done_at=None).count()
+    if not waiting:
+        return []
+    text = ngettext(
+        "%(count)d enrolment of a suspended agency waits to be looked at again.",
+        "%(count)d enrolments of suspended agencies wait to be looked at again.",
+        waiting,
+    )
+    return [News(text % {"count": waiting}, _RECHECKS, is_urgent=False)]
+
+
 def _notices() -> list[News]:
     """Enrolments of which a utility did not want to hear for a week."""
     stuck = UtilityNotice.objects.filter(state="STUCK").count()
@@ -121,4 +148,6 @@ _LISTS = "admin:credentials_statuslist_changelist"
 _UTILITIES = "admin:utility_systems_systemhealth_changelist"
 _CUSTOMERS = "admin:enrollment_customernotice_changelist"
 _NOTICES = "admin:enrollment_utilitynotice_changelist"
+_PAPERS = "admin:portals_mandatepaper_changelist"
+_RECHECKS = "admin:enrollment_recheck_changelist"
 _CREDENTIALS = "admin:credentials_issuedcredential_changelist"

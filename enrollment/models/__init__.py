@@ -5,6 +5,7 @@ from enrollment.models.documents import Document, ReliedCertificate
 from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
 from enrollment.models.notices import CustomerNotice, NotMeLink
 from enrollment.models.programs import CapCounter, CatalogChange, ConsentText, Program, ProgramVersion
+from enrollment.models.rechecks import Recheck
 from enrollment.models.utilities import UtilityChange, UtilityFeed, UtilityNotice
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "NotMeLink",
     "Program",
     "ProgramVersion",
+    "Recheck",
     "ReliedCertificate",
     "UtilityChange",
     "UtilityFeed",
