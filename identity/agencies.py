@@ -33,11 +33,12 @@ class AgencyRefusal:
 
 @dataclass(frozen=True)
 class Operator:
-    """A member to be added: certified until an instant (exclusive), or as long as the agency."""
+    """A member to be added: certified until an instant (exclusive), or as long as the agency. Without a role they keep
+    the one they have, and somebody new is an agent."""
 
     operator_id: str
     certified_until: datetime | None = None
-    role: str = Membership.Role.AGENT
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Details:
     participants: Sequence[str] = ()
     operators: Sequence[Operator] = ()
     contact: Mapping[str, str] = field(default_factory=dict)  # email, phone, url, hours
+    portal: Mapping[str, Any] = field(default_factory=dict)  # portal_id, sign_in_issuer, minimum_acr, daily_invitations
 
 
 class UnknownAgency(LookupError):
@@ -100,13 +102,18 @@ def add(agency_id: str, details: Details, *, actor: Actor, at: datetime) -> Agen
     before = facts(agency) if agency else None
     agency = agency or Agency(agency_id=agency_id)
     agency.name = details.name
-    agency.certified_from, agency.certified_until = details.certified_from, details.certified_until
+    if not agency.certified_by:  # else it is the utility's to say (identity.certification)
+        agency.certified_from, agency.certified_until = details.certified_from, details.certified_until
     agency.utilities, agency.programs = sorted(set(details.utilities)), sorted(set(details.programs))
     agency.participants = sorted(set(details.participants))
     for key in ("email", "phone", "url", "hours"):
         setattr(agency, f"contact_{key}", details.contact.get(key, ""))
+    for key, value in details.portal.items():
+        setattr(agency, key, value)
+    if agency.portal_id and agency.portal_id not in agency.participants:
+        agency.participants = sorted([*agency.participants, agency.portal_id])
     agency.save()
-    _write_operators(agency, details.operators)
+    _write_operators(agency, details.operators, at)
     action = Action.AGENCY_CHANGED if before else Action.AGENCY_ADDED
     _journal(action, agency, actor, at, before)
     return agency
@@ -158,6 +165,7 @@ def facts(agency: Agency) -> dict[str, Any]:
         "name": agency.name,
         "certifiedFrom": agency.certified_from.isoformat(),
         "certifiedUntil": _text(agency.certified_until),
+        "certifiedBy": agency.certified_by,
         "suspendedAt": _text(agency.suspended_at),
         "utilities": list(agency.utilities),
         "programs": list(agency.programs),
@@ -199,16 +207,13 @@ def _refused_operator(agency: Agency, operator_id: str, at: datetime) -> AgencyR
     return None
 
 
-def _write_operators(agency: Agency, operators: Sequence[Operator]) -> None:
-    Membership.objects.filter(agency=agency).exclude(operator_id__in=[each.operator_id for each in operators]).update(
-        active=False
-    )
+def _write_operators(agency: Agency, operators: Sequence[Operator], at: datetime) -> None:
+    others = Membership.objects.filter(agency=agency).exclude(operator_id__in=[each.operator_id for each in operators])
+    others.filter(active=True).update(active=False, switched_off_at=at)
     for each in operators:
-        Membership.objects.update_or_create(
-            agency=agency,
-            operator_id=each.operator_id,
-            defaults={"certified_until": each.certified_until, "role": each.role, "active": True},
-        )
+        said = {"certified_until": each.certified_until, "active": True, "switched_off_at": None}
+        role = {"role": each.role} if each.role else {}
+        Membership.objects.update_or_create(agency=agency, operator_id=each.operator_id, defaults=said | role)
 
 
 @transaction.atomic

@@ -16,8 +16,8 @@ KIND = AgencyLetter.Kind.CERTIFICATE
 
 
 def write(about="certificate:1:30", to="help@agency.example"):
-    said = {"to": to, "title": "Your certificate ends", "text": "On 1 May.", "now": clock.now()}
-    return letters.write(an_agency(), kind=KIND, about=about, **said)
+    title, text, now = "Your certificate ends", "On 1 May.", clock.now()
+    return letters.write(an_agency(), kind=KIND, about=about, to=to, title=title, text=text, now=now)
 
 
 def test_what_was_told_once_is_not_told_again():
@@ -55,9 +55,9 @@ def test_managers_are_written_to_once_each_and_only_those_who_may_act():
     a_member("m-3", role="MANAGER", email="off@agency.example", active=False)
     a_member("op-1", email="agent@agency.example")
     agency = an_agency(contact_email="help@agency.example")
-    said = {"kind": KIND, "about": "x", "title": "t", "text": "t", "now": clock.now()}
-    assert letters.to_managers(agency, **said) == 2
-    assert letters.to_managers(agency, **said) == 0
+    now = clock.now()
+    assert letters.to_managers(agency, kind=KIND, about="x", title="t", text="t", now=now) == 2
+    assert letters.to_managers(agency, kind=KIND, about="x", title="t", text="t", now=now) == 0
     assert sorted(each.to for each in AgencyLetter.objects.all()) == ["help@agency.example", "one@agency.example"]
 
 
