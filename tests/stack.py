@@ -43,6 +43,7 @@ class Stack:
 
     `broker`: "redis" needs a Redis, "none" leaves the work to the sweep, "auto" takes Redis where there is one.
     `clock_offset` seconds move every process, the sandbox and the BAP. `environment` wins over all settings.
+    `imports_workers` have the queue of agencies' files to themselves; without one the workers do that, too.
     `beat` starts a beat process (else the workers' sweepers do its jobs every `beat_seconds`).
     """
 
@@ -52,6 +53,7 @@ class Stack:
     web_threads: int = 4
     workers: int = 1
     worker_threads: int = 4
+    imports_workers: int = 0
     beat: bool = False
     beat_seconds: float = 1.0
     sweep_seconds: float = 0.2
@@ -109,6 +111,8 @@ class Stack:
         self._start_web()
         for number in range(self.workers):
             self._start_worker(f"worker-{number + 1}")
+        for number in range(self.imports_workers):
+            self._start_worker(f"imports-{number + 1}", "--queues", "imports", "--concurrency", "1")
         if self.beat:
             self._start("beat", [sys.executable, "-m", "celery", "--app", "config", "--quiet", "beat"])
         self.bap.start()
@@ -303,9 +307,11 @@ class Stack:
         command += ["--var", str(self.folder), "--clock-offset", str(self.clock_offset)]
         self._start(name, command, **generated.of_utility(self.settings, name))
 
-    def _start_worker(self, name: str) -> None:
+    def _start_worker(self, name: str, *options: str) -> None:
         command = [sys.executable, "-m", "celery", "--app", "config", "--quiet", "worker", "--hostname", name]
-        self._start(name, [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+        if self.imports_workers and not options:
+            options = ("--queues", "inbox,outbox,bulk,notices")
+        self._start(name, [*command, "--without-gossip", "--without-mingle", "--without-heartbeat", *options])
 
     def _start_web(self) -> None:
         _make_look()

@@ -54,13 +54,13 @@ def test_what_the_image_copies_is_let_through_to_the_builder():
     assert {line.split()[0] for line in instructions("COPY") if not line.startswith("--from")} <= let_through
 
 
-def test_compose_has_the_five_processes_with_exactly_tagged_images(services):
-    assert {"postgres", "redis", "web", "worker", "beat"} <= services.keys()
+def test_compose_has_the_six_processes_with_exactly_tagged_images(services):
+    assert {"postgres", "redis", "web", "worker", "imports", "beat"} <= services.keys()
     assert all(EXACT_TAG.match(service["image"]) for service in services.values())
 
 
 def test_our_processes_in_compose_start_after_the_migration_and_may_do_little(services):
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "imports", "beat"):
         service = services[name]
         assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
         assert service["environment"]["DEPLOYMENT"] == "production"
