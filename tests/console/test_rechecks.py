@@ -1,4 +1,4 @@
-"""EA-7, the program owner's half: a suspended agency's enrolments stay, and its last thirty days are looked at again."""
+"""EA-7, the program owner's half: a suspended agency's enrolments stay; its last thirty days are looked at again."""
 
 from __future__ import annotations
 
