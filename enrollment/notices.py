@@ -31,7 +31,14 @@ STARTED, CONFIRMED = "application-started", "enrollment-confirmed"
 AGENCY_STARTED = "agency-started"
 #: What carries no address to stop things with: nothing is left to be stopped, or it is stopped already.
 WITHOUT_LINK = frozenset(
-    {"not-me-received", "not-me-released", "application-expired", "enrollment-expired", "mandate-taken-back"}
+    {
+        "not-me-received",
+        "not-me-released",
+        "application-expired",
+        "enrollment-expired",
+        "mandate-taken-back",
+        "agency-suspended",
+    }
 )
 #: How long orders of one basket wait for each other, to be told in one notice.
 BASKET_PAUSE = timedelta(seconds=20)
