@@ -21,6 +21,7 @@ class ConsoleConfig(AppConfig):
             keys,
             lists,
             notices,
+            papers,
             rechecks,
             utilities,
         )
