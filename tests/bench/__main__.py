@@ -23,7 +23,20 @@ from tests.bench.deployment import ROOT, Deployment, Failed
 
 # Seconds after which a section is ended from outside: far more than it takes.
 SECTIONS = {"crypto": 90, "lists": 90, "vc_api": 120, "claims": 300, "bulk": 300, "matrix": 120, "profile": 120}
-WHOLE = ("crypto", "lists", "vc_api", "claims", "bulk", "status", "proof", "utilities", "matrix", "portal", "load")
+WHOLE = (
+    "crypto",
+    "lists",
+    "vc_api",
+    "claims",
+    "bulk",
+    "status",
+    "proof",
+    "utilities",
+    "matrix",
+    "portal",
+    "imports",
+    "load",
+)
 
 
 def main() -> int:

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
 import urllib.request
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from sandbox import generated
 from tests.bap import eventually
 from tests.customers import Block
-from tests.identity.visiting import AGENCIES, A, Page, Visitor
+from tests.identity.visiting import AGENCIES, A, Visitor
+from tests.importing import FLEX, line, press, upload
 from tests.signing_in import _Form
 from tests.stack import Stack
 
 pytestmark = pytest.mark.processes
 
 MANY = 1_000
-HEADER = "reference,utility,account_number,program,language"
-FLEX = "program-flex-demand-response-001"
 
 
 @pytest.fixture(scope="module")
@@ -45,41 +41,10 @@ def agent(busy: Stack) -> Visitor:
     return visitor
 
 
-def upload(visitor: Visitor, rows: Iterator[str]) -> str:
-    """Send a file as the form does; return the import's address."""
-    page = visitor.get("/agency/imports")
-    assert page.status == 200, page
-    fields = {name: _Form(page.text).values[name] for name in ("csrfmiddlewaretoken", "key")}
-    border, content = uuid.uuid4().hex, "\r\n".join([HEADER, *rows])
-    parts = [f'--{border}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
-    parts.append(
-        f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="list.csv"\r\n'
-        f"Content-Type: text/csv\r\n\r\n{content}\r\n--{border}--\r\n"
-    )
-    address = f"{visitor.stack.base}/agency/imports"
-    headers = {"Content-Type": f"multipart/form-data; boundary={border}", "Referer": address, "Accept": "text/html"}
-    request = urllib.request.Request(address, "".join(parts).encode(), headers=headers)
-    try:
-        with visitor._opener.open(request, timeout=30) as answer:
-            raise AssertionError(f"not taken: {answer.status}")
-    except urllib.error.HTTPError as other:
-        assert other.code == 303, other.read().decode()[:2000]
-        return str(other.headers["Location"])
-
-
-def line(number: int, prefix: str = "A") -> str:
-    return f"{prefix}-{number:06},{generated.UTILITY_A},CUST-load-{number:06},{FLEX},"
-
-
 def how(stack: Stack, address: str) -> dict[str, int | str]:
     names = ("state", "well_formed", "malformed", "new", "rows")
     (row,) = stack.sql(f"SELECT {', '.join(names)} FROM agency_imports WHERE id = %s", address.rpartition("/")[2])
     return dict(zip(names, row, strict=True))
-
-
-def press(visitor: Visitor, address: str, rest: str) -> Page:
-    form = {"csrfmiddlewaretoken": _Form(visitor.get(address).text).values["csrfmiddlewaretoken"]}
-    return visitor._open(f"{address}{rest}", form)
 
 
 def killed_at_40_percent(stack: Stack, address: str, column: str) -> int:
