@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import get_language
 
 from identity import people, sessions
 from identity.models import Membership, Subject
@@ -48,6 +49,10 @@ class Actor(Protocol):
     def own_token(self, application: Application, now: datetime) -> str:
         """The same for an act that needs no sign-in as a rule, but does where an agency has begun the journey."""
 
+    @property
+    def locale(self) -> str:
+        """The language in which the customer is written to."""
+
     def known(self, application: Application, token: str) -> Mapping[str, Any]:
         """What the utility tells of its customer. Raises evidence.UtilitySilent."""
 
@@ -77,6 +82,10 @@ class SelfService:
     @property
     def subject(self) -> Subject | None:
         return person_of(self.request)
+
+    @property
+    def locale(self) -> str:
+        return get_language() or "en"
 
     def journey(self) -> Application:
         return drafts.find(self.subject, self.application_id)
@@ -140,7 +149,8 @@ class Assisted:
             name: f"agency-{name}"
             for name in ("account", "meters", "equipment", "eligibility", "documents", "dates", "check", "waiting")
         },
-        **{name: f"agency-{name}" for name in ("enrolled", "refused", "drop")},
+        **{name: f"agency-{name}" for name in ("enrolled", "refused")},
+        "drop": "agency-drop-case",
     }
     OTHERS: Mapping[str, str] = {"enrolments": "agency-desk", "programs": "agency-new"}
 
@@ -150,6 +160,10 @@ class Assisted:
     @property
     def subject(self) -> Subject | None:
         return people.living(self.case.subject)
+
+    @property
+    def locale(self) -> str:
+        return self.case.locale or "en"
 
     def journey(self) -> Application:
         """The case's own, as long as it is the proven customer's, this agency's and under this very mandate."""

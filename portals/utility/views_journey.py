@@ -92,7 +92,7 @@ class Meters(JourneyPage):
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         if "again" in request.POST:
             return asked_for_meters(self)
-        shown = choices.meters(self.application)
+        shown = self.shown()
         if "later" in request.POST:
             return self._put_off(shown)
         form = MetersForm(request.POST, choices=shown)
@@ -102,6 +102,10 @@ class Meters(JourneyPage):
             return self.page(form=form, status=422)
         chosen = form.cleaned_data["meters"]
         return self._decided([each.umid for each in shown if each.umid in chosen])
+
+    def shown(self) -> tuple[choices.MeterChoice, ...]:
+        """What can be chosen from."""
+        return choices.meters(self.application)
 
     def _decided(self, umids: list[str]) -> HttpResponse:
         def keep(row: Application) -> None:
@@ -135,7 +139,7 @@ class Meters(JourneyPage):
         return taken, max((each for each in days if each is not None), default=None)
 
     def context(self) -> dict[str, Any]:
-        shown = choices.meters(self.application)
+        shown = self.shown()
         own = own_enrolments(self.application)
         locale = get_language() or ""
         blocking = {each.enrollment_id: own[each.enrollment_id] for each in shown if each.enrollment_id in own}
@@ -301,15 +305,22 @@ class Check(JourneyPage):
         if not form.is_valid():
             return self.page(form=form, status=422)
 
+        self.confirmed()
+        return self.after_a_moment()
+
+    def confirmed(self) -> None:
+        """Keep the declaration and send what was answered, in one act."""
         token = self.actor.own_token(self.application, self.now)
 
         def send(row: Application) -> None:
-            row.answers["declared"] = True
+            self.declare(row)
             row.trouble = ""
             asking.confirm(row, token=token, now=self.now)
 
         self.change(send)
-        return self.after_a_moment()
+
+    def declare(self, row: Application) -> None:
+        row.answers["declared"] = True
 
     def context(self) -> dict[str, Any]:
         row = self.application

@@ -129,7 +129,7 @@ def ask_for_meters(actor: Actor, application: Application, version: int, now: da
     known = actor.known(application, token)
 
     def ask(row: Application) -> None:
-        row.answers = {**row.answers, "account": True, "locale": get_language() or "en", "known": known}
+        row.answers = {**row.answers, "account": True, "locale": actor.locale, "known": known}
         asking.select(row, token=token, now=now)
 
     return drafts.change(application, version, ask, now=now)
