@@ -14,7 +14,7 @@ from beckn import client, delivery, tasks
 from beckn.models import Outbox, Participant
 from enrollment.models import Enrollment, EnrollmentCase
 from identity import agencies, mandates
-from identity.models import Agency, Mandate, Subject, SubjectUtilityLink
+from identity.models import Agency, Mandate, Membership, Subject, SubjectUtilityLink
 from tests.bap import Bap
 from tests.beckn.conftest import Post, is_ack
 from tests.enrollment.conftest import bare_world, nothing_remembered, running_utility, utility, world  # noqa: F401
@@ -81,6 +81,7 @@ class Office:
         action, attributes = ACTS.get(act, (act, {}))
         mandate_id = mandate.mandate_id if isinstance(mandate, Mandate) else mandate
         headers, journey = named.pop("headers", {}), journey or self.journey
+        attributes = {**attributes, **named.pop("attributes", {})}
         said = {"agencyId": "ea-001", "operatorId": "op-1", "mandateId": mandate_id, **named}
         assisted = {key: value for key, value in said.items() if value}
         body = self._body(journey, action, {**attributes, **({"assistedBy": assisted} if assisted else {})})
@@ -257,6 +258,27 @@ def test_the_customer_alone_ends_what_an_agency_began_through_another_bap_s_mand
     assert code(office.ask("unenroll", office.allowed(PRIYA))) == "ORDER_NOT_FOUND"
     assert not error(office.ask("unenroll", office.allowed()))
     assert stands()[-1] == ("enrolment", "CANCELLED")
+
+
+def test_an_outside_agency_has_a_code_sent_that_says_who_asks_and_the_customer_s_reading_it_out_is_their_proof(
+    office: Office,
+) -> None:
+    Membership.objects.filter(operator_id="op-1").update(name="Meena R.")
+    account = {"authMethod": "OTP", "utilityCustomerId": "CUST-123456"}
+    assert not error(office.ask("init", None, attributes={"userAuth": account}))
+    (sent,) = office.world.utility.codes
+    assert (sent["agency"], sent["agent"], sent["ending"]) == ("Helping Hands", "Meena R.", "3456")
+    assert sent["program"] == "Demand Flexibility Program" and EnrollmentCase.objects.get().subject is None
+
+    assert code(office.ask("confirm", None)) == "MANDATE_REQUIRED", "the agent goes on without the code"
+    wrong = {**account, "nguid": "nguid-1", "otp": "654321"}
+    assert code(office.ask("confirm", None, attributes={"userAuth": wrong})) == "OTP_INVALID"
+    assert not Enrollment.objects.exists()
+    right = {**account, "nguid": "nguid-1", "otp": "123456"}
+    confirmed = office.ask("confirm", None, attributes={"userAuth": right})
+    assert not error(confirmed), confirmed
+    case = EnrollmentCase.objects.get()
+    assert (case.state, case.agency_id, case.operator_id) == ("CONFIRMED", "ea-001", "op-1")
 
 
 @pytest.mark.django_db

@@ -16,8 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.db import connections
 
+from audit import clock
 from sandbox import issuing
-from tests.factories import LONG_AGO, UTILITY_A, UTILITY_B
+from tests.factories import LONG_AGO, RAJESH, UTILITY_A, UTILITY_B
 from utility_systems.ports import DerFacts, MeterFacts
 
 ISSUER = "did:example:utility-credential-issuer"
@@ -45,6 +46,7 @@ class Utility:
         self.billing_is_down = False
         self.told: list[dict[str, Any]] = []  # what billing got, oldest first
         self.notices: list[dict[str, Any]] = []  # what its customers were told
+        self.codes: list[dict[str, Any]] = []  # whom it was to send a code; all are 123456, and Rajesh's
         self.changes: list[dict[str, Any]] = []  # its feed
         self._meanwhile: Callable[[], object] | None = None
 
@@ -101,6 +103,15 @@ class Utility:
             if not any(each["noticeId"] == body["noticeId"] for each in self.told):
                 self.told.append(body)
             return _json({"acknowledgement": f"ack-{len(self.told)}"})
+        if target.endswith("/otp/generate"):
+            self.codes.append(body)
+            ends = clock.now() + timedelta(minutes=5)
+            session = {"nguid": f"nguid-{len(self.codes)}", "expiresAt": ends.isoformat(), "attempts": 5}
+            return _json({**session, "maskedTo": ""})
+        if target.endswith("/otp/verify"):
+            is_right = body["otp"] == "123456"
+            whose = {"subject": RAJESH, "utilityCustomerId": "CUST-123456"} if is_right else {"attemptsLeft": 4}
+            return _json({"verified": is_right, **whose})
         self.notices.append(body)
         return _json({"sent": True})
 
