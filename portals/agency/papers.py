@@ -253,8 +253,7 @@ def decide(
 
     Approved, the case's journey begins at once: it is the holder's, as the utility names them now.
     """
-    if verdict == APPROVE:
-        _refuse_another_holder(paper, now)
+    account = _account_of_the_same_holder(paper, now) if verdict == APPROVE else ""
     with transaction.atomic():
         # The case first, as everywhere.
         AssistedCase.objects.select_for_update(of=("self",)).get(pk=paper.case_id)
@@ -266,7 +265,7 @@ def decide(
         kept.reviewed_by, kept.reviewed_by_staff = reviewer.member, reviewer.staff if reviewer.member is None else ""
         kept.reviewed_at, kept.reason, kept.note = now, "" if verdict == APPROVE else reason, note.strip()[:1000]
         try:
-            _settle(kept, reviewer, verdict, now)
+            _settle(kept, reviewer, verdict, account, now)
         except mandates.NotPossible as problem:
             raise (NotYours("OWN") if str(problem) == "OWN" else NotPossible("MANDATE")) from problem
         except (cases.NotPossible, cases.OtherPerson) as problem:
@@ -275,14 +274,13 @@ def decide(
     return kept
 
 
-def _settle(paper: MandatePaper, reviewer: Reviewer, verdict: str, now: datetime) -> None:
+def _settle(paper: MandatePaper, reviewer: Reviewer, verdict: str, account: str, now: datetime) -> None:
     who = reviewer.member or reviewer.actor
     told = {"verdict": verdict, "paper": str(paper.pk), "reason": paper.reason}
     if reviewer.member is not None:
         told["reviewer"] = reviewer.member.operator_id
     if verdict == APPROVE:
         mandate = mandates.approve(paper.mandate, reviewer=who, now=now)
-        account = _account(paper.case)
         people.of_paper(str(mandate.subject.did), utility_id=paper.case.utility_id, account=account, now=now)
         timeline.note(Action.ASSISTED_REVIEWED, paper.case, reviewer.member, now, **told)
         cases.proved(paper.case, mandate.subject, mandate, now=now)
@@ -292,15 +290,17 @@ def _settle(paper: MandatePaper, reviewer: Reviewer, verdict: str, now: datetime
     cases.review_ended(paper.case, now=now)
 
 
-def _refuse_another_holder(paper: MandatePaper, now: datetime) -> None:
-    """The account may have changed hands since: then the paper is somebody else's word."""
+def _account_of_the_same_holder(paper: MandatePaper, now: datetime) -> str:
+    """The account's number as the utility writes it. Raises NotPossible where the account has changed hands since:
+    then the paper is somebody else's word."""
     try:
         holder = contacts.holder(paper.case.utility_id, account=_account(paper.case), now=now)
     except contacts.Unavailable as problem:
         raise NotPossible("UNAVAILABLE") from problem
     named = Subject.objects.filter(did=holder.did).first() if holder is not None else None
-    if named is None or people.living(named) != people.living(paper.mandate.subject):
+    if holder is None or named is None or people.living(named) != people.living(paper.mandate.subject):
         raise NotPossible("HOLDER")
+    return holder.account
 
 
 def _refuse_the_partial(paper: MandatePaper, reviewer: Reviewer, verdict: str) -> None:
