@@ -68,7 +68,9 @@ def take(message: Received, *, our_request: Outbox | None, door: Door, now: date
         door.done(message, now=now)
         if application.agency_id:  # the case first, as everywhere
             _follow_in_the_case(application, told, now)
-        drafts.change(application, None, change, now=now)
+        taken = drafts.change(application, None, change, now=now)
+    if taken.agency_id:
+        cases.settle(taken, now=now)  # a transaction of its own: what is missed here the worker finds
 
 
 def _follow_in_the_case(application: Application, told: Mapping[str, Any], now: datetime) -> None:
@@ -96,7 +98,9 @@ def settle(now: datetime) -> int:
             if row.trouble == UNCHECKED:
                 _Taker(row, "on_confirm", dict(told), checked, now).take()
 
-        drafts.change(application, None, change, now=now)
+        taken = drafts.change(application, None, change, now=now)
+        if taken.agency_id:
+            cases.settle(taken, now=now)
     return len(rows)
 
 

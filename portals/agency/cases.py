@@ -409,6 +409,17 @@ def settle(application: Application, *, now: datetime) -> None:
         close(case, outcome, now)
 
 
+def settle_all(now: datetime) -> int:
+    """Close what ended while nobody looked: a process that died, a journey the customer ended alone; return how many."""
+    ended = (Application.State.ENROLLED, Application.State.REFUSED, Application.State.ENDED, Application.State.DROPPED)
+    rows = AssistedCase.objects.filter(closed_at=None, application__isnull=False, application__state__in=ended)
+    found = list(rows.select_related("application").order_by("pk")[:200])
+    for case in found:
+        if case.application is not None:
+            settle(case.application, now=now)
+    return len(found)
+
+
 def new_reference() -> str:
     """A reference that can be read out and is easily told from another."""
     code = "".join(secrets.choice(help_codes.ALPHABET) for _ in range(help_codes.LENGTH))

@@ -93,6 +93,12 @@ class AssistedCase(models.Model):
         indexes: ClassVar = [
             models.Index(fields=("agency", "operator", "state", "-updated_at"), name="cases_of_a_desk"),
             models.Index(fields=("agency", "-opened_at"), name="cases_of_an_agency"),
+            # Looked for every few seconds by each worker: the journeys under way, whatever was imported beside them.
+            models.Index(
+                fields=("application",),
+                name="cases_under_way",
+                condition=Q(closed_at=None, application__isnull=False),
+            ),
             models.Index(fields=("proved_at",), name="cases_by_proof", condition=Q(proved_at__isnull=False)),
             models.Index(fields=("not_me_at",), name="cases_not_me", condition=Q(not_me_at__isnull=False)),
         ]
