@@ -56,5 +56,14 @@ def test_the_jobs_of_a_silent_beat_are_done_by_the_sweeper_once_per_pause():
 
 
 def test_every_sweep_and_beat_job_of_the_settings_exists():
-    missing = [name for name in (*settings.SWEEPS, *settings.BEAT) if not sweeper.find(name)]
+    apart = [name for names in settings.SWEEPS_OF_QUEUES.values() for name in names]
+    missing = [name for name in (*settings.SWEEPS, *apart, *settings.BEAT) if not sweeper.find(name)]
     assert missing == []
+
+
+def test_a_worker_sweeps_only_for_the_queues_that_it_consumes():
+    files, messages = ["portals.tasks.sweep_imports"], list(settings.SWEEPS)
+    assert list(sweeper.make(["imports"]).sweeps) == files and not sweeper.make(["imports"]).beat
+    others = sweeper.make(["inbox", "outbox", "bulk", "notices"])
+    assert list(others.sweeps) == messages and others.beat
+    assert list(sweeper.make(["inbox", "imports"]).sweeps) == list(sweeper.make().sweeps) == [*messages, *files]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 import pytest
 
-from portals.csv import response, safe, text_of
+from portals.csv import response, safe, streamed, text_of
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n@x", '=HYPERLINK("x")'])
@@ -36,3 +37,19 @@ def test_it_is_a_download_that_no_cache_keeps() -> None:
 @pytest.mark.parametrize("formula", ["=1+1", "@SUM(A1)", "\uff1d1+1"])
 def test_what_nobody_sees_before_a_formula_does_not_hide_it(before: str, formula: str) -> None:
     assert safe(before + formula) == f"'{before}{formula}" and safe(formula).startswith("'")
+
+
+def test_rows_without_end_are_written_a_few_at_a_time() -> None:
+    read = 0
+
+    def rows() -> Iterator[list[object]]:
+        nonlocal read
+        for read in range(1, 2_001):
+            yield [read, "=1+1"]
+
+    answer = streamed("rows.csv", ["number", "formula"], rows())
+    pieces = iter(answer.streaming_content)
+    assert next(pieces).decode() == "\ufeffnumber,formula\r\n" and read == 0
+    assert next(pieces).decode().splitlines()[1] == "2,'=1+1" and read == 500
+    assert sum(piece.count(b"\r\n") for piece in pieces) == 1_500
+    assert "no-store" in answer.headers["Cache-Control"]

@@ -81,3 +81,5 @@ def test_only_where_files_come_in_they_may_be_long():
     journey = "/applications/6f6a2c0e-53a8-4b55-9a39-1d2f4f3d2c11"
     assert front.UPLOADS.match("/documents/token") and front.UPLOADS.match(f"{journey}/documents")
     assert not any(front.UPLOADS.match(each) for each in (f"{journey}/meters", "/beckn/init", f"{journey}/documents/x"))
+    assert front.most_bytes("/agency/imports") > 24 << 20
+    assert front.most_bytes("/agency/imports/template.csv") == front.most_bytes("/beckn/init") < 2 << 20
