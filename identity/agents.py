@@ -151,9 +151,10 @@ def begin_fresh_address(next_path: str) -> str:
 
 
 def actor_of(membership: Membership, subject: Subject | None = None) -> Actor:
-    """The agency, for the journal; the operator stands in the details."""
+    """The agency and its operator, for the journal."""
     behalf = str(subject.pk) if subject is not None else ""
-    return Actor(ActorKind.AGENCY, membership.agency.agency_id, Channel.EA, on_behalf_of=behalf)
+    agency_id, operator_id = membership.agency.agency_id, membership.operator_id
+    return Actor(ActorKind.AGENCY, agency_id, Channel.EA, on_behalf_of=behalf, operator=operator_id)
 
 
 def note(
