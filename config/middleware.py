@@ -101,13 +101,16 @@ def _is_page(request: HttpRequest, response: HttpResponse) -> bool:
 class Locale(LocaleMiddleware):
     """Django's, which would have caches keep status lists and DID documents once per language.
 
-    The console speaks English only: half a translation, Django's own, would be harder to read than none.
+    The console speaks English only: half a translation, Django's own, would be harder to read than none. So do the
+    agencies' desks; what their customers read or hear is in the customer's language.
     """
+
+    ENGLISH = ("/admin/", "/agency/")
 
     def process_request(self, request: HttpRequest) -> None:
         """The language that was chosen in this browser, else the first one of the browser's that we have."""
         super().process_request(request)
-        if request.path.startswith("/admin/"):
+        if request.path.startswith(self.ENGLISH):
             translation.activate("en")
             request.LANGUAGE_CODE = "en"
 

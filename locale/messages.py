@@ -25,8 +25,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COMPILED = ROOT / "build" / "locale"
 LANGUAGES = ("hi", "ur")
-# The console and the VC API speak English only; what is below is what customers read.
-PYTHON = ("config", "portals")
+# The console, the agencies' desks and the VC API speak English only; what is below is what customers read and hear.
+PYTHON = ("config", "portals", "identity/mandates.py")
+DESKS = ("templates/agency", "portals/agency", "portals/models/cases.py", "portals/models/imports.py")
+DESKS += ("portals/models/signals.py", "portals/models/papers.py", "portals/imports")
+FOR_CUSTOMERS = ("views_proof.py", "views_handovers.py", "views_in_hand.py", "suspension.py", "inviting.py")
 # Months that Django's Hindi has with spelling mistakes; ours go before its own.
 DJANGO_WRITES_WRONG = ("September", "November", "December")
 KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
@@ -146,8 +149,13 @@ def source(language: str) -> Path:
 
 def _files() -> list[Path]:
     templates = (ROOT / "templates").rglob("*.html")
-    code = (path for room in PYTHON for path in (ROOT / room).rglob("*.py") if "migrations" not in path.parts)
-    return sorted([*templates, *code])
+    rooms = ([ROOT / each] if each.endswith(".py") else (ROOT / each).rglob("*.py") for each in PYTHON)
+    code = (path for room in rooms for path in room if "migrations" not in path.parts)
+    return sorted(path for path in (*templates, *code) if not _is_for_a_desk(path))
+
+
+def _is_for_a_desk(path: Path) -> bool:
+    return path.relative_to(ROOT).as_posix().startswith(DESKS) and path.name not in FOR_CUSTOMERS
 
 
 def _said(path: Path) -> Iterator[tuple[int, str | tuple[str, ...], list[str], str | None]]:
