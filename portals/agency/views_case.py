@@ -15,6 +15,7 @@ from portals.agency.case_pages import CasePage, stands_at
 from portals.agency.forms import AssignForm, DropForm
 from portals.agency.held import see
 from portals.models import AssistedCase
+from portals.utility.views_documents import wanted_of
 
 State = AssistedCase.State
 
@@ -33,7 +34,7 @@ class Case(CasePage):
             entries=timeline.of(case),
             papers=papers.of_case(case),
             signals=signals.open_of(case),
-            documents=len((case.application.answers.get("documents") or ()) if case.application else ()),
+            documents=wanted_of(case.application) if case.application is not None else (),
             is_mine=is_mine,
             is_open=is_open,
             is_free=case.operator_id is None,

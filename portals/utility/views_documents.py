@@ -57,6 +57,15 @@ class Wanted:
         return self.document.max_bytes >> 20
 
 
+def wanted_of(row: Application) -> list[Wanted]:
+    """What a journey is asked for, with what came of it."""
+    uploads = row.answers.get("uploads", {})
+    sent = {each: uploads.get(each, {"at": ""}) for each in row.answers.get("documents", ())}
+    devices = {each.id: each for each in choices.devices(row)}
+    told = reading.prepared(row.told.get("on_init")).documents
+    return [Wanted(each, devices.get(each.der_id), sent.get(each.id, {})) for each in told]
+
+
 class Documents(JourneyPage):
     template_name, step, is_question = "portal/documents.html", "documents", True
 
@@ -78,12 +87,7 @@ class Documents(JourneyPage):
             return self.page(status=422, problem=problem.code, wrong=wanted)
 
     def wanted(self) -> list[Wanted]:
-        row = self.application
-        uploads = row.answers.get("uploads", {})
-        sent = {each: uploads.get(each, {"at": ""}) for each in row.answers.get("documents", ())}
-        devices = {each.id: each for each in choices.devices(row)}
-        told = reading.prepared(row.told.get("on_init")).documents
-        return [Wanted(each, devices.get(each.der_id), sent.get(each.id, {})) for each in told]
+        return wanted_of(self.application)
 
     def context(self) -> dict[str, Any]:
         wanted = self.wanted()

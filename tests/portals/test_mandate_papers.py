@@ -442,3 +442,26 @@ def test_scans_are_forgotten_in_time_and_what_waits_is_not(agent: Membership, re
     done.refresh_from_db()
     assert waits.storage_key and not done.storage_key
     assert papers.SHELF.read(waits.storage_key) == PDF
+
+
+def test_the_case_shows_how_each_document_and_paper_stands_and_no_address_to_change_one(
+    agent: Membership, reviewer: Membership
+) -> None:
+    paper = uploaded(agent)
+    decide(paper, reviewer, APPROVE)
+    application = AssistedCase.objects.get().application
+    assert application is not None
+    secret = "https://owner.example/documents/secret-token"
+    asked = {"kind": "DER_CERTIFICATE", "derId": "der-1", "formats": ["image/png"], "maxBytes": 1, "uploadUrl": secret}
+    documents = [
+        {**asked, "documentId": "document-1", "status": "REFUSED", "reason": "UNREADABLE"},
+        {**asked, "documentId": "document-2", "status": "UNDER_REVIEW"},
+    ]
+    order = {"beckn:orderAttributes": {"documents": documents}}
+    application.told = {**application.told, "on_init": {"message": {"order": order}, "at": clock.now().isoformat()}}
+    application.save(update_fields=["told"])
+
+    page = signed_in_agent(agent).get(f"/agency/cases/{paper.case_id}").content.decode()
+
+    assert "not accepted (it cannot be read)" in page and "being looked at by the program’s owner" in page
+    assert "Approved" in page and "secret-token" not in page
