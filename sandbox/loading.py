@@ -32,7 +32,8 @@ PROGRAM_ISSUER_AT = generated.UTILITY_A
 JOURNEY_SUBSCRIBER = "journey.sandbox.example"
 JOURNEY_PORT = 3  # after the deployment's own port
 AGENCY = agencies.AGENCY_A
-AGENCY_PARTICIPANTS = ("ea-portal.example.com",)
+JOURNEY_AGENCY = "agency.journey.sandbox.example"  # the system of an outside agency, in the journey's assisted story
+AGENCY_PARTICIPANTS = ("ea-portal.example.com", JOURNEY_AGENCY)
 CERTIFIER = generated.UTILITY_A
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -244,33 +245,35 @@ def _load_member(agency: Agency, login: str, now: datetime) -> str:
 def load_network(now: datetime) -> Iterable[str]:
     """Our own identities and the journey's BAP as participants, and all of them in the sandbox's registry."""
     participants.sync(now=now)
-    bap = journey_bap()
-    participants.add(
-        subscriber_id=bap["subscriber_id"],
-        url=bap["url"],
-        key_id=bap["key_id"],
-        public_key=bap["public_key"],
-        source=Source.SANDBOX,
-        now=now,
-    )
     rows = [_row(identity.subscriber_id, identity.uri, identity.role, key) for identity, key in _our_keys()]
-    rows.append(_registry_row(bap["subscriber_id"], bap["url"], "BAP", bap["key_id"], bap["public_key"]))
+    bap, agency = journey_bap(), journey_bap(JOURNEY_AGENCY)
+    for each in (bap, agency):
+        participants.add(
+            subscriber_id=each["subscriber_id"],
+            url=each["url"],
+            key_id=each["key_id"],
+            public_key=each["public_key"],
+            source=Source.SANDBOX,
+            now=now,
+        )
+        rows.append(_registry_row(each["subscriber_id"], each["url"], "BAP", each["key_id"], each["public_key"]))
     path = Path(settings.VAR_DIR) / "registry.json"
     _write(path, json.dumps(rows, indent=1), mode=0o644)
     yield f"participant {bap['subscriber_id']} (the journey's BAP, called back at {bap['url']})"
     yield f"registry with {len(rows)} keys: {path}"
 
 
-def journey_bap() -> dict[str, str]:
+def journey_bap(subscriber_id: str = JOURNEY_SUBSCRIBER) -> dict[str, str]:
     """The journey's BAP: subscriber_id, key_id, seed and public_key (base64), url. Made once per deployment."""
-    path = Path(settings.VAR_DIR) / "journey.json"
+    name = "journey.json" if subscriber_id == JOURNEY_SUBSCRIBER else "journey-agency.json"
+    path = Path(settings.VAR_DIR) / name
     if path.exists():
         kept: dict[str, str] = json.loads(path.read_text())
         return kept
     seed, public_key = generated.key_pair()
     port = (urlsplit(settings.PUBLIC_URL).port or 8000) + JOURNEY_PORT
     made = {
-        "subscriber_id": JOURNEY_SUBSCRIBER,
+        "subscriber_id": subscriber_id,
         "key_id": f"{generated.MARK}journey-1",
         "seed": seed,
         "public_key": public_key,

@@ -42,6 +42,7 @@ class Bap:
     clock: Clock
     log: Log
     domain: str = DOMAIN
+    headers: Mapping[str, str] = field(default_factory=dict)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     _keys: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Bap:
         context = self._context(action, transaction_id, message_id)
         body = json.dumps({"context": context, "message": message}, ensure_ascii=False, separators=(",", ":")).encode()
         url = f"{self.identity.bpp_url}/{action}"
-        headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": self._sign(body)}
+        headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": self._sign(body), **self.headers}
         at = self._at()
         try:
             reply = wire.call(url, body, headers)

@@ -107,6 +107,10 @@ def _said_by_the_examples(base: str, order: dict[str, Any]) -> list[int]:
     return answers
 
 
+def _is(message: dict[str, Any], action: str) -> bool:
+    return bool(message["action"] == action)
+
+
 @pytest.mark.processes
 def test_the_whole_journey_is_as_expected_twice_in_both_profiles_and_after_a_reset(make_stack) -> None:
     stack = make_stack()
@@ -120,6 +124,11 @@ def test_the_whole_journey_is_as_expected_twice_in_both_profiles_and_after_a_res
             for name in (action, f"on_{action}")
         ]
         assert all("signedBy" in message for message in messages if message["direction"] == "received")
+
+    messages = json.loads(stack.manage("demo", "journey", "--assisted", "--json").stdout)
+    told = [each["body"]["message"]["order"].get("error", {}).get("code") for each in messages if _is(each, "on_init")]
+    assert told == ["MANDATE_REQUIRED", "EA_NOT_CERTIFIED", None], "an agency begins only with its customer"
+    assert [each["action"] for each in messages][-2:] == ["status", "on_status"]
 
     messages = json.loads(stack.manage("demo", "journey", "--stay", "--json").stdout)
     order = next(each["body"]["message"]["order"] for each in messages if each["action"] == "on_confirm")

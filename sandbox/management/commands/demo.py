@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from sandbox import loading
+from sandbox.journey.assisted import AGENCY, AssistedStory
 from sandbox.journey.bap import DOMAIN, Bap, Identity
 from sandbox.journey.pilot import DOMAIN as PILOT_DOMAIN
 from sandbox.journey.pilot import PilotStory
@@ -30,6 +31,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--by-code", action="store_true", help="with profile B: by a one-time code in place of credentials"
+        )
+        parser.add_argument(
+            "--assisted", action="store_true", help="an outside agency enrols Rajesh, with the code his utility sends"
         )
         parser.add_argument("--json", action="store_true", help="print one array of all messages, in order")
         parser.add_argument(
@@ -52,8 +56,14 @@ class Command(BaseCommand):
         say = said.append if quiet else self.stdout.write
         if options["by_code"] and options["profile"] != "B":
             raise CommandError("--by-code belongs to --profile B.")
+        if options["assisted"] and options["profile"] != "A":
+            raise CommandError("--assisted belongs to --profile A.")
         told_as, domain = {"A": (Story, DOMAIN), "B": (PilotStory, PILOT_DOMAIN)}[options["profile"]]
-        bap = Bap(self._identity(base), Clock(settings.CLOCK_OFFSET), log, domain)
+        named: dict[str, str] = {}
+        if options["assisted"]:
+            told_as, named = AssistedStory, {"X-Enrollment-Agency-ID": AGENCY}
+        identity = self._identity(base, is_agency=options["assisted"])
+        bap = Bap(identity, Clock(settings.CLOCK_OFFSET), log, domain, named)
         story = told_as(
             bap=bap,
             base=base,
@@ -80,8 +90,8 @@ class Command(BaseCommand):
             self.stdout.write(f"\n{ending}")
         sys.stdout.flush()
 
-    def _identity(self, base: str) -> Identity:
-        bap = loading.journey_bap()
+    def _identity(self, base: str, *, is_agency: bool) -> Identity:
+        bap = loading.journey_bap(*([loading.JOURNEY_AGENCY] if is_agency else []))
         owner = next(identity for identity in settings.BECKN_IDENTITIES if identity.role == "owner")
         return Identity(
             subscriber_id=bap["subscriber_id"],
