@@ -10,7 +10,7 @@ from celery import shared_task
 from audit import clock
 from credentials.aside import Aside
 from portals import callbacks, catalogue, mandates, matrix, overdue, retention
-from portals.agency import cases, papers, signals, suspension, thresholds
+from portals.agency import cases, handovers, papers, signals, suspension, thresholds
 from portals.imports import inviting, keeping, working
 
 _LOOK_EVERY = 5.0  # seconds of this process
@@ -24,7 +24,7 @@ def sweep(now: datetime) -> int:
     if time.monotonic() - _looked_at >= _LOOK_EVERY:
         _looked_at = time.monotonic()
         found += callbacks.settle(now) + overdue.look(now) + suspension.follow(now)
-        found += signals.sweep(now) + mandates.tell(now) + cases.settle_all(now)
+        found += signals.sweep(now) + mandates.tell(now) + handovers.end_overdue(now) + cases.settle_all(now)
     return found
 
 

@@ -25,7 +25,7 @@ from portals.models import AssistedCase, Handover
 COOKIE = "handed_over"
 MARK = "handover"  # in the session, too: a browser that loses one of the two is still held
 LASTS = {Handover.Way.DEVICE: timedelta(minutes=30), Handover.Way.LINK: timedelta(hours=24)}
-YES, NO, OTHER_PERSON = "YES", "NO", "OTHER_PERSON"
+YES, NO, OTHER_PERSON = "YES", "NO", "OTHER"
 #: An answer counts for what the agent does next, not for another day.
 COUNTS_FOR = timedelta(minutes=30)
 

@@ -82,6 +82,8 @@ class Page(HandoverMixin, View):
             return said(request, self.row, "handover/stopped.html", status=403)
         if self.row.asks == Asks.CONSENTS:
             return self._consents(request)
+        if self.row.asks in (Asks.LEAVE, Asks.WITHDRAW):
+            return see(reverse(f"handover-{self.row.asks.lower()}", args=[self.row.pk]))
         return ask(request, self.row, AnswerForm())
 
     def _start(self, request: HttpRequest) -> HttpResponse:
@@ -163,7 +165,7 @@ class Answer(HandoverMixin, View):
         return see(reverse("handover-page", args=[self.row.pk]))
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
-        if self.row.asks == Asks.CONSENTS:
+        if self.row.asks != Asks.MANDATE:
             return self.get(request)
         if agents.blocked(acting(self.case, self.row), self.now) is not None:
             return said(request, self.row, "handover/stopped.html", status=403)
@@ -171,7 +173,7 @@ class Answer(HandoverMixin, View):
         if not form.is_valid():
             return ask(request, self.row, form, status=422)
         answer = handovers.YES if form.cleaned_data["answer"] == "yes" else handovers.NO
-        if answer == handovers.YES and self.row.asks == Asks.MANDATE:
+        if answer == handovers.YES:
             shown = mandate_words(self.row, self.now)
             if form.cleaned_data["digest"] != shown.digest:
                 return ask(request, self.row, form, status=409, is_other_text=True)
@@ -216,7 +218,7 @@ class Finish(HandoverMixin, View):
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
         subject = proven_in(request, self.row)
-        why = "BACK"
+        why = "DONE" if self.row.answer in (handovers.YES, handovers.NO) else "BACK"
         application = self.case.application if self.row.asks == Asks.CONSENTS else None
         if subject is not None and application is not None and not consents.unanswered(application):
             answer = handovers.NO if consents.refused(application) else handovers.YES
@@ -240,14 +242,9 @@ def back(request: HttpRequest, handover_id: UUID) -> HttpResponse:
 
 
 def ask(request: HttpRequest, row: Handover, form: AnswerForm, *, status: int = 200, **more: Any) -> HttpResponse:
-    """The question of a handover that is one: may the agency act, leaving, taking a consent back."""
-    template = {Asks.MANDATE: "handover/mandate.html"}.get(Asks(row.asks), "handover/end.html")
-    if row.asks == Asks.MANDATE:
-        more["mandate"] = mandate_words(row, clock.now())
-    if row.asks == Asks.WITHDRAW and row.case.application is not None:
-        consent = consents.named(row.case.application, row.about)
-        more["description"] = consent.description_in(get_language() or "en") if consent else row.about
-    return said(request, row, template, status=status, form=form, **more)
+    """The question of the agreement, with the words that are agreed to."""
+    shown = mandate_words(row, clock.now())
+    return said(request, row, "handover/mandate.html", status=status, form=form, mandate=shown, **more)
 
 
 def mandate_words(row: Handover, now: Any) -> mandates.MandateText:
