@@ -16,9 +16,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import get_language
 
-from identity import people, sessions
+from identity import mandates, people, sessions
 from identity.models import Membership, Subject
-from portals import drafts, evidence
+from portals import drafts, evidence, trust
 from portals.models import Application, AssistedCase
 
 ALONE, ASSISTED = "base.html", "agency/case_page.html"
@@ -97,16 +97,39 @@ class SelfService:
         return evidence.token(self.request, application, now)
 
     def own_token(self, application: Application, now: datetime) -> str:
-        """What an agency has begun goes on without it by the customer's own sign-in: its mandate may be over."""
-        if not application.agency_id or not sessions.proven(self.request):
+        """What an agency has begun goes on without it by the customer's own sign-in: its mandate may be over.
+
+        Where nothing can be shown of the sign-in the mandate is what is left, as long as it stands.
+        """
+        is_shown = bool(application.agency_id) and trust.may_see_sign_in(application.program.bpp)
+        if not is_shown or not sessions.proven(self.request):
             return ""
-        return self.token(application, now)
+        try:
+            return self.token(application, now)
+        except sessions.SignInNeeded:
+            if _stands(application, now):
+                return ""
+            raise
 
     def known(self, application: Application, token: str) -> Mapping[str, Any]:
         return evidence.known_of(application.utility_id, token)
 
     def credentials(self, application: Application, token: str) -> Sequence[Mapping[str, Any]]:
         return evidence.for_application(application, token)
+
+
+def _stands(application: Application, now: datetime) -> bool:
+    """Whether the mandate that an agency began a journey with still counts."""
+    found = mandates.prove(
+        application.mandate_id,
+        agency_id=application.agency_id,
+        operator_id=application.operator_id,
+        action="update",
+        program_id=application.program.program_id,
+        utility_ids=[application.utility_id],
+        at=now,
+    )
+    return not isinstance(found, str)
 
 
 class InHand(SelfService):
