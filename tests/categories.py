@@ -32,6 +32,20 @@ PLACES = {
     "credentials/": ("vc_issuance",),
     "wallets/": ("vc_issuance",),
 }
+#: The modules that take longest, as `--durations=0` has measured them, those that mostly wait before the others.
+LONGEST = (
+    "processes/test_kills",
+    "processes/test_rotation",
+    "beckn_messages/test_golden",
+    "sandbox/test_journey",
+    "processes/test_bulk",
+    "processes/test_status_lists",
+    "test_demo",
+    "processes/test_clock",
+    "config/test_production_start",
+    "processes/test_utility_news_over_http",
+    "pages/test_screens",
+)
 PROPERTY = "guide-15"
 ROOT = Path(__file__).resolve().parent
 
@@ -43,15 +57,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The long modules first: a worker that starts one last lets the others wait for it (with `--no-loadscope-reorder`).
-    items.sort(
-        key=lambda item: not (item.get_closest_marker("processes") or "stack" in getattr(item, "fixturenames", ()))
-    )
+    items.sort(key=_turn)
     for item in items:
         for marker in categories_of(item.path):
             item.add_marker(marker)
         # Not by the report's keywords: a parameter of the same name would count, too.
         item.user_properties += [(PROPERTY, marker) for marker in CATEGORIES if item.get_closest_marker(marker)]
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    """The long modules first: a worker that begins one last lets the others wait (with `--no-loadscope-reorder`).
+
+    The pages' together, whose browser lives as long as they do; those without processes, which are short, last.
+    """
+    below = item.path.relative_to(ROOT).with_suffix("").as_posix() if item.path.is_relative_to(ROOT) else ""
+    if below in LONGEST:
+        return 0, LONGEST.index(below)
+    if below.startswith("pages/"):
+        return 1, 0
+    return 2 if item.get_closest_marker("processes") or "stack" in getattr(item, "fixturenames", ()) else 3, 0
 
 
 def categories_of(path: Path) -> set[str]:

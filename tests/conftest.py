@@ -80,7 +80,8 @@ def make_stack(fresh_database: str, tmp_path: Path) -> Iterator[Callable[..., St
 def stack(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[Stack]:
     """The stack that tests share which need nothing special of it: two workers, Redis where there is one.
 
-    Each test brings its own subjects, orders and ids; nobody kills or moves anything here.
+    Each test brings its own subjects, orders and ids; nobody kills or moves anything here. While tests run that do
+    without it, it sleeps.
     """
     clone = f"shared_{uuid4().hex[:12]}"
     with django_db_blocker.unblock():
@@ -90,12 +91,28 @@ def stack(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) 
         folder=tmp_path_factory.mktemp("stack"),
         workers=2,
         broker="auto",
+        sweep_seconds=0.5,
         utilities=(generated.UTILITY_A, generated.UTILITY_B),
     )
     with wanted as running:
+        _shared.append(running)
         yield running
+        _shared.remove(running)
     with django_db_blocker.unblock():
         drop_database(clone)
+
+
+_shared: list[Stack] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Wake the shared stack for a test that uses it, and let it sleep for others."""
+    for stack in _shared:
+        if "stack" in getattr(item, "fixturenames", ()):
+            stack.wake()
+        else:
+            stack.sleep()
 
 
 def database_url(database: str) -> str:

@@ -147,6 +147,19 @@ class Stack:
         if name == "web":
             self._wait_for_web()
 
+    def sleep(self) -> None:
+        """Stop the clock of every process: a stack that nobody asks would still look for work five times a second."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Go on after `sleep`; does nothing to who is awake."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, sign: signal.Signals) -> None:
+        for child in self.children.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, sign)
+
     def move_to(self, instant: datetime) -> None:
         """Stop everything, move every clock so that it is `instant` now, and start it again (decision 43)."""
         self.clock_offset = self.bap.offset = (instant - datetime.now(UTC)).total_seconds()

@@ -43,7 +43,7 @@ def test_strangers_who_never_answer_hold_up_nobody_else(make_stack: Callable[...
         still_waiting = sum(not each.done() for each in asked)
         answers = [each.result() for each in asked]
     assert still_waiting >= 1, "there was somebody to be held up by"
-    assert slowest < 1.0
+    assert slowest < 2.5  # a thread that waits for a stranger waits for five seconds
     codes = sorted(answer.status for answer in answers)
     assert set(codes) <= {400, 503} and codes.count(503) >= 8
     assert all(answer.headers["retry-after"] for answer in answers if answer.status == 503)
