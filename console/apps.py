@@ -16,6 +16,7 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         from console import (  # noqa: F401 - they register their pages
+            agencies,
             credentials,
             documents,
             keys,

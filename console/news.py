@@ -11,7 +11,9 @@ from django.utils.translation import ngettext
 from credentials import list_watch
 from credentials.models import BulkAct, IssuerKey, KeyAlgorithm, KeyState
 from enrollment.models import CustomerNotice, EnrollmentCase, Recheck, UtilityNotice
+from identity.models import Agency, Membership
 from portals.agency import papers
+from portals.models import CaseLetter
 from utility_systems.models import SystemHealth
 
 
@@ -26,7 +28,17 @@ class News:
 
 def of_today(now: datetime) -> list[News]:
     """Return what needs a person, urgent things first; empty on a good day."""
-    found = [*_keys(), *_lists(now), *_systems(), *_customers(), *_papers(), *_rechecks(), *_notices(), *_acts()]
+    found = [
+        *_keys(),
+        *_lists(now),
+        *_systems(),
+        *_customers(),
+        *_papers(),
+        *_agencies(),
+        *_rechecks(),
+        *_notices(),
+        *_acts(),
+    ]
     return sorted(found, key=lambda each: not each.is_urgent)
 
 
@@ -105,6 +117,31 @@ def _papers() -> list[News]:
     return [News(text % {"count": waiting}, _PAPERS, is_urgent=False)]
 
 
+def _agencies() -> list[News]:
+    """What a threshold has suspended, until somebody lets it go on or switches it off; customers not told for a day."""
+    news = []
+    agencies = Agency.objects.filter(suspended_by="THRESHOLD").exclude(suspended_at=None).order_by("agency_id")
+    text = _("The agency %(agency)s was suspended by a threshold: %(reason)s.")
+    news += [News(text % {"agency": each.agency_id, "reason": each.suspension_reason}, _AGENCIES) for each in agencies]
+    people = Membership.objects.filter(active=True, agency__suspended_at=None).exclude(suspended_at=None).count()
+    if people:
+        text = ngettext(
+            "%(count)d person of an agency is suspended: let them go on, or have them switched off.",
+            "%(count)d people of agencies are suspended: let them go on, or have them switched off.",
+            people,
+        )
+        news.append(News(text % {"count": people}, _AGENCIES, is_urgent=False))
+    given_up = CaseLetter.objects.exclude(given_up_at=None).count()
+    if given_up:
+        text = ngettext(
+            "%(count)d customer of a suspended agency could not be told: their utility did not answer for days.",
+            "%(count)d customers of suspended agencies could not be told: their utilities did not answer for days.",
+            given_up,
+        )
+        news.append(News(text % {"count": given_up}, _AGENCIES))
+    return news
+
+
 def _rechecks() -> list[News]:
     """Enrolments of agencies that were suspended soon afterwards."""
     waiting = Recheck.objects.filter(done_at=None).count()
@@ -149,5 +186,6 @@ _UTILITIES = "admin:utility_systems_systemhealth_changelist"
 _CUSTOMERS = "admin:enrollment_customernotice_changelist"
 _NOTICES = "admin:enrollment_utilitynotice_changelist"
 _PAPERS = "admin:portals_mandatepaper_changelist"
+_AGENCIES = "admin:identity_agency_changelist"
 _RECHECKS = "admin:enrollment_recheck_changelist"
 _CREDENTIALS = "admin:credentials_issuedcredential_changelist"
