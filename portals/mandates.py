@@ -40,6 +40,7 @@ class Shown:
     utility: str
     agent: str
     state: str
+    zone: str
     text: tuple[str, ...]
 
     @property
@@ -63,14 +64,15 @@ def shown(mandate: Mandate, now: datetime, locale: str) -> Shown:
         state = "OVER"
     program = CatalogProgram.objects.filter(program_id=mandate.program_id).order_by("pk").first()
     name = reading.program(program.item, locale).name if program is not None else mandate.program_id
-    utility = houses.house_of(mandate.utility_id).name if mandate.utility_id else ""
+    house = houses.house_of(mandate.utility_id)
+    utility = house.name if mandate.utility_id else ""
     member = Membership.objects.filter(agency=mandate.agency, operator_id=mandate.operator_id).first()
     agent = (member.name or member.operator_id) if member is not None else mandate.operator_id
     words = mandates.text(
         mandate.agency, agent, _name_as_agreed(program, mandate), mandate.valid_until, mandate.locale, mandate.actions
     )
     same = words.digest == mandate.text_digest
-    return Shown(mandate, name, utility, agent, state, words.paragraphs if same else ())
+    return Shown(mandate, name, utility, agent, state, house.time_zone, words.paragraphs if same else ())
 
 
 def _name_as_agreed(program: CatalogProgram | None, mandate: Mandate) -> str:

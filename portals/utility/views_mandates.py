@@ -20,9 +20,8 @@ from django.views.decorators.http import require_http_methods
 
 from audit import clock
 from identity.models import Mandate
-from portals import houses, mandates
+from portals import mandates
 from portals.actors import person_of
-from portals.utility.views_my_data import zone_of_person
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -36,7 +35,6 @@ class Mandates(View):
             "living": [each for each in found if each.is_living],
             "past": [each for each in found if not each.is_living],
             "taken_back": request.GET.get("done") == "taken-back",
-            "zone": zone_of_person(subject),
         }
         return render(request, "portal/mandates/list.html", context)
 
@@ -50,7 +48,7 @@ class TakeBack(View):
         one = mandates.shown(mandate, clock.now(), get_language() or "")
         if not one.is_living:
             return HttpResponseRedirect(reverse("portal-mandates"))
-        context = {"one": one, "back": reverse("portal-mandates"), "zone": zone_of_person(person_of(request))}
+        context = {"one": one, "back": reverse("portal-mandates")}
         return render(request, "portal/mandates/take_back.html", context)
 
     def post(self, request: HttpRequest, mandate_id: str) -> HttpResponse:
@@ -77,8 +75,7 @@ def by_link(request: HttpRequest, token: str) -> HttpResponse:
         if request.method == "POST":
             mandate = mandates.take_back(mandate, now=now)
         one = mandates.shown(mandate, now, get_language() or "")
-        zone = houses.house_of(mandate.utility_id).time_zone
-        context = {"one": one, "heard": "OPEN" if one.is_living else "TAKEN_BACK", "zone": zone}
+        context = {"one": one, "heard": "OPEN" if one.is_living else "TAKEN_BACK"}
     response = render(request, "portal/mandates/by_link.html", context, status=200 if mandate is not None else 404)
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"

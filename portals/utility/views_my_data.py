@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from audit import clock
 from audit.log import Action, ActorKind, record
 from audit.readers import ReadLine, lines_of_subject
 from beckn import identities
-from identity.models import Subject, User
+from identity.models import Agency, Subject, User
 from identity.sessions import actor_of
 from portals import csv, drafts, houses
 from portals.actors import person_of
@@ -36,7 +36,7 @@ class MyData(View):
         subject = person_of(request)
         found = lines_of_subject(_known_as(subject), older=cursor) if subject else None
         context = {
-            "lines": [(line, who(line)) for line in found.lines] if found else [],
+            "lines": _named(found.lines) if found else [],
             "older": found.older if found else None,
             "is_first": cursor is None,
             "zone": zone_of_person(subject),
@@ -57,6 +57,13 @@ class MyData(View):
             details={"what": "my-data", "format": kind},
         )
         return _copy(subject) if kind == "json" else _journal(subject)
+
+
+def _named(lines: Sequence[ReadLine]) -> list[tuple[ReadLine, str]]:
+    """The lines with who acted; an agency by its name."""
+    asked = {line.actor_id for line in lines if line.actor_kind is ActorKind.AGENCY}
+    names = dict(Agency.objects.filter(agency_id__in=asked).values_list("agency_id", "name")) if asked else {}
+    return [(line, names.get(who(line)) or who(line)) for line in lines]
 
 
 def who(line: ReadLine) -> str:
