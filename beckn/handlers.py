@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -26,7 +27,7 @@ from enrollment import services
 from enrollment.codes import Code, Refusal
 from enrollment.commands import AddMeters, Assistance, Authority, EndEnrollment, PrepareEnrollment, ProvenIdentity
 from enrollment.results import Catalog, Order, Refused, Result, Stage
-from identity import several, tokens
+from identity import agencies, several, tokens
 from identity.proofs import Method, Shown
 
 #: Programs in one answer to a search with a filter; one without is limited by the service.
@@ -65,11 +66,15 @@ class _Call:
     @property
     def actor(self) -> Actor:
         sender = self.message.participant.subscriber_id
-        if self.assistance is not None:
-            by = self.assistance
+        by = self.assistance
+        if by is not None and by.agency_id in self._its_agencies:  # who names another's acts in its own name
             who = {"operator": by.operator_id[:128], "mandate": by.mandate_id[:128]}
             return Actor(ActorKind.AGENCY, by.agency_id, Channel.EA, on_behalf_of=sender, **who)
         return Actor(ActorKind.PARTICIPANT, sender, Channel.PORTAL)
+
+    @cached_property
+    def _its_agencies(self) -> set[str]:
+        return agencies.agencies_bound_to(self.message.participant.subscriber_id)
 
     def authority(self) -> Authority:
         """What the sender has shown about the customer: its own standing, or the customer's own proof (decision 56).

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q
 
 from enrollment import remembering
-from enrollment.codes import Code
+from enrollment.codes import Code, Refusal
 from enrollment.commands import Assistance, Authority, MeterRef, PrepareEnrollment, ProvenIdentity
 from enrollment.models import EnrollmentCase
 from identity import contacts, mandates
@@ -108,6 +108,12 @@ def required(authority: Authority, action: str, sentence: str) -> Authority:
         refusal_sentence=f"An agency needs the customer's own proof or mandate for {action}. {sentence}",
         refusal_details=details,
     )
+
+
+def taken_back(action: str) -> Refusal:
+    """MANDATE_REQUIRED for one that was good when the act began."""
+    sentence = f"An agency needs the customer's own proof or mandate for {action}. {_WHY[mandates.REVOKED]}"
+    return Refusal(Code.MANDATE_REQUIRED, sentence, field="assisted_by", details={"actions": [action]})
 
 
 def confined(command: PrepareEnrollment, authority: Authority) -> PrepareEnrollment:

@@ -57,6 +57,7 @@ from enrollment.results import AlsoWrite, Confirmed, Order, Refused, Result, Sta
 from enrollment.states import CaseState
 from enrollment.vouching import vouched
 from enrollment.waiting import start_waiting, stop_waiting
+from identity import mandates
 from identity.models import Subject
 from utility_systems import records
 from utility_systems.ports import UtilityUnavailable
@@ -108,7 +109,7 @@ def confirm(
         return _refuse(case, checked, actor, now, also_write)
     if checked.decision.refusal is not None:
         return _refuse(case, checked.decision.refusal, actor, now, also_write)
-    return _commit(case, checked, actor, also_write)
+    return _commit(case, checked, actor, also_write, mandate_id=authority.mandate_id)
 
 
 def outage_refusal(outage: UtilityUnavailable) -> Refusal:
@@ -324,13 +325,18 @@ def _evaluate_chosen(case: EnrollmentCase, ready: _Ready, facts: Facts, proof: A
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _commit(case: EnrollmentCase, checked: Checked, actor: Actor, also_write: AlsoWrite) -> Result:
+def _commit(
+    case: EnrollmentCase, checked: Checked, actor: Actor, also_write: AlsoWrite, *, mandate_id: str = ""
+) -> Result:
     now, version = checked.now, checked.version
     try:
         with transaction.atomic():
             read, case = case, _locked(case)
             if case.state != CaseState.READY or _is_another_application(read, case):
                 return _overtaken(case, checked, actor, also_write)
+            if mandate_id and not mandates.is_active(mandate_id):
+                # Taken back while the utility was asked: whoever did so and we take turns, and one of us is second.
+                return _write_refusal(case, assisting.taken_back("confirm"), actor, now, also_write)
             rows = _remembered(case, checked)
             seen = _contest(case, checked)
             if seen.is_stopped:

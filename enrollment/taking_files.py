@@ -171,5 +171,6 @@ def _uploader(case: EnrollmentCase) -> str:
 
 def _actor(case: EnrollmentCase) -> Actor:
     if case.agency_id:
-        return Actor(ActorKind.AGENCY, case.agency_id, Channel.EA, on_behalf_of=str(case.subject_id))
+        who = {"operator": case.operator_id, "mandate": case.mandate_id}
+        return Actor(ActorKind.AGENCY, case.agency_id, Channel.EA, on_behalf_of=str(case.subject_id), **who)
     return Actor(ActorKind.PERSON, str(case.subject_id), Channel.PORTAL)

@@ -170,6 +170,12 @@ def prove(
     return next((reason for holds, reason in checks if not holds), mandate)
 
 
+def is_active(mandate_id: str) -> bool:
+    """Whether it still is, now; nobody takes it back before the caller's transaction ends."""
+    kept = Mandate.objects.select_for_update(of=("self",)).filter(mandate_id=mandate_id).first()
+    return kept is not None and kept.state == Mandate.State.ACTIVE
+
+
 def on_record(
     subject_did: str,
     *,

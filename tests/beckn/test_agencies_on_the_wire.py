@@ -225,6 +225,16 @@ def test_in_the_pilots_words_the_same_is_refused_at_init_and_confirm_and_leaving
         assert not error(office.ask(act, mandate))
 
 
+def test_who_names_another_s_agency_is_journalled_in_its_own_name(office: Office) -> None:
+    agencies.add("ea-002", agencies.Details("Elsewhere", LONG_AGO), actor=SYSTEM, at=clock.now())
+
+    for act in ("init", "select", "cancel"):
+        assert code(office.ask(act, office.allowed(), agencyId="ea-002")) == "EA_NOT_CERTIFIED"
+
+    lines = Event.objects.filter(action__in=["case.refused", "enrollment.refused"])
+    assert set(lines.values_list("actor_kind", "actor_id")) == {("PARTICIPANT", office.bap.subscriber_id)}
+
+
 def test_a_mandate_tells_no_orders_but_those_of_its_agency(office: Office) -> None:
     """Also where two agencies send through one participant."""
     mandate = office.allowed()

@@ -257,6 +257,16 @@ def test_a_mandate_taken_back_between_init_and_confirm_is_required_again_and_the
     assert isinstance(confirm(world, by(allowed())), Confirmed), "a new one goes on where the old one ended"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_mandate_taken_back_while_the_confirm_asks_the_utility_ends_it(world: World, agency: Agency) -> None:
+    mandate = allowed()
+    init(world, by(mandate))
+    world.utility.meanwhile(lambda: mandates.revoke(mandate, by="CUSTOMER", now=NOON))
+
+    assert "taken back" in mandate_required(confirm(world, by(mandate)), "confirm")
+    still_ready()
+
+
 def test_a_mandate_of_another_customer_confirms_nobodys_order(world: World, agency: Agency) -> None:
     init(world, by(allowed()))
 
