@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from django.db import connection, connections
 from django.test import TransactionTestCase
@@ -16,6 +17,9 @@ from sandbox import generated
 from tests.stack import Stack
 
 TEMPLATE_SUFFIX = "_template"
+# How long an example takes says how busy the machine is; tests that mean a time measure it themselves.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

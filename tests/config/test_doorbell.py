@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import kombu.transport.redis  # noqa: F401  (what is measured below is not an import)
 import pytest
 from kombu import Connection, Message
 
@@ -86,8 +87,9 @@ def test_a_bell_answered_after_its_connection_is_gone_ends_nobody(bell, redis, a
 
 
 def test_every_kind_of_work_has_its_queue(bell):
-    assert {queue.name for queue in bell.conf.task_queues} == {"inbox", "outbox", "bulk", "notices"}
+    assert {queue.name for queue in bell.conf.task_queues} == {"inbox", "outbox", "bulk", "notices", "imports"}
     router = bell.amqp.router
     assert router.route({}, "beckn.tasks.process_inbox")["queue"].name == "inbox"
     assert router.route({}, "beckn.tasks.deliver_outbox")["queue"].name == "outbox"
+    assert router.route({}, "portals.tasks.work_on_imports")["queue"].name == "imports"
     assert router.route({}, "credentials.tasks.upkeep")["queue"].name == "bulk"
