@@ -5,9 +5,8 @@ Signed in, or by the address in a message of ours, which is good for that one ma
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import logging
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,16 +17,18 @@ from django.utils import formats, translation
 from django.utils.translation import gettext as _
 
 from identity import contacts, mandates
+from identity.encryption import blind_index
 from identity.models import Mandate, Membership, Subject
 from portals import houses, reading
 from portals.agency import cases, papers
 from portals.models import AssistedCase, CatalogProgram, MandateLink, MandatePaper
 
-logger = logging.getLogger(__name__)
 #: How long a message's address takes its mandate back, where that does not end sooner.
 LINK_LASTS = timedelta(days=90)
 #: How often and how long we try to write to a customer about a paper.
 TELL_AT_ONCE, GIVE_UP_AFTER = 20, timedelta(days=7)
+#: After so long a utility that does not answer is asked again in so many seconds of each minute only.
+SOON, SECONDS_OF_A_MINUTE = timedelta(minutes=2), 6
 LIVING = (Mandate.State.ACTIVE, Mandate.State.PENDING)
 
 
@@ -101,10 +102,16 @@ def follow(case: AssistedCase, *, now: datetime) -> None:
 
 
 def make_link(mandate: Mandate, now: datetime) -> str:
-    """An address that takes this mandate back; its token is nowhere but in what is returned."""
-    token = secrets.token_urlsafe(32)
+    """The address that takes this mandate back; kept is only its digest.
+
+    The token is derived with our key, so that a message that is sent again carries the same address.
+    """
+    derived = blind_index(mandate.mandate_id, purpose="mandate-link")
+    token = base64.urlsafe_b64encode(derived).decode().rstrip("=")
     until = min(mandate.valid_until, now + LINK_LASTS)
-    MandateLink.objects.create(mandate=mandate, token_digest=_digest(token), made_at=now, expires_at=until)
+    MandateLink.objects.get_or_create(
+        token_digest=_digest(token), defaults={"mandate": mandate, "made_at": now, "expires_at": until}
+    )
     return f"{settings.PUBLIC_URL}{reverse('mandate-link', args=[token])}"
 
 
@@ -137,6 +144,8 @@ def tell(now: datetime) -> int:
     due = MandatePaper.objects.filter(
         state=MandatePaper.State.APPROVED, told_at=None, reviewed_at__gt=now - GIVE_UP_AFTER
     ).select_related("mandate__agency", "mandate__subject", "case__program")
+    if now.second >= SECONDS_OF_A_MINUTE:
+        due = due.filter(reviewed_at__gt=now - SOON)
     count = 0
     silent: set[str] = set()
     for paper in due.order_by("reviewed_at", "pk")[:TELL_AT_ONCE]:

@@ -366,6 +366,20 @@ def test_a_paper_whose_account_has_another_holder_meanwhile_is_not_approved(
     assert state(paper) == ("WAITING", "PENDING", "REVIEW")
 
 
+def test_the_oldest_comes_first_and_a_long_queue_has_pages(
+    agent: Membership, reviewer: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portals.agency.views_review.PAGE_LENGTH", 2)
+    waiting = [uploaded(agent, PDF + str(n).encode()) for n in range(3)]
+    for days, paper in enumerate(waiting):
+        MandatePaper.objects.filter(pk=paper.pk).update(uploaded_at=clock.now() - timedelta(days=days + 1))
+    client = signed_in_agent(reviewer)
+    first, second = (client.get(f"/agency/review?page={n}").content.decode() for n in (1, 2))
+    old, middle, young = (paper.case.reference for paper in reversed(waiting))
+    assert first.index(old) < first.index(middle) and young not in first and "waiting for 3" in first
+    assert young in second and old not in second and "?page=1" in second
+
+
 def test_another_agencys_people_and_plain_agents_find_no_paper(agent: Membership) -> None:
     paper = uploaded(agent)
     stranger = signed_in_agent(a_member("op-9", role="MANAGER", agency=an_agency("ea-002")))

@@ -11,6 +11,7 @@ from django.test import Client
 
 from audit import clock
 from audit.models import Event
+from beckn import participants
 from beckn.models import Participant
 from identity import mandates as given
 from identity.models import Mandate, Membership, Subject, User
@@ -174,15 +175,14 @@ def test_an_address_ends_its_own_mandate_only_and_runs_out(agent: Membership, cl
     assert client.post(path).status_code == 200
     assert proves(mandate) == "REVOKED" and proves(other) == other
     assert MandateLink.objects.filter(token_digest__contains=path.rpartition("/")[2]).count() == 0, "only its digest"
-    assert mandates.forget_links(clock.now() + timedelta(seconds=1)) == 1
+    assert mandates.make_link(mandate, clock.now()).endswith(path), "a message sent again has the same address"
+    assert MandateLink.objects.count() == 2 and mandates.forget_links(clock.now() + timedelta(seconds=1)) == 1
 
 
 def test_ea_4_a_customer_who_said_not_me_to_the_program_owner_closes_the_agencys_case(
     provider: Provider, agent: Membership
 ) -> None:
     """The program owner's word alone does it; whatever else comes, the case stays as it is."""
-    from beckn import participants
-
     subject, _ = a_person("asha")
     mandate = allowed(subject, agent)
     case = a_case(subject, agent, mandate, participants.registered(provider.peer.subscriber_id))
@@ -205,11 +205,31 @@ def test_ea_4_a_customer_who_said_not_me_to_the_program_owner_closes_the_agencys
         cases.proved(case, subject, allowed(subject, agent), now=clock.now())
 
 
+def test_ea_4_not_me_after_the_enrolment_marks_the_case_that_was_finished(
+    provider: Provider, agent: Membership
+) -> None:
+    subject, _ = a_person("asha")
+    case = a_case(subject, agent, allowed(subject, agent), participants.registered(provider.peer.subscriber_id))
+    application = case.application
+    assert application is not None
+    cases.close(case, "ENROLLED", clock.now())
+    stopped = {
+        "beckn:id": application.order_id,
+        "beckn:status": "ACTIVE",
+        "beckn:orderAttributes": {
+            "status": "SUSPENDED",
+            "suspension": {"reason": "NOT_ME"},
+            "stopped": {"reason": "NOT_ME", "at": "2026-11-21T12:00:00Z"},
+        },
+    }
+    provider.says("on_status", {"order": stopped}, bap_id=application.portal, transaction_id=application.transaction_id)
+    case.refresh_from_db()
+    assert case.not_me_at is not None and (case.state, case.outcome) == ("CLOSED", "ENROLLED")
+
+
 def test_a_mandate_taken_back_at_the_program_owners_is_seen_when_its_news_come(
     provider: Provider, agent: Membership
 ) -> None:
-    from beckn import participants
-
     subject, _ = a_person("asha")
     mandate = allowed(subject, agent)
     case = a_case(subject, agent, mandate, participants.registered(provider.peer.subscriber_id))
