@@ -58,7 +58,7 @@ from utility_systems.ports import MeterFacts, UtilityUnavailable
 #: Longer than any BCP 47 tag in use; what is longer is none.
 MAX_LOCALE = 35
 #: Who may not speak for a customer does not end what another message of theirs has begun.
-CHANGES_NOTHING = frozenset({Code.MANDATE_REQUIRED, Code.EA_NOT_CERTIFIED})
+CHANGES_NOTHING = frozenset({Code.MANDATE_REQUIRED, Code.EA_NOT_CERTIFIED, Code.ORDER_NOT_FOUND})
 #: An init is at work for less; a case changed later than that was changed by a clock that has since been set back.
 LONGEST_INIT = timedelta(minutes=2)
 
@@ -89,7 +89,7 @@ def prepare(
         now=now,
     )
     command = assisting.confined(command, authority)
-    refusal = refused_at_the_door(command, version, authority, now)
+    refusal = refused_at_the_door(command, version, authority, now) or _another_agencys(command)
     if refusal is not None or version is None:
         refusal = refusal or catalog.program_not_available(command.program_id)
         return _refuse_at_the_door(command, refusal, actor, now, also_write, is_retry=is_retry)
@@ -145,6 +145,17 @@ def prepare(
         hints = unverifiable_hints(command.existing, subject_did=subject_did, now=now)
     checked = Checked(command, authority, version, period, gathered, decision, now, hints, own_meters.lines(own))
     return _commit(checked, actor, also_write, is_retry=is_retry)
+
+
+def _another_agencys(command: PrepareEnrollment) -> Refusal | None:
+    """Several agencies may send through one participant: none takes over what another has begun."""
+    if command.assisted_by is None:
+        return None
+    order, agency_id = command.order, command.assisted_by.agency_id
+    own = EnrollmentCase.objects.filter(bap_id=order.bap_id, order_id=order.order_id)
+    if not own.exclude(agency_id__in=("", agency_id)).exists():
+        return None
+    return Refusal(Code.ORDER_NOT_FOUND, "There is no such order of this participant.", field="order")
 
 
 def _no_meter_known() -> Refusal:

@@ -161,6 +161,20 @@ def test_the_operator_of_another_agency_is_nobody_here(world: World, agency: Age
     assert code(init(world, by(allowed(operator_id="op-7"), "op-7"))) == "EA_NOT_CERTIFIED"
 
 
+def test_of_two_agencies_behind_one_participant_none_takes_over_what_the_other_began(
+    world: World, agency: Agency
+) -> None:
+    details = agencies.Details("Other", LONG_AGO, participants=(EA,), operators=(agencies.Operator("op-7"),))
+    other = agencies.add("ea-002", details, actor=SYSTEM, at=NOON)
+    mandate = allowed()
+    init(world, by(mandate))
+
+    theirs = allowed(agency=other, operator_id="op-7")
+    assert code(init(world, by(theirs, "op-7", "ea-002"))) == "ORDER_NOT_FOUND"
+    assert the_case().agency_id == "ea-001" and live_claims() == [("HELD", "umid-001")]
+    assert isinstance(confirm(world, by(mandate)), Confirmed)
+
+
 def test_an_agency_acts_only_at_its_utilities_and_for_its_programs(world: World, agency: Agency) -> None:
     a_program(OTHER_FLEX, utilities=[])
     nowhere_named = init(world, by(), program_id=OTHER_FLEX, meters=(MeterRef("umid-001"),))
