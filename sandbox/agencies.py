@@ -58,7 +58,7 @@ class Directory:
         if person is None:
             return None
         password = self._keys.derived("password", login)[:10]
-        return Account(login, person.name, password, f"agency-person:{login}", {"name": person.name})
+        return Account(login, person.name, password, f"agency-person:{login}", {})
 
 
 def sub_of(folder: Path, login: str) -> str:

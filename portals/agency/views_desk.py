@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.views import View
 
-from identity import contacts
+from identity import certification, contacts
 from identity.limits import Budget
 from identity.models import Membership
 from portals import help_codes, houses, reading
@@ -57,8 +57,13 @@ class Desk(AgentMixin, View):
             "others": others.count() if self.member.role != Membership.Role.AGENT else 0,
             "done": [_line(each) for each in _done(mine, today)[:PER_PAGE]] if not wanted else [],
             "stopped": look_ups.stopped_of(self.member.agency, self.now) if self._is_manager() else [],
+            "endings": [each for each in certification.ending(self.member.agency, self.now) if self._is_told(each)],
         }
         return render(request, "agency/desk.html", said)
+
+    def _is_told(self, ending: certification.Ending) -> bool:
+        """Managers are told of everybody's certificate, the others of the agency's and their own."""
+        return self._is_manager() or ending.member is None or ending.member.pk == self.member.pk
 
     def _is_manager(self) -> bool:
         return self.member.role == Membership.Role.MANAGER

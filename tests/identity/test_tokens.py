@@ -373,3 +373,11 @@ def test_of_twenty_orders_that_bring_one_token_at_once_one_gets_it(idp):
     for thread in threads:
         thread.join()
     assert sorted(answers) == ["PROVEN"] + [TOKEN_INVALID] * 19
+
+
+def test_a_token_of_the_provider_of_an_agencys_people_proves_no_customer(idp, settings):
+    settings.OIDC_PROVIDERS = [replace(settings.OIDC_PROVIDERS[0], kind="AGENCY", utilities=())]
+    for said in ({"identity": idp.token(NOW)}, {"access": idp.token(NOW, aud=OURS, jti="agent")}):
+        answer = ask(**said)
+        assert code(answer) == TOKEN_INVALID and "works for an agency" in answer.message
+    assert not ProofUse.objects.exists()

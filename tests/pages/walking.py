@@ -134,6 +134,22 @@ class Walk:
             with self.page.expect_navigation():
                 self.page.locator("[name=allow]").last.click()
 
+    def sign_in_agent(self, person: str) -> None:
+        """From the agents' sign-in, through their provider's pages with both steps, and back."""
+        provider = Provider(self.stack.agencies_url(), self.stack.folder / "agencies")
+        assert provider.metadata  # it starts with its first request, which may take a while
+        self.press("Continue")
+        self.page.fill("input[name=username]", person)
+        self.page.fill("input[name=password]", provider.password(person))
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+        self.page.fill("input[name=code]", provider.code_sent_to(person))
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+        if self.page.locator("[name=allow]").count():  # asked once for each person
+            with self.page.expect_navigation():
+                self.page.locator("[name=allow]").last.click()
+
     def _loaded(self, request: Request) -> None:
         if request.url.startswith(self.stack.base):
             if request.resource_type == "document" and request.method == "GET":
