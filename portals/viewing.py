@@ -190,7 +190,7 @@ def history(
     application: Application, facts: EnrollmentView, receipts: Sequence[ConsentReceipt] = ()
 ) -> tuple[Act, ...]:
     """What has happened, the newest first: the provider's own account, and what was done here."""
-    acts = [Act(application.started_at, "BEGUN", "CUSTOMER")]
+    acts = [Act(application.started_at, "BEGUN", "AGENCY" if application.agency_id else "CUSTOMER")]
     answered = {each.consent_type for each in receipts if each.is_granted}
     told = [each for each in map(_act, facts.history) if each is not None]
     # Of a Yes that was said here the receipt knows the moment; the provider knows when it took it.

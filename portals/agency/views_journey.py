@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import get_language
 
 from identity import agents, mandates
@@ -203,9 +204,13 @@ class Enrolled(CasePage, views_ends.Enrolled):
 
 
 class OnPaper(Enrolled):
-    """The customer's receipt, to be printed and given to them."""
+    """The customer's receipt, to be printed and given to them: in the language they were written to."""
 
     template_name = "agency/receipt.html"
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        with translation.override(self.actor.locale):
+            return super().get(request, **kwargs)
 
     def context(self) -> dict[str, Any]:
         found = viewing.enrolment(self.application, self.now)

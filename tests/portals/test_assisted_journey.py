@@ -17,7 +17,7 @@ from audit import clock
 from beckn.models import Outbox
 from identity import mandates
 from identity.models import Membership
-from portals import asking, drafts
+from portals import asking, drafts, viewing
 from portals.agency import about, cases
 from portals.models import Application, AssistedCase, CaseSignal, ConsentReceipt
 from tests.agencies import a_member, an_agency, signed_in_agent
@@ -414,3 +414,18 @@ def test_ending_something_by_their_own_sign_in_names_no_agency(case: AssistedCas
     drafts.change(row, None, stop_asking, now=clock.now())
     drafts.change(row, None, lambda fresh: asking.leave(fresh, now=clock.now()), now=clock.now())
     assert "assistedBy" in attributes(sent("update")[-1])
+
+
+def test_the_receipt_on_paper_is_in_the_customers_language(agent: Client, case: AssistedCase):
+    enrol(case)
+    AssistedCase.objects.filter(pk=case.pk).update(locale="hi")
+    assert '<html lang="hi"' in agent.get(at(case, "receipt")).content.decode()
+    assert '<html lang="en"' in agent.get(at(case, "enrolled")).content.decode()
+
+
+def test_the_customers_own_history_says_that_an_agency_helped(case: AssistedCase):
+    enrol(case)
+    assert [(each.what, each.by) for each in viewing.enrolment(journey_of(case), clock.now()).history][-1] == (
+        "BEGUN",
+        "AGENCY",
+    )
