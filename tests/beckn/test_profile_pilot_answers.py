@@ -137,6 +137,7 @@ ANSWERS: dict[str, tuple[str, Result, Shown | None]] = {
     "confirmed before, ended": ("on_confirm", Confirmed(ended().order, NOON), None),
     "stands": ("on_status", Snapshot(enrolled_order(), NOON), None),
     "all of theirs": ("on_status", OrderList((Snapshot(enrolled_order(), NOON), Snapshot(order(), NOON)), NOON), None),
+    "stopped by its customer": ("on_status", Snapshot(order(stopped_at=NOON), NOON), None),
     "stands suspended": ("on_status", Snapshot(SUSPENDED, NOON, with_credentials=True), None),
     "stands, ends later": ("on_status", Snapshot(ENDS_LATER, NOON), None),
     "stands open-ended": ("on_status", Snapshot(enrolled_order(ends_at=None, end_as_given=""), NOON), None),

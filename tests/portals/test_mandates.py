@@ -13,12 +13,15 @@ from audit import clock
 from audit.models import Event
 from beckn import participants
 from beckn.models import Participant
+from beckn.profiles.onboarding import write
+from enrollment.results import Snapshot
 from identity import mandates as given
 from identity.models import Mandate, Membership, Subject, User
 from portals import mandates, reading
 from portals.agency import cases
 from portals.models import Application, AssistedCase, CatalogProgram, MandateLink
 from tests.agencies import a_member, an_agency, signed_in_agent
+from tests.beckn.results import order
 from tests.portals.conftest import Provider
 
 pytestmark = pytest.mark.django_db
@@ -240,6 +243,12 @@ def test_a_mandate_taken_back_at_the_program_owners_is_seen_when_its_news_come(
     provider.says("on_status", {"order": order}, bap_id=application.portal, transaction_id=application.transaction_id)
     case.refresh_from_db()
     assert case.state == "PROVING" and Application.objects.get(pk=application.pk).state == "DRAFT"
+
+
+def test_the_portal_reads_what_the_program_owner_writes_of_a_stopped_order() -> None:
+    written = write("on_status", Snapshot(order(stopped_at=clock.now()), clock.now()))
+    assert reading.is_stopped({"message": written})
+    assert not reading.is_stopped({"message": write("on_status", Snapshot(order(), clock.now()))})
 
 
 def test_only_that_reason_stops_a_case() -> None:
