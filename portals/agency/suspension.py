@@ -98,6 +98,8 @@ def _close(now: datetime) -> int:
         return 0
     rows = AssistedCase.objects.filter(agency__in=agencies, not_me_at=None).exclude(state=State.CLOSED)
     rows = rows.exclude(application__state=Application.State.CONFIRMING)
+    # A file's cases that nobody has agreed in may be 100,000: the worker of imports closes them by batches.
+    rows = rows.exclude(source=AssistedCase.Source.IMPORT, state=State.PROVING, subject=None, operator=None)
     return _each(rows, _closed, now)
 
 

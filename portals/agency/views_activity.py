@@ -75,7 +75,11 @@ class FilterForm(forms.Form):
         """What a valid form asks for; a case is looked for among those the member may see."""
         said = self.cleaned_data
         reference = said["case"].strip()
-        case = cases.of_member(self.member).filter(reference__iexact=reference).first() if reference else None
+        wanted = {
+            reference,
+            reference.upper(),
+        }  # exact, by the index: ours are in capitals, others as the agency has them
+        case = cases.of_member(self.member).filter(reference__in=wanted).first() if reference else None
         return Asked(
             begins=said["begins"],
             ends=said["ends"],

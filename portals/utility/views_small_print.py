@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from identity import languages, sessions
 from identity.oidc.requests import own_path
 from portals import houses
+from portals.agency import devices, handovers
 
 HOUR = 3600
 
@@ -54,6 +55,8 @@ def cookies(request: HttpRequest) -> HttpResponse:
         session=settings.SESSION_COOKIE_NAME,
         csrf=settings.CSRF_COOKIE_NAME,
         language=settings.LANGUAGE_COOKIE_NAME,
+        handed_over=handovers.COOKIE,
+        device=devices.cookie_name(),
         hours=int(sessions.LASTS.total_seconds()) // HOUR,
     )
 

@@ -22,7 +22,16 @@ from tests.bench import report
 from tests.bench.deployment import ROOT, Deployment, Failed
 
 # Seconds after which a section is ended from outside: far more than it takes.
-SECTIONS = {"crypto": 90, "lists": 90, "vc_api": 120, "claims": 300, "bulk": 300, "matrix": 120, "profile": 120}
+SECTIONS = {
+    "crypto": 90,
+    "lists": 90,
+    "vc_api": 120,
+    "claims": 300,
+    "bulk": 300,
+    "matrix": 120,
+    "agencies": 300,
+    "profile": 120,
+}
 WHOLE = (
     "crypto",
     "lists",
@@ -33,6 +42,7 @@ WHOLE = (
     "proof",
     "utilities",
     "matrix",
+    "agencies",
     "portal",
     "imports",
     "load",
