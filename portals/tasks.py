@@ -10,7 +10,7 @@ from celery import shared_task
 from audit import clock
 from credentials.aside import Aside
 from portals import callbacks, catalogue, mandates, matrix, overdue, retention
-from portals.agency import cases, handovers, papers, signals, suspension, thresholds
+from portals.agency import case_batches, cases, handovers, papers, signals, suspension, thresholds
 from portals.imports import inviting, keeping, working
 
 _LOOK_EVERY = 5.0  # seconds of this process
@@ -30,7 +30,8 @@ def sweep(now: datetime) -> int:
 
 def sweep_imports(now: datetime) -> int:
     """Begin with the agencies' files and invitations where any are due; by a worker that consumes `imports` only."""
-    return int((working.is_due(now) or inviting.is_due(now)) and _imports.start())
+    found = case_batches.close_of_suspended(now)
+    return found + int((working.is_due(now) or inviting.is_due(now)) and _imports.start())
 
 
 @shared_task(name="portals.tasks.work_on_imports", ignore_result=True)

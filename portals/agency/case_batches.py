@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import connection, transaction
+
 from audit import log
-from audit.log import Action
+from audit.log import Action, Actor, ActorKind, Channel
 from identity import agents
 from identity.models import Agency, Membership
-from portals.models import AssistedCase
+from portals.agency import cases
+from portals.models import AssistedCase, Handover
 
 State, Source = AssistedCase.State, AssistedCase.Source
 AT_ONCE = 500
@@ -56,25 +59,23 @@ def open_many(
     member: Membership, wanted: Sequence[Wanted], now: datetime, *, import_id: str
 ) -> dict[str, AssistedCase]:
     """Open a case for each; none of their references may have one. Each waits for its customer's own agreement."""
-    made = AssistedCase.objects.bulk_create(
-        [
-            AssistedCase(
-                agency=member.agency,
-                reference=each.reference,
-                opened_by=member,
-                program_id=each.program_pk,
-                utility_id=each.utility_id,
-                source=Source.IMPORT,
-                state=State.PROVING,
-                locale=each.locale,
-                looked_up=dict(each.looked_up),
-                opened_at=now,
-                updated_at=now,
-            )
-            for each in wanted
-        ],
-        batch_size=AT_ONCE,
-    )
+    made = [
+        AssistedCase(
+            agency=member.agency,
+            reference=each.reference,
+            opened_by=member,
+            program_id=each.program_pk,
+            utility_id=each.utility_id,
+            source=Source.IMPORT,
+            state=State.PROVING,
+            locale=each.locale,
+            looked_up=dict(each.looked_up),
+            opened_at=now,
+            updated_at=now,
+        )
+        for each in wanted
+    ]
+    _insert(made)
     _note(Action.ASSISTED_OPENED, made, member, now, import_id=import_id, source=str(Source.IMPORT))
     return {each.reference: each for each in made}
 
@@ -91,6 +92,42 @@ def correct_many(
     fields = ["program", "utility_id", "locale", "looked_up", "updated_at", "version"]
     AssistedCase.objects.bulk_update(changed, fields, batch_size=AT_ONCE)
     _note(Action.ASSISTED_CORRECTED, changed, member, now, import_id=import_id)
+
+
+def close_of_suspended(now: datetime) -> int:
+    """Close the next cases of suspended agencies' imports that nobody has proved anything in; return how many.
+
+    Links that are out end with them, and whom they name is forgotten. The others follow in `portals.agency.suspension`.
+    """
+    suspended = Agency.objects.filter(suspended_at__lte=now).order_by("pk")
+    return sum(_close_untouched(agency, now) for agency in suspended)
+
+
+def _close_untouched(agency: Agency, now: datetime) -> int:
+    with transaction.atomic():
+        rows = AssistedCase.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+        found = rows.filter(agency=agency, source=Source.IMPORT, state=State.PROVING, subject=None, operator=None)
+        keys = list(found.filter(not_me_at=None).order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+        if not keys:
+            return 0
+        closed = {"state": State.CLOSED, "outcome": cases.SUSPENDED, "closed_at": now, "updated_at": now}
+        AssistedCase.objects.filter(pk__in=keys).update(**closed, looked_up={})
+        Handover.objects.filter(case__in=keys, ended_at=None).update(ended_at=now)
+        actor = Actor(ActorKind.SYSTEM, "agency-portal", Channel.SYSTEM, on_behalf_of=agency.agency_id)
+        about: dict[str, Any] = {"object_type": "agency-case", "details": {"outcome": cases.SUSPENDED}}
+        log.record_all([log.Line(Action.ASSISTED_CLOSED, actor, now, object_id=str(key), **about) for key in keys])
+    return len(keys)
+
+
+def _insert(made: Sequence[AssistedCase]) -> None:
+    """With COPY: an INSERT of many rows has PostgreSQL read thousands of parameters."""
+    if not made:
+        return
+    fields = AssistedCase._meta.local_concrete_fields
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+    with connection.cursor() as cursor, cursor.copy(f"COPY agency_cases ({columns}) FROM STDIN") as rows:
+        for each in made:
+            rows.write_row([field.get_db_prep_save(field.pre_save(each, True), connection) for field in fields])
 
 
 def _note(action: Action, cases: Sequence[AssistedCase], member: Membership, now: datetime, **details: Any) -> None:

@@ -10,27 +10,31 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.template.loader import render_to_string
 from django.utils.translation import get_language
 
-from portals.models import AssistedCase, BulkImport, Handover, ImportRow, Invitation
+from portals.models import AssistedCase, BulkImport, ImportRow, Invitation
 
 HEADER = ("line", "reference", "state", "code", "column", "value", "remedy", "invitation", "answer")
 AT_ONCE = 1000
+_ROW = (
+    *("number", "reference", "state", "code", "column", "value", "case_id"),
+    *("case__not_me_at", "case__proved_at", "case__outcome"),
+)
 _WRONG = (ImportRow.State.MALFORMED, ImportRow.State.REFUSED)
 
 
 def rows(found: BulkImport, *, only_wrong: bool = False) -> Iterator[tuple[Any, ...]]:
     """The lines of the result, in the order of the file."""
-    lines = ImportRow.objects.filter(bulk_import=found).select_related("case").order_by("number")
+    lines = ImportRow.objects.filter(bulk_import=found).order_by("number")
     if only_wrong:
         lines = lines.filter(state__in=_WRONG)
     after = 0
-    while some := list(lines.filter(number__gt=after)[:AT_ONCE]):
+    while some := list(lines.filter(number__gt=after).values_list(*_ROW, named=True)[:AT_ONCE]):
         after = some[-1].number
         invitations = _newest([row.case_id for row in some if row.case_id is not None])
-        yield from (_line(row, invitations.get(row.case_id)) for row in some)
+        yield from (_line(row, *invitations.get(row.case_id, ("", ""))) for row in some)
 
 
 def remedy(code: str) -> str:
@@ -41,8 +45,8 @@ def remedy(code: str) -> str:
 def counted(found: BulkImport) -> Mapping[str, int]:
     """How many invitations of the import are in which state, and how many customers have agreed."""
     counts = dict.fromkeys(Invitation.State.values, 0)
-    for state in Invitation.objects.filter(bulk_import=found).values_list("state", flat=True).order_by().iterator():
-        counts[state] += 1
+    mine = Invitation.objects.filter(bulk_import=found).order_by().values_list("state")
+    counts |= dict(mine.annotate(count=Count("pk")))
     cases = AssistedCase.objects.filter(import_lines__bulk_import=found)
     return {**counts, "AGREED": cases.filter(proved_at__isnull=False).distinct().count()}
 
@@ -52,28 +56,24 @@ def few(found: BulkImport, most: int = 20) -> QuerySet[ImportRow]:
     return found.lines.filter(state__in=_WRONG).order_by("number")[:most]
 
 
-def _newest(cases: list[UUID]) -> dict[UUID | None, Invitation]:
-    found = Invitation.objects.filter(case__in=cases).select_related("handover").order_by("released_at")
-    return {each.case_id: each for each in found}
+def _newest(cases: list[UUID]) -> dict[UUID | None, tuple[str, str]]:
+    """Of each case's newest invitation the state, and what was answered."""
+    found = Invitation.objects.filter(case__in=cases).order_by("released_at")
+    told = found.values_list("case_id", "state", "handover__answer")
+    return {case_id: (state, answer or "") for case_id, state, answer in told}
 
 
-def _line(row: ImportRow, invitation: Invitation | None) -> tuple[Any, ...]:
-    sent = invitation.state if invitation is not None else ""
+def _line(row: Any, invitation: str, answer: str) -> tuple[Any, ...]:
     about = (row.number, row.reference, row.state, row.code, row.column, row.value, remedy(row.code))
-    return (*about, sent, _answer(row.case, invitation))
+    return (*about, invitation, _answer(row, answer))
 
 
-def _answer(case: AssistedCase | None, invitation: Invitation | None) -> str:
-    if case is None:
-        return ""
-    if case.not_me_at is not None:
+def _answer(row: Any, answer: str) -> str:
+    if row.case__not_me_at is not None:
         return "NOT_ME"
-    if case.proved_at is not None:
+    if row.case__proved_at is not None:
         return "AGREED"
-    handover: Handover | None = invitation.handover if invitation is not None else None
-    if handover is not None and handover.answer:
-        return {"NO": "REFUSED"}.get(handover.answer, handover.answer)
-    return case.outcome
+    return {"NO": "REFUSED"}.get(answer, answer) or row.case__outcome or ""
 
 
 @lru_cache(maxsize=256)

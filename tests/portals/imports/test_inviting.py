@@ -14,7 +14,7 @@ from django.test import Client
 from audit import clock
 from audit.models import Event
 from identity.models import Agency, Membership
-from portals.agency import cases, handovers
+from portals.agency import case_batches, cases, handovers
 from portals.imports import inviting, keeping, links, results, running
 from portals.models import AssistedCase, BulkImport, Handover, ImportRow, Invitation, InvitationDay
 from tests.agencies import a_member
@@ -224,3 +224,20 @@ def test_what_is_over_is_forgotten_and_nobody_is_kept_who_did_not_answer(
         ("CLOSED", "NO_ANSWER", "{}")
     }
     assert BulkImport.objects.get().file_name == ""
+
+
+def test_a_suspension_closes_the_cases_nobody_has_answered_by_hundreds(
+    agent: Membership, manager: Membership, utility: RunningUtility
+):
+    found = imported(agent, customers(111, 3))
+    inviting.release(found, manager, clock.now())
+    inviting.send(seconds=5)
+    taken = AssistedCase.objects.get(reference="A-000113")
+    cases.assign(taken, agent, by=agent, now=clock.now())
+    assert case_batches.close_of_suspended(clock.now()) == 0
+    Agency.objects.update(suspended_at=clock.now())
+    assert case_batches.close_of_suspended(clock.now()) == 2 and case_batches.close_of_suspended(clock.now()) == 0
+    closed = AssistedCase.objects.filter(state="CLOSED", outcome="AGENCY_SUSPENDED")
+    assert [case.looked_up for case in closed] == [{}, {}]
+    assert not Handover.objects.filter(case__in=closed, ended_at=None).exists()
+    assert Event.objects.filter(action="assisted.closed", details__outcome="AGENCY_SUSPENDED").count() == 2
