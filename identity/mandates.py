@@ -29,7 +29,6 @@ TEXT_VERSION = "2026-11"
 # Why a mandate does not hold. An agency learns it of its own mandates only: another's is UNKNOWN like one nobody gave.
 UNKNOWN, PENDING, REFUSED, REVOKED, EXPIRED = "UNKNOWN", "PENDING", "REFUSED", "REVOKED", "EXPIRED"
 NOT_YET, OPERATOR, PROGRAM, UTILITY, ACTION = "NOT_YET", "OPERATOR", "PROGRAM", "UTILITY", "ACTION"
-ANY = "*"  # in the place of an operator whom the message does not name
 CUSTOMER, AGENCY, OWNER = "CUSTOMER", "AGENCY", "OWNER"  # who takes a mandate back
 
 
@@ -147,7 +146,7 @@ def prove(
 ) -> Mandate | str:
     """Return the mandate if it covers this act, or why it does not. Read anew for each message, with its subject.
 
-    An empty `program_id` is not looked at; of no utilities, neither. An operator has to be named.
+    An empty `program_id` is not looked at; of no utilities, neither.
     """
     mandate = (
         Mandate.objects.select_related("subject", "subject__merged_into", "agency")
@@ -162,7 +161,7 @@ def prove(
         (mandate.state == Mandate.State.ACTIVE, str(mandate.state)),
         (mandate.valid_from <= at, NOT_YET),
         (at < mandate.valid_until, EXPIRED),
-        (bool(operator_id) and mandate.operator_id in ("", operator_id), OPERATOR),
+        (mandate.operator_id in ("", operator_id), OPERATOR),
         (not program_id or mandate.program_id in ("", program_id), PROGRAM),
         (bool(mandate.utility_id) and set(utility_ids) <= {mandate.utility_id}, UTILITY),
         (action in mandate.actions, ACTION),
@@ -198,7 +197,7 @@ def on_record(
         proven = prove(
             mandate_id,
             agency_id=agency_id,
-            operator_id=operator_id or ANY,
+            operator_id=operator_id,
             action=action,
             program_id=program_id,
             utility_ids=utility_ids,

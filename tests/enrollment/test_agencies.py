@@ -319,7 +319,13 @@ def test_a_mandate_on_record_for_any_operator_serves_who_knows_only_the_guides_h
 
     assert isinstance(init(world, Assistance("ea-001")), Prepared)
     assert the_case().agency_id == "ea-001"
+    assert the_case().mandate_id == mandate.mandate_id
     mandate_required(init(world, Assistance("ea-001"), subject_did=PRIYA))
+    world.utility.is_down = True
+    assert isinstance(init(world, Assistance("ea-001")), Waiting)
+    world.utility.is_down = False
+    lifecycle.retry_waiting(NOON + timedelta(minutes=2))
+    assert the_case().state == "READY", "a retry reads the same mandate again"
     mandates.revoke(mandate, by="CUSTOMER", now=NOON)
     mandate_required(init(world, Assistance("ea-001")))
 
