@@ -40,11 +40,13 @@ class Desk(AgentMixin, View):
         mine = cases.of_agency(self.member.agency).filter(operator=self.member)
         theirs = cases.of_member(self.member)
         if wanted:
-            shown, title = theirs.filter(reference__iexact=wanted), "found"
+            shown, title = theirs.filter(reference__in={wanted, wanted.upper()}), "found"  # by its index
         else:
             shown, title = mine.exclude(state=State.CLOSED).order_by("-updated_at", "pk"), "mine"
         page = Paginator(shown, PER_PAGE).get_page(request.GET.get("page"))
-        free = theirs.filter(operator=None).exclude(state=State.CLOSED).order_by("opened_at")
+        # Those of an import wait for their customers, by the thousand: they stand with their import.
+        waiting = {"source": AssistedCase.Source.IMPORT, "state": State.PROVING, "subject": None}
+        free = theirs.filter(operator=None).exclude(state=State.CLOSED).exclude(**waiting).order_by("opened_at")
         others = theirs.exclude(operator=self.member).exclude(operator=None).exclude(state=State.CLOSED)
         today = self.now - timedelta(hours=24)
         said = {

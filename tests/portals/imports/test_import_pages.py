@@ -174,3 +174,10 @@ def test_a_page_in_progress_and_its_result_are_read_with_few_queries(
         assert client.get(f"/agency/imports/{found.pk}").status_code == 200
     with django_assert_max_num_queries(30):
         assert len(downloaded(client, found)) == 2_501
+
+
+def test_cases_that_wait_for_their_customers_do_not_fill_the_desk_and_are_found_by_reference(agent: Membership):
+    imported(agent, [line(1), line(2)])
+    client = signed_in_agent(agent)
+    assert "A-000001" not in client.get("/agency/").content.decode()
+    assert "A-000001" in client.get("/agency/?reference=A-000001").content.decode()
