@@ -119,6 +119,8 @@ class Review(OnePaper):
                 now=self.now,
             )
         except papers.Decided as decided:
+            if decided.paper.reviewed_by_id == self.member.pk:  # pressed twice
+                return HttpResponseRedirect(request.path, status=303)
             return self.page(decided.paper, status=409, problem="DECIDED")
         except papers.NotYours as refused:
             return self.page(paper, form=form, status=403, problem=str(refused))
