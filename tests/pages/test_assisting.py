@@ -64,6 +64,7 @@ def agent(browser: Browser, stack: Stack) -> Iterator[Agent]:
     visitor = Visitor(stack)
     visitor.sign_in_agent("op-1")
     context = person(browser, stack, viewport={"width": 1280, "height": 900})
+    assert Provider(stack.utility_url(), stack.folder / generated.UTILITY_A).metadata  # it starts with being asked
     context.add_cookies([{"name": f"session{stack.port}", "value": visitor.session, "url": stack.base}])
     found = Agent(context.new_page(), stack)
     yield found

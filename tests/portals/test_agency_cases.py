@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.urls import get_resolver, reverse
 
 from audit import clock
 from audit.models import Event
 from beckn.models import Outbox
+from identity.access import TABLE, Who
 from identity.models import AgencyLetter, Mandate, Membership, OneTimeCode, RateBucket
 from portals import drafts, help_codes
 from portals.agency import cases, look_ups
@@ -328,6 +330,31 @@ def test_an_agency_out_of_scope_does_not_use_the_code_up(utility: Utility, agent
 
 PAGES = ("", "/go-on", "/read", "/proof", "/code", "/hand-over", "/consents", "/send-link", "/take-back", "/assign",
          "/take", "/drop-case", "/ask/LEAVE")  # fmt: skip
+
+
+def test_without_the_customers_proof_no_address_begins_declares_or_confirms_anything(
+    agent: Client, case: AssistedCase, utility: Utility
+):
+    form = {
+        "declared": "yes",
+        "answer": "yes",
+        "account": "me",
+        "meters": "umid-001",
+        "version": "0",
+        "asks": "CONSENTS",
+    }
+    walked = 0
+    for name, who in TABLE.items():
+        wanted = get_resolver().reverse_dict.getlist(name)
+        parameters = wanted[0][0][0][1] if wanted else []
+        if who is not Who.AGENT or "case_id" not in parameters or name in ("agency-drop-case", "agency-assign"):
+            continue
+        values = {each: {"case_id": case.pk, "asks": "LEAVE"}.get(each, 1) for each in parameters}
+        assert agent.post(reverse(name, kwargs=values), form).status_code in (302, 303, 404, 405, 422), name
+        walked += 1
+    assert walked >= 20
+    assert fresh(case).application is None and fresh(case).declared_at is None
+    assert not Mandate.objects.exists() and not Application.objects.exists() and not Outbox.objects.exists()
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
