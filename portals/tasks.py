@@ -23,9 +23,17 @@ def sweep(now: datetime) -> int:
     found = catalogue.refresh(now, if_due=True) if catalogue.is_due(now) else 0
     if time.monotonic() - _looked_at >= _LOOK_EVERY:
         _looked_at = time.monotonic()
-        found += callbacks.settle(now) + overdue.look(now) + suspension.follow(now)
-        found += signals.sweep(now) + mandates.tell(now) + handovers.end_overdue(now) + cases.settle_all(now)
+        found += callbacks.settle(now) + overdue.look(now)
+        found += mandates.tell(now) + handovers.end_overdue(now) + cases.settle_all(now)
+        found += int((suspension.is_due(now) or signals.is_due(now)) and _agencies.start())
     return found
+
+
+def _look_after_agencies(now: datetime) -> int:
+    return suspension.follow(now) + signals.sweep(now)
+
+
+_agencies = Aside("agencies", _look_after_agencies)
 
 
 def sweep_imports(now: datetime) -> int:

@@ -7,6 +7,7 @@ Source: issue 6 point 11.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ STOPPED = "STOPPED"  # the outcome of a case in which somebody found something w
 DAY = timedelta(days=1)
 #: A proof older than this is not looked at any more.
 LOOKED_FOR = timedelta(days=2)
-AT_ONCE = 20
+AT_ONCE, SECONDS_AT_ONCE = 20, 1.0
 
 
 class NotYours(Exception):
@@ -41,14 +42,25 @@ class NotYours(Exception):
 
 
 def sweep(now: datetime) -> int:
-    """Look at what was proved lately and not looked at; return how many."""
+    """Look at what was proved lately and not looked at, for a while; return how many."""
+    count, began = 0, time.monotonic()
+    for case in _unseen(now).select_related("agency", "operator", "subject", "mandate").order_by("proved_at")[:AT_ONCE]:
+        look(case, now)
+        count += 1
+        if time.monotonic() - began > SECONDS_AT_ONCE:
+            break
+    return count
+
+
+def is_due(now: datetime) -> bool:
+    """Whether `sweep` would find something."""
+    return _unseen(now).exists()
+
+
+def _unseen(now: datetime) -> QuerySet[AssistedCase]:
     seen = SignalLook.objects.filter(case=OuterRef("pk"), proved_at__gte=OuterRef("proved_at"))
     fresh = AssistedCase.objects.filter(proved_at__gt=now - LOOKED_FOR, proved_at__lte=now)
-    rows = fresh.filter(~Exists(seen)).select_related("agency", "operator", "subject", "mandate")
-    found = list(rows.order_by("proved_at")[:AT_ONCE])
-    for case in found:
-        look(case, now)
-    return len(found)
+    return fresh.exclude(subject=None).filter(~Exists(seen))
 
 
 def look(case: AssistedCase, now: datetime) -> list[CaseSignal]:

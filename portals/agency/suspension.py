@@ -34,17 +34,22 @@ from portals.models import Application, AssistedCase, CaseLetter
 
 logger = logging.getLogger(__name__)
 State = AssistedCase.State
-AT_ONCE, SECONDS_AT_ONCE = 100, 2.0
+AT_ONCE, SECONDS_AT_ONCE = 100, 1.0
 LETTER = "agency-suspended"
 FIRST_PAUSE = timedelta(minutes=1)  # doubled with each try
 LONGEST_PAUSE = timedelta(hours=6)
 MOST_TRIES = 20  # some three days
-LETTERS_AT_ONCE = 20
 
 
 def follow(now: datetime) -> int:
     """Do what is due; return how many cases changed and letters went. Safe to run twice at once."""
-    return _reassign(now) + _close(now) + _write(now)
+    changed = _each(_of_stopped_people(now), _nobodys, now) + _each(_of_stopped_agencies(now), _closed, now)
+    return changed + _write(now)
+
+
+def is_due(now: datetime) -> bool:
+    """Whether `follow` would find something."""
+    return _of_stopped_people(now).exists() or _of_stopped_agencies(now).exists() or _letters(now).exists()
 
 
 def closed_by_suspension(agency: Agency | None = None) -> QuerySet[AssistedCase]:
@@ -57,14 +62,22 @@ def closed_by_suspension(agency: Agency | None = None) -> QuerySet[AssistedCase]
 # --- cases -----------------------------------------------------------------------------------------------------------
 
 
-def _reassign(now: datetime) -> int:
-    stopped = Membership.objects.filter(Q(active=False) | Q(suspended_at__lte=now), cases__closed_at=None)
-    stopped = stopped.filter(cases__isnull=False, agency__suspended_at=None)
-    people = list(stopped.values_list("pk", flat=True).distinct())
-    if not people:
-        return 0
-    rows = AssistedCase.objects.filter(operator__in=people, not_me_at=None).exclude(state=State.CLOSED)
-    return _each(rows, _nobodys, now)
+def _of_stopped_people(now: datetime) -> QuerySet[AssistedCase]:
+    """Open cases of people who may not act, in agencies that may."""
+    stopped = Membership.objects.filter(Q(active=False) | Q(suspended_at__lte=now), agency__suspended_at=None)
+    return AssistedCase.objects.filter(operator__in=stopped, not_me_at=None).exclude(state=State.CLOSED)
+
+
+def _of_stopped_agencies(now: datetime) -> QuerySet[AssistedCase]:
+    """Open cases of agencies that may not act, but for those whose enrolment is just being confirmed."""
+    rows = AssistedCase.objects.filter(agency__suspended_at__lte=now, not_me_at=None).exclude(state=State.CLOSED)
+    rows = rows.exclude(application__state=Application.State.CONFIRMING)
+    # A file's cases that nobody has agreed in may be 100,000: the worker of imports closes them by batches.
+    return rows.exclude(source=AssistedCase.Source.IMPORT, state=State.PROVING, subject=None, operator=None)
+
+
+def _letters(now: datetime) -> QuerySet[CaseLetter]:
+    return CaseLetter.objects.filter(sent_at=None, given_up_at=None, due_at__lte=now)
 
 
 def _each(rows: QuerySet[AssistedCase], do: Callable[[AssistedCase, datetime], bool], now: datetime) -> int:
@@ -92,17 +105,6 @@ def _nobodys(case: AssistedCase, now: datetime) -> bool:
         return False
 
 
-def _close(now: datetime) -> int:
-    agencies = list(Agency.objects.filter(suspended_at__lte=now).values_list("pk", flat=True))
-    if not agencies:
-        return 0
-    rows = AssistedCase.objects.filter(agency__in=agencies, not_me_at=None).exclude(state=State.CLOSED)
-    rows = rows.exclude(application__state=Application.State.CONFIRMING)
-    # A file's cases that nobody has agreed in may be 100,000: the worker of imports closes them by batches.
-    rows = rows.exclude(source=AssistedCase.Source.IMPORT, state=State.PROVING, subject=None, operator=None)
-    return _each(rows, _closed, now)
-
-
 @transaction.atomic
 def _closed(case: AssistedCase, now: datetime) -> bool:
     is_one = Agency.objects.select_for_update(of=("self",), no_key=True).filter(pk=case.agency_id)
@@ -123,19 +125,22 @@ def _closed(case: AssistedCase, now: datetime) -> bool:
 
 
 def _write(now: datetime) -> int:
-    return sum(_send(row, now) for row in _claimed(now))
+    """Send what is due, for a while: a utility that is slow holds up the others only so long."""
+    count, began = 0, time.monotonic()
+    while time.monotonic() - began < SECONDS_AT_ONCE and (row := _claimed(now)) is not None:
+        count += _send(row, now)
+    return count
 
 
-def _claimed(now: datetime) -> list[CaseLetter]:
-    """Take some for a while: who crashes with one leaves it to the next."""
+def _claimed(now: datetime) -> CaseLetter | None:
+    """Take one for a while: who crashes with it leaves it to the next."""
     with transaction.atomic():
-        due = CaseLetter.objects.filter(sent_at=None, given_up_at=None, due_at__lte=now)
-        rows = list(due.select_for_update(skip_locked=True, of=("self",)).order_by("due_at")[:LETTERS_AT_ONCE])
-        for row in rows:
+        row = _letters(now).select_for_update(skip_locked=True, of=("self",)).order_by("due_at").first()
+        if row is not None:
             pause = min(FIRST_PAUSE * 2 ** min(row.tries, 16), LONGEST_PAUSE)
             CaseLetter.objects.filter(pk=row.pk).update(due_at=now + pause, tries=F("tries") + 1)
             row.tries += 1
-    return rows
+    return row
 
 
 def _send(row: CaseLetter, now: datetime) -> bool:
