@@ -14,9 +14,11 @@ from django.test import Client
 from django.urls import NoReverseMatch, get_resolver, reverse
 
 from audit import clock
+from identity import mandates
 from identity.access import TABLE, Who
-from identity.models import Agency, Membership, Subject, User
+from identity.models import Mandate, Membership, Subject, User
 from portals.models import Application, ConsentReceipt, HeldCredential
+from tests.agencies import a_member, an_agency, signed_in_agent
 from tests.portals.consent_journeys import READINGS, journey
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +52,16 @@ def theirs() -> Application:
         record={},
         answered_at=now,
     )
+    mandates.give(
+        subject=row.subject,
+        agency=an_agency(),
+        operator_id="op-1",
+        utility_id="utility-example-001",
+        program_id="p",
+        now=now,
+        evidence_kind=Mandate.Evidence.CODE,
+        evidence_digest="0" * 64,
+    )
     return row
 
 
@@ -61,6 +73,7 @@ def addresses(row: Application) -> Iterator[tuple[str, str]]:
         "receipt_id": row.receipts.get().pk,
         "batch_id": row.batch_id,
         "pk": row.pk,
+        "mandate_id": row.subject.mandates.get().mandate_id,
     }
     for name, who in TABLE.items():
         if not name.startswith("portal-") or who is not Who.PERSON:
@@ -88,9 +101,9 @@ def another_customer() -> Client:
 
 
 def an_agent() -> Client:
+    """One who works for the agency that has a mandate, but has come as a customer."""
     user = User.objects.create(username=uuid4().hex, sub=uuid4().hex)
-    agency = Agency.objects.create(agency_id="ea-001", name="Agency", certified_from=clock.now())
-    Membership.objects.create(agency=agency, operator_id="op-1", user=user)
+    Membership.objects.create(agency=an_agency(), operator_id="op-1", user=user)
     return signed_in(user)
 
 
@@ -124,6 +137,7 @@ def test_anybody_elses_is_like_one_that_is_not_there(theirs: Application, strang
         answer = getattr(client, method)(address, {"version": "0", "answer": "yes"})
         assert answer.status_code == 404, (name, answer.status_code)
         there_is_none = address.replace(str(theirs.pk), str(uuid4())).replace(theirs.batch_id, uuid4().hex)
+        there_is_none = there_is_none.replace(theirs.subject.mandates.get().mandate_id, "mandate-none")
         assert getattr(client, method)(there_is_none, {"version": "0"}).status_code == 404, name
         assert not any(word in answer.content.decode() for word in SECRET_WORDS), name
     assert state_of(theirs) == before
@@ -132,6 +146,18 @@ def test_anybody_elses_is_like_one_that_is_not_there(theirs: Application, strang
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_who_has_not_signed_in_is_asked_to_and_changes_nothing(theirs: Application, method: str):
     client, before = nobody(), state_of(theirs)
+
+    for name, address in addresses(theirs):
+        answer = getattr(client, method)(address, {"version": "0"})
+        assert answer.status_code == 302 and answer["Location"].startswith("/oidc/sign-in"), name
+    assert state_of(theirs) == before
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_is_signed_in_at_an_agencys_provider_is_no_customer_whoever_they_are(theirs: Application, method: str):
+    member = a_member("op-2")
+    User.objects.filter(pk=member.user.pk).update(subject=theirs.subject)  # type: ignore[union-attr]
+    client, before = signed_in_agent(member), state_of(theirs)
 
     for name, address in addresses(theirs):
         answer = getattr(client, method)(address, {"version": "0"})
@@ -169,4 +195,5 @@ def state_of(row: Application) -> tuple[Any, ...]:
         list(fresh.receipts.values_list("withdrawn_at", flat=True)),
         fresh.credentials.count(),
         fresh.help_codes.count(),
+        [each.state for each in fresh.subject.mandates.all()],
     )
