@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from portals import drafts, journey, reading, relaying, trust
 from portals.models import Application
 from portals.utility import choices
+from portals.utility.deciding import ask_again
 from portals.utility.pages import JourneyPage, see
-from portals.utility.views_journey import ask_again
 
 _NAMES = {"application/pdf": "PDF", "image/jpeg": "JPEG", "image/png": "PNG"}
 _ENDINGS = {"application/pdf": ".pdf", "image/jpeg": ".jpg,.jpeg", "image/png": ".png"}

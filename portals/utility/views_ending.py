@@ -13,12 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from portals import asking, consents, receipts
 from portals.models import Application
+from portals.utility.deciding import today_of, zone_of
 from portals.utility.forms_consents import LeaveForm, WithdrawForm
 from portals.utility.pages import see
 from portals.utility.patience import wait_a_moment
 from portals.utility.views_consents import ConsentPage
 from portals.utility.views_enrolments import EnrolmentPage
-from portals.utility.views_journey import today_of, zone_of
 from portals.viewing import ConsentState
 
 #: Whoever does not leave at once can change their mind for that long: until then the end is only announced.

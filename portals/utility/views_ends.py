@@ -9,8 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from portals import asking, reading
 from portals.models import Application, HeldCredential
 from portals.utility import choices
-from portals.utility.pages import JourneyPage, see
-from portals.utility.views_journey import (
+from portals.utility.deciding import (
     ask_again,
     day,
     forget_what_was_decided,
@@ -19,6 +18,7 @@ from portals.utility.views_journey import (
     ways_on,
     zone_of,
 )
+from portals.utility.pages import JourneyPage, see
 
 #: As `portals.callbacks` says that a confirmation's credential does not hold.
 FORGED = "FORGED"

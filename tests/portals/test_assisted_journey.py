@@ -429,3 +429,23 @@ def test_the_customers_own_history_says_that_an_agency_helped(case: AssistedCase
         "BEGUN",
         "AGENCY",
     )
+
+
+def test_an_account_that_is_somebody_elses_leads_out_of_the_case_and_sends_nothing(agent: Client, member: Membership):
+    case = a_case(member)
+    drafts.change(journey_of(case), None, stop_asking, now=clock.now())
+    assert "Is this the customer's account?" in text(agent.get(at(case, "account")))
+    form = {"version": str(journey_of(case).version), "account": "other"}
+    page = agent.post(at(case, "account"), form)
+    assert page.status_code == 200 and at(case, "case") in page.content.decode()
+    assert len(sent("select")) == 1  # the one that began the journey
+
+
+def test_the_waiting_page_tells_its_script_where_the_case_goes_on(agent: Client, case: AssistedCase):
+    declared(agent, case)
+    asked = agent.get(at(case, "waiting"), headers={"accept": "application/json"})
+    assert asked.json() == {"waiting": True, "long": False}
+    enrol(case)
+    drafts.change(journey_of(case), None, stop_asking, now=clock.now())
+    told = agent.get(at(case, "waiting"), headers={"accept": "application/json"})
+    assert told.status_code == 303 or told.json()["next"] == at(case, "enrolled")
