@@ -3,7 +3,8 @@
     python -m tests.operator FOLDER
 
 Most of what a command costs is Django's start, and a run of the tests gives hundreds. Each line of standard input is
-JSON: `commands` (lists of words), and the `pipe` of FOLDER into which the fork says what became of them.
+JSON: `commands` (lists of words), and the `pipe` of FOLDER into which the fork says what became of them; or `asleep`,
+the stopped processes that go on when nobody is there any more to wake them.
 """
 
 from __future__ import annotations
@@ -46,13 +47,19 @@ def main() -> None:
     django.setup()
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: the pipe says when one is over
+    asleep: list[int] = []
     for line in sys.stdin:
         asked = json.loads(line)
-        if os.fork() == 0:
+        if "asleep" in asked:
+            asleep = asked["asleep"]
+        elif os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             with (folder / asked["pipe"]).open("w") as pipe:  # opened now: should the fork die, its end is heard
                 pipe.write(json.dumps(do(asked["commands"])))
             os._exit(0)
+    for pid in asleep:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGCONT)
 
 
 if __name__ == "__main__":

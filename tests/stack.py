@@ -148,17 +148,20 @@ class Stack:
             self._wait_for_web()
 
     def sleep(self) -> None:
-        """Stop the clock of every process: a stack that nobody asks would still look for work five times a second."""
-        self._signal(signal.SIGSTOP)
+        """Stop the workers' clock: while nobody asks anything they would still look for work twice a second."""
+        self._signal_workers(signal.SIGSTOP)
 
     def wake(self) -> None:
         """Go on after `sleep`; does nothing to who is awake."""
-        self._signal(signal.SIGCONT)
+        self._signal_workers(signal.SIGCONT)
 
-    def _signal(self, sign: signal.Signals) -> None:
-        for child in self.children.values():
+    def _signal_workers(self, sign: signal.Signals) -> None:
+        workers = [child.pid for name, child in self.children.items() if name.startswith("worker-")]
+        if self._operator:
+            self._operator.watch_over(workers if sign == signal.SIGSTOP else [])
+        for pid in workers:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, sign)
+                os.killpg(pid, sign)
 
     def move_to(self, instant: datetime) -> None:
         """Stop everything, move every clock so that it is `instant` now, and start it again (decision 43)."""
@@ -366,15 +369,22 @@ class Operator:
         os.mkfifo(pipe)
         hears = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            assert self._process.stdin
-            self._process.stdin.write(json.dumps({"commands": [*map(list, commands)], "pipe": pipe.name}) + "\n")
-            self._process.stdin.flush()
+            self._say({"commands": [*map(list, commands)], "pipe": pipe.name})
             code, said, complained = json.loads(self._listen(hears))
         finally:
             os.close(hears)
             pipe.unlink()
         words = [word for command in commands for word in command]
         return subprocess.CompletedProcess(words, code, said, complained)
+
+    def watch_over(self, asleep: Sequence[int]) -> None:
+        """Wake these should we end before we do: who is stopped does not hear that it shall end."""
+        self._say({"asleep": list(asleep)})
+
+    def _say(self, words: Mapping[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
 
     def _listen(self, pipe: int) -> bytes:
         heard, poll = b"", select.poll()
