@@ -59,6 +59,9 @@ class ContactService(Protocol):
 class _Held(Protocol):
     """A meter, as far as it says who holds it."""
 
+    @property
+    def meter_number(self) -> str: ...
+
     def holders_at(self, instant: datetime) -> Sequence[Any]: ...
 
 
@@ -130,6 +133,28 @@ def holder(utility_id: str, *, account: str, now: datetime) -> Holder | None:
         if each.utility_customer_id.casefold() == wanted.casefold()
     }
     return Holder(*named.pop()) if len(named) == 1 else None
+
+
+def is_account(utility_id: str, number: str) -> bool:
+    """Whether a number that was matched is an account's, and not a meter's. Raises Unavailable."""
+    try:
+        return bool(_service(utility_id).meters_of(number.strip()))
+    except _down() as problem:
+        raise Unavailable(utility_id) from problem
+
+
+def has_meter(utility_id: str, subject: Subject, number: str, *, now: datetime) -> bool:
+    """Whether this person holds the meter with this number today, by the utility's record. Raises Unavailable."""
+    known, wanted = accounts(utility_id, subject), number.strip().casefold()
+    try:
+        found = [meter for each in known for meter in _service(utility_id).meters_of(each)]
+    except _down() as problem:
+        raise Unavailable(utility_id) from problem
+    return any(
+        meter.meter_number.casefold() == wanted
+        and any(holder.utility_customer_id in known for holder in meter.holders_at(now))
+        for meter in found
+    )
 
 
 def contact_changed_at(utility_id: str, subject: Subject) -> datetime | None:

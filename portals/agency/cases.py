@@ -182,7 +182,7 @@ def review_ended(case: AssistedCase, *, now: datetime) -> AssistedCase:
 # --- the proof -------------------------------------------------------------------------------------------------------
 
 
-def is_expected(case: AssistedCase, subject: Subject) -> bool:
+def is_expected(case: AssistedCase, subject: Subject, *, now: datetime) -> bool:
     """Whether this person is the one the case is about, as far as anybody can tell. No transaction open.
 
     Raises contacts.Unavailable where only the utility can tell and does not answer.
@@ -195,7 +195,9 @@ def is_expected(case: AssistedCase, subject: Subject) -> bool:
     theirs = contacts.accounts(case.utility_id, subject)
     if account:
         wanted = account.strip().casefold()
-        return any(each.strip().casefold() == wanted for each in theirs)
+        if any(each.strip().casefold() == wanted for each in theirs):
+            return True
+        return contacts.has_meter(case.utility_id, subject, account, now=now)  # a meter's number does, too
     if mobile:
         return any(contacts.match(case.utility_id, account=each, mobile=mobile) == contacts.MATCH for each in theirs)
     return bool(theirs)
@@ -410,7 +412,7 @@ def settle(application: Application, *, now: datetime) -> None:
 
 
 def settle_all(now: datetime) -> int:
-    """Close what ended while nobody looked: a process that died, a journey the customer ended alone; return how many."""
+    """Close what ended while nobody looked: a process died, a customer ended their journey alone; return how many."""
     ended = (Application.State.ENROLLED, Application.State.REFUSED, Application.State.ENDED, Application.State.DROPPED)
     rows = AssistedCase.objects.filter(closed_at=None, application__isnull=False, application__state__in=ended)
     found = list(rows.select_related("application").order_by("pk")[:200])

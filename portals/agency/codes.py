@@ -85,10 +85,15 @@ def send(case: AssistedCase, member: Membership, question: str, *, number: int, 
     account, mobile = _to(case)
     if not account and not mobile:
         return NotProved(NOBODY)
+    try:
+        is_meter = bool(account) and not contacts.is_account(case.utility_id, account)
+    except contacts.Unavailable:
+        return NotProved(UNAVAILABLE)
     name = member.name or member.operator_id
     asked = CodeRequest(
         mobile=mobile,
-        utility_customer_id=account,
+        utility_customer_id="" if is_meter else account,
+        meter_number=account if is_meter else "",
         requested_by=settings.ISSUER_NAME or settings.PUBLIC_URL,
         program=reading.program(case.program.item, case.locale or "en").name,
         locale=case.locale or "en",

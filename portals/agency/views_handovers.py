@@ -143,7 +143,7 @@ class Arrived(HandoverMixin, View):
             return page
         subject = people.living(request.user.subject)
         try:
-            is_expected = subject is not None and cases.is_expected(self.case, subject)
+            is_expected = subject is not None and cases.is_expected(self.case, subject, now=self.now)
         except contacts.Unavailable:
             return said(request, self.row, "handover/unavailable.html", status=503)
         is_theirs = is_expected and subject is not None

@@ -139,7 +139,7 @@ class Code(Proof):
         if isinstance(found, codes.NotProved):
             return self._refused(found)
         try:
-            is_expected = cases.is_expected(self.case, found.subject)
+            is_expected = cases.is_expected(self.case, found.subject, now=self.now)
         except contacts.Unavailable:
             return self.show(status=503, problem=codes.UNAVAILABLE)
         if not is_expected:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +27,17 @@ from tests.agencies import BACKEND
 UTILITY = "utility-example-001"
 ACCOUNT, MOBILE = "UTIL-CUST-1001", "+919876500001"
 RIGHT = "123456"
+
+
+@dataclass
+class Meter:
+    """A meter whose holder is an account's."""
+
+    meter_number: str
+    utility_customer_id: str
+
+    def holders_at(self, instant: datetime) -> list[Meter]:
+        return [self]
 
 
 @dataclass
@@ -50,7 +61,7 @@ class Utility:
     def verify_code(self, nguid: str, code: str) -> CodeVerdict:
         self._answer()
         asked = self.sent[int(nguid.rpartition("-")[2]) - 1]
-        account = asked.utility_customer_id or self.mobiles[asked.mobile][0]
+        account = asked.utility_customer_id or asked.meter_number.removeprefix("MTR-") or self.mobiles[asked.mobile][0]
         if code == RIGHT and account in self.accounts:
             return CodeVerdict(True, subject_did=self.accounts[account], utility_customer_id=account)
         return CodeVerdict(False, attempts_left=2)
@@ -68,6 +79,11 @@ class Utility:
 
     def contact_changed_at(self, utility_customer_id: str) -> None:
         return None
+
+    def meters_of(self, utility_customer_id: str) -> list[Meter]:
+        self._answer()
+        own = [each for each in self.accounts if each == utility_customer_id]
+        return [Meter(f"MTR-{each}", each) for each in own]
 
     def accounts_of(self, subject_did: str) -> list[str]:
         return [account for account, did in self.accounts.items() if did == subject_did]

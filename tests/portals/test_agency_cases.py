@@ -205,6 +205,16 @@ def test_the_code_that_the_customer_tells_begins_the_journey(
     assert Outbox.objects.filter(action="select").count() == 1
 
 
+@pytest.mark.parametrize("number", [{"account": f"MTR-{ACCOUNT}"}, {"mobile": MOBILE}])
+def test_a_customer_found_by_a_meter_or_a_mobile_number_proves_to_be_the_one(
+    agent: Client, member: Membership, utility: Utility, number: dict[str, str]
+):
+    case = a_case(member, state="PROVING", looked_up=number)
+    send(agent, case)
+    assert enter(agent, case).status_code == 303  # type: ignore[attr-defined]
+    assert fresh(case).state == "OPEN"
+
+
 def test_a_wrong_code_proves_nobody_and_says_how_many_tries_are_left(
     agent: Client, case: AssistedCase, utility: Utility
 ):
