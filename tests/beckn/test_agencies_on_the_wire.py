@@ -290,6 +290,16 @@ def test_an_outside_agency_has_a_code_sent_that_says_who_asks_and_the_customer_s
     case = EnrollmentCase.objects.get()
     assert (case.state, case.agency_id, case.operator_id) == ("CONFIRMED", "ea-001", "op-1")
 
+    # The agency is suspended: the customer leaves by themselves, and nobody gets around it by naming no agency.
+    agencies.suspend("ea-001", reason="complaints", actor=SYSTEM, at=clock.now())
+    alone: dict[str, Any] = {"agencyId": None, "operatorId": None}
+    for act in ("init", "confirm", "add a meter"):
+        body = office.ask(act, None, **alone, attributes={"userAuth": right}, journey=office.begin(RAJESH))
+        assert code(body) in ("EA_NOT_CERTIFIED", "ORDER_NOT_FOUND")
+    assert code(office.ask("unenroll", None, **alone)) == "EA_NOT_CERTIFIED", "without their proof it is nobody's wish"
+    assert not error(office.ask("unenroll", None, **alone, attributes={"userAuth": right}))
+    assert stands() == [("case", "CONFIRMED"), ("enrolment", "CANCELLED")]
+
 
 @pytest.mark.django_db
 def test_our_own_portals_messages_name_the_agency_in_the_header_that_the_guide_knows(bap: Bap, settings: Any) -> None:
