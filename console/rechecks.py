@@ -17,6 +17,7 @@ from console.pages import OnlyLookedAt, View, may_act, refuse_without_right
 from console.site import actor_of
 from enrollment import rechecking
 from enrollment.models import Recheck
+from identity.models import Mandate
 
 
 class _IsDone(admin.SimpleListFilter):
@@ -81,7 +82,8 @@ class RecheckAdmin(OnlyLookedAt):
         return gettext("Re-check of %(number)s") % {"number": row.enrollment.order_number}
 
     def told_of(self, request: HttpRequest, row: Recheck) -> dict[str, Any]:
-        return {"outcomes": Recheck.Outcome.choices, "may_act": may_act(request, Recheck)}
+        mandate = Mandate.objects.filter(mandate_id=row.enrollment.case.mandate_id or "-").first()
+        return {"outcomes": Recheck.Outcome.choices, "may_act": may_act(request, Recheck), "mandate": mandate}
 
     def acts_on_one(self) -> dict[str, View]:
         return {"done": require_POST(self.done)}

@@ -16,8 +16,8 @@ from audit.log import SYSTEM
 from audit.models import Event
 from console import news
 from enrollment.models import Enrollment, EnrollmentCase, Recheck
-from identity import agencies
-from identity.models import User
+from identity import agencies, mandates
+from identity.models import Agency, User
 from tests.enrollment.conftest import bare_world, nothing_remembered, running_utility, utility, world  # noqa: F401
 from tests.enrollment.world import World
 from tests.factories import LONG_AGO, meter
@@ -72,6 +72,18 @@ def test_the_console_lists_what_waits_and_keeps_what_came_of_it(enrolled: list[E
     assert enrolled[0].order_number in listed and enrolled[2].order_number not in listed
     row = Recheck.objects.get(enrollment=enrolled[0])
     page = reverse("admin:enrollment_recheck_change", args=[row.pk])
+    mandate = mandates.give(
+        subject=enrolled[0].subject,
+        agency=Agency.objects.get(agency_id="ea-001"),
+        operator_id="op-1",
+        utility_id="utility-example-001",
+        program_id="program-flex-demand-response-001",
+        now=clock.now(),
+        evidence_kind="CODE",
+        evidence_digest="ab" * 32,
+    )
+    EnrollmentCase.objects.filter(pk=enrolled[0].case_id).update(mandate_id=mandate.mandate_id)
+    assert "agreed by a code to their registered contact" in client.get(page).content.decode()
     assert "ask the customer at the contact" in client.get(page).content.decode()
 
     act = reverse("admin:enrollment_recheck_done", args=[row.pk])
