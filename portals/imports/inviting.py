@@ -206,10 +206,12 @@ def _claim(agency: Agency, now: datetime) -> Invitation | None:
 
 def _is_wanted(found: Invitation) -> bool:
     """Whether the case still waits for its customer, and for nobody else; it stays so while we hold it."""
-    case = AssistedCase.objects.select_for_update(of=("self",), no_key=True).get(pk=found.case_id)
+    cases_here = AssistedCase.objects.select_for_update(of=("self",), no_key=True).select_related("program")
+    case = cases_here.get(pk=found.case_id)
     is_open = case.state == AssistedCase.State.PROVING and case.subject_id is None and case.not_me_at is None
     is_living = found.handover is None or found.handover.ended_at is None
-    return is_open and is_living and case.operator_id is None and bool(case.looked_up.get("account"))
+    is_offered = case.program.gone_at is None
+    return is_open and is_living and is_offered and case.operator_id is None and bool(case.looked_up.get("account"))
 
 
 def _who(found: Invitation, now: datetime) -> Membership | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
 from audit import clock
@@ -241,3 +243,24 @@ def test_a_suspension_closes_the_cases_nobody_has_answered_by_hundreds(
     assert [case.looked_up for case in closed] == [{}, {}]
     assert not Handover.objects.filter(case__in=closed, ended_at=None).exists()
     assert Event.objects.filter(action="assisted.closed", details__outcome="AGENCY_SUSPENDED").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_workers_at_once_send_no_more_than_the_days_quota_and_nobody_twice(
+    agent: Membership, manager: Membership, utility: RunningUtility
+):
+    found = imported(agent, customers(121, 12))
+    inviting.release(found, manager, clock.now())
+    Agency.objects.update(daily_invitations=7)
+
+    def worker() -> int:
+        try:
+            return inviting.send(seconds=20)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = sum(each.result() for each in [pool.submit(worker) for _ in range(4)])
+    assert sent == 7 == InvitationDay.objects.get().count == Handover.objects.count()
+    assert states() == ["SENT"] * 7 + ["WAITING"] * 5
+    assert len(written(utility, addresses())) == 7
