@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from audit import clock
-from identity import links, people, sessions
+from identity import agents, links, people, sessions
 from identity.models import Subject, SubjectUtilityLink
 from identity.oidc.endings import Ending, SignInFailed
 from identity.oidc.views import Door, ends, of_kinds, to_providers
@@ -19,6 +19,7 @@ from identity.providers import Provider, ProviderUnavailable, endpoint, provider
 
 LONGEST_AGE = 86_400  # seconds
 OTHERS = "oidc_sign_out_at"  # in the session: where one may still be signed in
+AGENT = "signed_out_agent"  # in the session: whoever was here worked for an agency
 SHOWN = 4  # last characters of an account number
 
 
@@ -84,7 +85,10 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     provider, token = with_slug(request.POST.get("provider", "")), ""
     left = [each for each in request.session.get(OTHERS, []) if provider is None or each != provider.slug]
     if request.user.is_authenticated:
+        is_agent = agents.is_one(request)
         found = sessions.end(request, now=clock.now())
+        if is_agent:
+            request.session[AGENT] = True
         (provider, token), left = (found[0], [each.slug for each, _ in found[1:]]) if found else ((None, ""), [])
     if left:
         request.session[OTHERS] = left
@@ -101,7 +105,8 @@ def signed_out(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return HttpResponseRedirect(reverse("oidc-account"), status=303)
     others = [with_slug(slug) for slug in request.session.get(OTHERS, [])]
-    return to_providers(render(request, "identity/signed_out.html", {"others": [each for each in others if each]}))
+    said = {"others": [each for each in others if each], "is_agent": request.session.get(AGENT, False)}
+    return to_providers(render(request, "identity/signed_out.html", said))
 
 
 def goodbye(provider: Provider, token: str) -> str:

@@ -105,7 +105,9 @@ def ended(request: HttpRequest, ending: str) -> HttpResponse:
     """What happened, and what to do: the address holds no code and may be loaded again."""
     known = Ending(ending) if ending in set(Ending) else Ending.USED
     status = STATUS.get(known, 400)
-    response = render(request, "identity/ended.html", {"ending": known.value, "next": _next(request)}, status=status)
+    next_path = _next(request)
+    said = {"ending": known.value, "next": next_path, "is_agent": next_path.startswith(agents.DESK)}
+    response = render(request, "identity/ended.html", said, status=status)
     if status in (429, 503):
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response

@@ -58,8 +58,9 @@ class SignIn(Door):
         provider = next((each for each in ours if each.slug == wanted), ours[0] if len(ours) == 1 else None)
         if provider is None:
             return self.page(request, status=422, mistake=True)
+        next_path = own_path(request.POST.get("next", "")) or agents.DESK
         anew = {"is_anew": True, "max_age": FRESH_SECONDS} if request.POST.get("fresh") else {}
-        return self.leave(request, provider, acr=provider.minimum_acr, **anew)
+        return self.leave(request, provider, acr=provider.minimum_acr, next=next_path, **anew)
 
 
 class StepUp(Door):
@@ -80,7 +81,8 @@ class StepUp(Door):
         if provider is None or found.member is None:
             return HttpResponseRedirect(reverse("agency-sign-in"), status=303)
         acr = found.member.agency.minimum_acr or provider.minimum_acr
-        return self.leave(request, provider, user=request.user.pk, acr=acr, is_anew=True, max_age=FRESH_SECONDS)
+        asked = {"user": request.user.pk, "acr": acr, "is_anew": True, "max_age": FRESH_SECONDS}
+        return self.leave(request, provider, next=own_path(request.POST.get("next", "")) or agents.DESK, **asked)
 
 
 class Choose(Door):

@@ -61,6 +61,11 @@ def test_an_empty_environment_names_every_missing_variable_at_once_and_what_it_s
             '[{"issuer":"https://i","slug":"p","name":"P","client_id":"c","kind":"NATIONAL","utilities":["u"]}]',
             "utilities of p wants none",
         ),
+        (
+            "OIDC_PROVIDERS",
+            '[{"issuer":"https://i","slug":"p","name":"P","client_id":"c","kind":"AGENCY"}]',
+            "p needs minimum_acr",
+        ),
         ("OIDC_PROVIDERS", '[{"issuer": "https://i"}, {"issuer": "https://i/"}]', "issuer is the same for two"),
         ("RETENTION_SEALED_HOURS", "48", "1 to 24"),
         ("LEASE_SECONDS", "0", "1 to 600"),

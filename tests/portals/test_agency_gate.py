@@ -246,3 +246,14 @@ def test_a_sign_in_that_ended_at_the_provider_ends_here():
     client = signed_in_agent(member)
     OidcSession.objects.update(ended_at=clock.now(), ended_by="PROVIDER", tokens=None, claims=None)
     assert_all_lead_to(everything(client), "/agency/sign-in")
+
+
+def test_who_signs_out_is_led_back_to_the_agents_sign_in_and_a_sign_in_that_failed_too():
+    client = signed_in_agent(a_member())
+    client.post("/oidc/sign-out")
+    assert 'href="/agency/sign-in"' in client.get("/oidc/signed-out").content.decode()
+    for ending in ("too-weak", "cancelled", "other-person", "used", "unavailable"):
+        page = Client().get(f"/oidc/ended/{ending}?next=/agency/x").content.decode()
+        assert 'href="/agency/sign-in?next=%2Fagency%2Fx"' in page, ending
+    assert "ask a manager of your agency" in Client().get("/oidc/ended/cancelled?next=/agency/").content.decode()
+    assert "agency" not in Client().get("/oidc/ended/cancelled").content.decode()
