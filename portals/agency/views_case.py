@@ -41,7 +41,6 @@ class Case(CasePage):
             may_assign=is_open and (is_mine or self.member.role == Membership.Role.MANAGER),
             living=handovers.living(case, self.now),
             onward=onward if onward != request.path else "",
-            name=case.subject.name if case.subject and case.proved_at else "",
         )
 
 

@@ -20,7 +20,7 @@ from identity import certification, contacts
 from identity.limits import Budget
 from identity.models import Membership
 from portals import help_codes, houses, reading
-from portals.agency import cases, look_ups, scope
+from portals.agency import about, cases, look_ups, scope
 from portals.agency.case_pages import CasePage, stands_at
 from portals.agency.forms import FindForm, HelpCodeForm, OfferForm
 from portals.agency.gate import AgentMixin, ManagerMixin
@@ -233,7 +233,7 @@ def _line(case: AssistedCase) -> dict[str, Any]:
         "case": case,
         "program": reading.program(case.program.item, get_language() or "en").name,
         "utility": houses.house_of(case.utility_id).name,
-        "name": case.subject.name if case.subject and case.proved_at else "",
+        "about": about.of(case),
         "waits": _waits(case),
     }
 
