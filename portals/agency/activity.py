@@ -56,6 +56,7 @@ WORDS = {
     Action.IMPORT_STOPPED: _("Stopped an import"),
     Action.IMPORT_RELEASED: _("Released invitations"),
     Action.INVITATION_SENT: _("Invited a customer"),
+    Action.INVITATION_NOT_SENT: _("Could not send an invitation"),
     Action.MEMBER_INVITED: _("Invited a colleague"),
     Action.MEMBER_JOINED: _("Joined the agency"),
     Action.MEMBER_CHANGED: _("Changed a colleague’s role"),
@@ -70,7 +71,7 @@ WORDS = {
     Action.ENROLLMENT_REFUSED: _("The enrolment was refused"),
     Action.ENROLLMENT_CANCELLED: _("Ended an enrolment for the customer"),
     Action.CONSENT_REVOKED: _("Took a consent back for the customer"),
-    Action.EXPORT: _("Took a file of this activity"),
+    Action.EXPORT: _("Took a file: of this activity, or of an import"),
 }
 
 
