@@ -71,7 +71,7 @@ WORDS = {
     Action.ENROLLMENT_REFUSED: _("The enrolment was refused"),
     Action.ENROLLMENT_CANCELLED: _("Ended an enrolment for the customer"),
     Action.CONSENT_REVOKED: _("Took a consent back for the customer"),
-    Action.EXPORT: _("Took a file: of this activity, or of an import"),
+    Action.EXPORT: _("Took a file of this activity"),
 }
 
 
