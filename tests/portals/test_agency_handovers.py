@@ -295,6 +295,28 @@ def test_an_agency_that_is_stopped_meanwhile_gets_no_mandate(agent: Client, case
     assert not Mandate.objects.exists()
 
 
+def test_a_handover_for_one_question_answers_no_other(agent: Client, utility: Utility, member: Membership):
+    case = open_case(member)
+    address = hand_over(agent, case, "CONSENTS")
+    sign_in_here(agent, customer())
+    agent.get(f"{address}/arrived")
+    assert "What you agree to" in agent.get(address).content.decode()
+    assert agent.post(f"{address}/answer", {"answer": "yes"})["Location"] == address
+    assert agent.get(f"/applications/{case.application_id}/meters")["Location"] == address
+    agent.post(f"{address}/finish")
+    row = case.handovers.get()
+    assert row.ended_at is not None and row.answer == "", "given back with a question open is no answer"
+    assert Mandate.objects.count() == 1
+
+    other = a_case(member, state="PROVING", looked_up={"account": ACCOUNT})
+    mine = signed_in_agent(a_member("op-2"))
+    AssistedCase.objects.filter(pk=other.pk).update(operator=Membership.objects.get(operator_id="op-2"))
+    address = hand_over(mine, other)
+    sign_in_here(mine, customer())
+    mine.get(f"{address}/arrived")
+    assert mine.get(f"{address}/consents/1").status_code == 404
+
+
 # --- links -----------------------------------------------------------------------------------------------------------
 
 
