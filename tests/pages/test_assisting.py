@@ -115,6 +115,7 @@ def test_a_standard_case_from_the_desk_to_the_enrolment_with_the_customers_phone
     assert agent.presses <= 25, agent.seen
     agent.open("/agency/", "Desk", "A2-desk-done")
     expect(page.get_by_text("Enrolled")).to_be_visible()
+    left_alone(phone, customer)
 
 
 def test_the_customer_agrees_on_the_agents_device_and_the_agent_comes_back_by_both_steps(
@@ -216,6 +217,28 @@ def signs_in(walk: Walk, customer: str) -> None:
     if page.locator("[name=allow]").count():
         with page.expect_navigation():
             page.locator("[name=allow]").last.click()
+
+
+def left_alone(phone: Walk, customer: str) -> None:
+    """The customer finds in their own account what an agency began, and leaves it without the agency."""
+    page = phone.page
+    page.goto("/enrolments")
+    phone.sign_in(customer)
+    phone.see("My enrolments")
+    phone.follow("View")
+    phone.see(FLEX)
+    expect(page.get_by_text("An enrolment agency began to apply with you")).to_be_attached()
+    phone.open(f"{page.url}/leave", "Leave this program")
+    page.get_by_label("Now").check()
+    page.get_by_label("I want to leave").check()
+    phone.press("Leave the program")
+    home = page.url
+    for _ in range(40):
+        if page.get_by_role("heading", name="You have left").count():
+            return
+        page.wait_for_timeout(250)
+        page.goto(home)
+    raise AssertionError(page.content())
 
 
 def agent_signs_in(walk: Walk) -> None:
