@@ -277,8 +277,14 @@ def words(row: Handover) -> dict[str, Any]:
 
 def _kept(row: Handover, subject: Subject | None, is_expected: bool, request: HttpRequest) -> bool:
     sign_in = next(iter(sessions.of(request)), None)
-    kind = _kind(sign_in.issuer) if sign_in is not None else ""
+    kind = _kind(sign_in.issuer) if sign_in is not None and _is_of_the_utility(row.case, sign_in.issuer) else ""
     return handovers.proved(row, subject, is_expected=is_expected and bool(kind), kind=kind, now=clock.now())
+
+
+def _is_of_the_utility(case: AssistedCase, issuer: str) -> bool:
+    """Whether the case's own utility says who this is: another one's word opens nothing there."""
+    own = {each.issuer for each in _providers(case)} | {f"{by_meter.ISSUER}{case.utility_id}"}
+    return issuer in own
 
 
 def _kind(issuer: str) -> str:

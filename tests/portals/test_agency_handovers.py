@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from audit import clock
 from audit.models import Event
 from beckn.models import Outbox
-from identity.models import Mandate, Membership, OidcSession
+from identity.models import Mandate, Membership, OidcSession, User
 from portals.agency import cases, handovers
 from portals.models import Application, AssistedCase, Handover
 from tests.agencies import a_member, an_agency, signed_in_agent
 from tests.portals.agency_cases import a_case, a_program, a_proved_case
 from tests.portals.assisting import (
     ACCOUNT,
+    UTILITY,
     Utility,
     a_utility,
     customer,
@@ -165,6 +167,21 @@ def test_somebody_else_who_signs_in_sees_nothing_and_the_agent_is_told(
     agent.post(f"{address}/finish")
     told = signed_in_agent(member).get(f"/agency/cases/{case.pk}/proof").content.decode()
     assert "Somebody else signed in" in told
+
+
+def test_a_sign_in_at_another_utility_is_nobodys_word_for_this_ones_customer(
+    agent: Client, case: AssistedCase, utility: Utility
+):
+    address, user = hand_over(agent, case), customer()
+    others = next(each.issuer for each in settings.OIDC_PROVIDERS if each.utilities and UTILITY not in each.utilities)
+    for issuer in (others, "urn:one-time-code:utility-example-002"):
+        User.objects.filter(pk=user.pk).update(issuer=issuer)
+        user.refresh_from_db()
+        sign_in_here(agent, user)
+        agent.get(f"{address}/arrived")
+        assert "This is about somebody else" in agent.get(address).content.decode(), issuer
+        agent.post(f"{address}/answer", {"answer": "yes"})
+    assert fresh(case).application is None and not Mandate.objects.exists()
 
 
 def test_the_right_customer_may_sign_in_after_somebody_else(agent: Client, case: AssistedCase, utility: Utility):
