@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from audit import clock, log
 from audit.log import SYSTEM, Action
-from portals.agency import scoring
+from portals.agency import scoring, thresholds
+from portals.models import MandatePaper
 from tests.agencies import a_member, an_agency, signed_in_agent
 from tests.portals.agency_cases import a_case, a_finished_case, a_proved_case
 
@@ -76,6 +77,32 @@ def test_documents_that_somebody_refused_count_for_the_agent_whose_upload_they_w
     counts = scoring.of_person(asha, now).windows[30]
     assert (counts.evidence, counts.rejected) == (3, 2)
     assert scoring.scorecard(asha.agency, now).agency.windows[30].rejected == 2
+
+
+def test_papers_that_were_refused_or_asked_for_again_count_for_who_uploaded_them_and_can_suspend_them(settings):
+    settings.AGENCY_LEAST_EVIDENCE, settings.AGENCY_REJECTED_SHARE = 4, 0.75
+    asha, reviewer, now = a_member("op-1"), a_member("op-r", role="REVIEWER"), clock.now()
+    for state in ("APPROVED", "AGAIN", "REFUSED", "REFUSED"):
+        case = a_proved_case(asha)
+        MandatePaper.objects.create(
+            case=case,
+            mandate=case.mandate,
+            state=state,
+            uploaded_by=asha,
+            uploaded_at=now,
+            reviewed_by=reviewer,
+            reviewed_at=now,
+            reason="" if state == "APPROVED" else "UNREADABLE",
+            size=1,
+            scan="CLEAN",
+            retention_until=now + DAY,
+        )
+    counts = scoring.of_person(asha, now).windows[7]
+    assert (counts.evidence, counts.rejected) == (4, 3)
+    assert scoring.of_person(reviewer, now).windows[7].evidence == 0, "who reviews is not who is judged"
+    assert thresholds.suspend_if_due(now) == 1
+    asha.refresh_from_db()
+    assert asha.suspension_reason == "EVIDENCE_REJECTED"
 
 
 def test_the_scorecard_costs_the_same_number_of_questions_for_two_people_and_for_twenty():
