@@ -51,7 +51,7 @@ def run(deployment: Deployment) -> list[Figure]:
             stack.manage("catalogue", "refresh")
             eventually(lambda: stack.sql("SELECT count(*) FROM portal_programs WHERE slug = %s", FLEX) == [(1,)])
             stack.register(bap)
-            people = customers.fetch(stack.utility_url(), customers.names(FIRST, FIRST + PEOPLE - 1))
+            people = customers.fetch(stack.utility_url(), customers.names(FIRST, PEOPLE))
             stories = [messages.story(person, bap, stack.base) for person in people]
             with Driver(deployment.folder, stories, stack.port, bap.port) as driver:
                 return [*_measure(stack, driver), _floor(url)]
