@@ -31,6 +31,7 @@ from portals.agency.held import PROVED, HandoverMixin, acting, begin, leave, pro
 from portals.models import AssistedCase, Handover
 
 Asks = Handover.Asks
+FRESH_SECONDS = int(agents.FRESH.total_seconds())
 LINKS_FROM_ONE_ADDRESS = Budget("handover-links-from", per_second=0.5, burst=30)
 
 
@@ -117,7 +118,10 @@ class Page(HandoverMixin, View):
 
 
 class SignIn(HandoverMixin, Door):
-    """To the customer's own sign-in at their utility; whoever is signed in there already has to say who they are."""
+    """To the customer's own sign-in at their utility, made now: whoever is still signed in there is asked again.
+
+    Who has the device may leave the question out of the address: a sign-in that is older than this is not taken.
+    """
 
     is_for_the_proven = False
 
@@ -129,7 +133,7 @@ class SignIn(HandoverMixin, Door):
         if provider is None or provider not in _providers(self.case):
             return see(reverse("handover-page", args=[self.row.pk]))
         arrived = reverse("handover-arrived", args=[self.row.pk])
-        return self.leave(request, provider, prompt="login", next=arrived)
+        return self.leave(request, provider, is_anew=True, max_age=FRESH_SECONDS, next=arrived)
 
 
 class Arrived(HandoverMixin, View):
