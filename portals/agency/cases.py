@@ -215,7 +215,7 @@ def proved(case: AssistedCase, subject: Subject, mandate: Mandate, *, now: datet
             return kept.application
         if kept.subject is not None and living(kept.subject) != person:
             raise OtherPerson
-        member = _mandated(kept, mandate, person)
+        member = _mandated(kept, mandate, person, now)
         kept.subject, kept.mandate, kept.proved_at, kept.operator = person, mandate, now, member
         kept.state = State.OPEN
         kept.application = _journey(kept, member, now)
@@ -226,8 +226,8 @@ def proved(case: AssistedCase, subject: Subject, mandate: Mandate, *, now: datet
     return kept.application
 
 
-def _mandated(case: AssistedCase, mandate: Mandate, person: Subject) -> Membership:
-    """Who the customer has agreed to. Raises NotPossible where the mandate is not for this case."""
+def _mandated(case: AssistedCase, mandate: Mandate, person: Subject, now: datetime) -> Membership:
+    """Who the customer has agreed to. Raises NotPossible where the mandate does not fit the case, or they may not act."""
     fits = (
         mandate.agency_id == case.agency_id
         and living(mandate.subject) == person
@@ -238,6 +238,8 @@ def _mandated(case: AssistedCase, mandate: Mandate, person: Subject) -> Membersh
     named = Membership.objects.filter(agency=case.agency, operator_id=mandate.operator_id).first()
     member = named or case.operator
     if not fits or member is None or (case.operator is not None and member != case.operator):
+        raise NotPossible("MANDATE")
+    if agents.blocked(member, now) is not None:  # read anew: stopped while a paper waited, or while the page was open
         raise NotPossible("MANDATE")
     return member
 
@@ -303,7 +305,7 @@ def declared(case: AssistedCase, *, by: Membership, now: datetime) -> AssistedCa
     """The agent has declared (A8). Raises NotPossible."""
     with transaction.atomic():
         kept = _open(case)
-        if kept.state != State.OPEN:
+        if kept.state != State.OPEN or not is_worked_on_by(kept, by):
             raise NotPossible("NOT_YET")
         kept.declared_at = now
         _save(kept, now)
@@ -312,12 +314,15 @@ def declared(case: AssistedCase, *, by: Membership, now: datetime) -> AssistedCa
 
 
 def close(case: AssistedCase, outcome: str, now: datetime, *, by: Membership | None = None) -> AssistedCase:
-    """End a case; a journey that was not confirmed ends with it. The first outcome stays."""
+    """End a case; a journey that was not confirmed ends with it. The first outcome stays.
+
+    What its customer was looked up by is forgotten: from the proof on they are known, and without one they never were.
+    """
     with transaction.atomic():
         kept = _locked(case)
         if kept.state == State.CLOSED:
             return kept
-        kept.state, kept.outcome, kept.closed_at = State.CLOSED, outcome, now
+        kept.state, kept.outcome, kept.closed_at, kept.looked_up = State.CLOSED, outcome, now, {}
         _save(kept, now)
         Handover.objects.filter(case=kept, ended_at=None).update(ended_at=now)
         is_draft = kept.application is not None and kept.application.state == Application.State.DRAFT

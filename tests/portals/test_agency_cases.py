@@ -400,11 +400,13 @@ def test_a_case_that_is_nobodys_is_taken_by_one(member: Membership, agent: Clien
 
 
 def test_a_dropped_case_gives_its_hold_back_and_is_done_today(agent: Client, member: Membership):
-    case = a_proved_case(member, journey={"told": {"on_init": {"message": {}}}})
+    looked_up = {"account": ACCOUNT, "reason": "AT_DESK"}
+    case = a_proved_case(member, journey={"told": {"on_init": {"message": {}}}}, looked_up=looked_up)
     assert "Drop this case" in text(agent.get(f"/agency/cases/{case.pk}"))
     agent.post(f"/agency/cases/{case.pk}/drop-case", {"drop": "yes"})
     done = fresh(case)
     assert (done.state, done.outcome) == ("CLOSED", "LEFT") and done.application is not None
+    assert done.looked_up == {}, "what they were looked up by is forgotten"
     assert (done.application.state, done.application.asked_action) == ("DROPPED", "cancel")
     assert "Done in the last 24 hours" in text(agent.get("/agency/"))
 
