@@ -227,7 +227,7 @@ def proved(case: AssistedCase, subject: Subject, mandate: Mandate, *, now: datet
 
 
 def _mandated(case: AssistedCase, mandate: Mandate, person: Subject, now: datetime) -> Membership:
-    """Who the customer has agreed to. Raises NotPossible where the mandate does not fit the case, or they may not act."""
+    """Who the customer has agreed to. Raises NotPossible where the mandate does not fit, or they may not act."""
     fits = (
         mandate.agency_id == case.agency_id
         and living(mandate.subject) == person

@@ -1,7 +1,8 @@
 """A code to the customer's registered contact, which they tell the agent (A5's second way).
 
-The utility sends it, and its message names agency, agent, program and the number's end. It counts for one case and one
-question. Sending twice by one form sends once; the same code again, for another case, proves nobody.
+The utility sends it, and its message names agency, agent, program and the number's end. It counts for one case, one
+question and the agent whom it names. Sending twice by one form sends once; the same code again, for another case,
+proves nobody.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def _rows(case: AssistedCase, question: str) -> QuerySet[OneTimeCode]:
 
 
 def _order(case: AssistedCase, question: str) -> str:
-    return f"case:{case.pk}:{question}"[:200]
+    return f"case:{case.pk}:{question}:{case.operator_id or ''}"[:200]
 
 
 def _door(case: AssistedCase) -> str:

@@ -22,8 +22,10 @@ from audit import clock
 from identity import agents, languages, people, sessions
 from identity.access import View
 from identity.models import Membership, Subject
+from identity.oidc import by_meter
 from identity.oidc.account import goodbye
 from identity.oidc.views import to_providers
+from portals import reading
 from portals.agency import handovers
 from portals.models import AssistedCase, Handover
 
@@ -58,6 +60,8 @@ class Held:
         now = clock.now()
         name = request.resolver_match.view_name if request.resolver_match else ""
         if handovers.is_living(row, now):
+            if name == "oidc-meter":
+                request.helped_by = _helper(row)  # type: ignore[attr-defined]
             return None if _may(name, kwargs, row) else see(reverse("handover-page", args=[row.pk]))
         return _after(request, row, name, now)
 
@@ -142,6 +146,12 @@ def _may(name: str, kwargs: dict[str, Any], row: Handover) -> bool:
     if name.startswith(WITHIN):
         return kwargs.get("handover_id") == row.pk
     return name in SIGNING_IN or name in ALSO
+
+
+def _helper(row: Handover) -> by_meter.Helper:
+    case, member = row.case, acting(row.case, row)
+    program = reading.program(case.program.item, get_language() or "en").name
+    return by_meter.Helper(case.agency.name, member.name or member.operator_id, program)
 
 
 def _after(request: HttpRequest, row: Handover, name: str, now: datetime) -> HttpResponseBase | None:
