@@ -6,7 +6,7 @@ wait longer and longer, and then are stopped until a manager, who is told, lets 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -53,8 +53,8 @@ def look_up(
     by = "mobile" if "mobile" in looked_up else "account"
     answer = contacts.match(utility_id, **{by: looked_up[by]})
     with transaction.atomic():
-        # One after the other for an agent: of many at once each counts those before it.
-        Membership.objects.select_for_update(of=("self",)).get(pk=member.pk)
+        # One after the other for a person: of many at once each counts those before it.
+        list(Membership.objects.select_for_update(of=("self",)).filter(pk__in=_of_person(member)).order_by("pk"))
         agents.note(
             Action.CUSTOMER_LOOKED_UP,
             member,
@@ -78,20 +78,18 @@ def allow(member: Membership, now: datetime) -> None:
         raise Stopped
     missed = _missed(member, now)
     if missed >= SLOW:
-        last = _lines(member, Action.CUSTOMER_LOOKED_UP).order_by("-pk").first()
+        last = _lines(_of_person(member), Action.CUSTOMER_LOOKED_UP).order_by("-pk").first()
         wait = FIRST_WAIT * 2 ** (missed - SLOW)
         if last is not None and now - last.at < wait:
             raise TooSoon(int((wait - (now - last.at)).total_seconds()) + 1)
-    for budget, who in ((OF_AGENT, str(member.pk)), (OF_AGENCY, member.agency.agency_id)):
+    for budget, who in ((OF_AGENT, str(_of_person(member)[0])), (OF_AGENCY, member.agency.agency_id)):
         if not budget.take(now, who):
             raise TooSoon(budget.retry_after_seconds)
 
 
 def is_stopped(member: Membership, now: datetime) -> bool:
-    """Whether this agent was stopped within the day, and not released since."""
-    actions = (Action.LOOK_UPS_STOPPED, Action.LOOK_UPS_RELEASED)
-    newest = _lines(member, *actions).filter(at__gt=now - STOPPED_FOR).order_by("-pk").first()
-    return newest is not None and newest.action == Action.LOOK_UPS_STOPPED
+    """Whether this person was stopped within the day, in whichever agency, and not released there since."""
+    return any(_is_stopped_there(each, now) for each in _of_person(member))
 
 
 def stopped_of(agency: Agency, now: datetime) -> list[Membership]:
@@ -101,13 +99,13 @@ def stopped_of(agency: Agency, now: datetime) -> list[Membership]:
     )
     keys = [int(each) for each in lines.values_list("object_id", flat=True).distinct() if each.isdecimal()]
     members = Membership.objects.filter(agency=agency, pk__in=keys).select_related("agency").order_by("operator_id")
-    return [each for each in members if is_stopped(each, now)]
+    return [each for each in members if _is_stopped_there(each.pk, now)]
 
 
 def release(member: Membership, *, by: Membership, now: datetime) -> None:
     """Let an agent look customers up again; what was counted before counts no more."""
     with transaction.atomic():
-        if is_stopped(member, now):
+        if _is_stopped_there(member.pk, now):
             about = {"released": member.operator_id}
             key = str(member.pk)
             agents.note(
@@ -116,7 +114,7 @@ def release(member: Membership, *, by: Membership, now: datetime) -> None:
 
 
 def _stop(member: Membership, now: datetime) -> None:
-    if is_stopped(member, now):
+    if _is_stopped_there(member.pk, now):
         return
     agents.note(Action.LOOK_UPS_STOPPED, member, now, object_type="membership", object_id=str(member.pk))
     text = _(
@@ -139,13 +137,31 @@ def _stop(member: Membership, now: datetime) -> None:
 
 
 def _missed(member: Membership, now: datetime) -> int:
-    """How often nobody was found within the hour, since the last release."""
-    released = _lines(member, Action.LOOK_UPS_RELEASED).order_by("-pk").first()
+    """How often this person has found nobody within the hour: in each of their agencies since its last release."""
+    return sum(_missed_there(each, now) for each in _of_person(member))
+
+
+def _missed_there(key: int, now: datetime) -> int:
+    released = _lines([key], Action.LOOK_UPS_RELEASED).order_by("-pk").first()
     since = max(now - WATCHED, released.at) if released else now - WATCHED
-    return (
-        _lines(member, Action.CUSTOMER_LOOKED_UP).filter(at__gt=since).exclude(details__answer=contacts.MATCH).count()
+    found = _lines([key], Action.CUSTOMER_LOOKED_UP).filter(at__gt=since)
+    return found.exclude(details__answer=contacts.MATCH).count()
+
+
+def _is_stopped_there(key: int, now: datetime) -> bool:
+    newest = _lines([key], Action.LOOK_UPS_STOPPED, Action.LOOK_UPS_RELEASED).filter(at__gt=now - STOPPED_FOR)
+    last = newest.order_by("-pk").first()
+    return last is not None and last.action == Action.LOOK_UPS_STOPPED
+
+
+def _of_person(member: Membership) -> list[int]:
+    """All memberships of whoever this is: choosing another of one's agencies begins no new count."""
+    if member.user_id is None:
+        return [member.pk]
+    return list(Membership.objects.filter(user=member.user_id).order_by("pk").values_list("pk", flat=True))
+
+
+def _lines(keys: Sequence[int], *actions: str) -> QuerySet[Event]:
+    return Event.objects.filter(
+        object_type="membership", object_id__in=[str(each) for each in keys], action__in=actions
     )
-
-
-def _lines(member: Membership, *actions: str) -> QuerySet[Event]:
-    return Event.objects.filter(object_type="membership", object_id=str(member.pk), action__in=actions)

@@ -1,9 +1,9 @@
-"""Whoever holds the device tries to be the customer: an old sign-in, a code told on the telephone, a colleague's code."""
+"""Whoever holds the device tries to be the customer: an old sign-in, a code told on the telephone, a colleague's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,11 +12,12 @@ from django.test import Client
 
 from audit import clock
 from identity.models import Mandate, Membership
-from portals.models import AssistedCase, Handover
-from tests.agencies import a_member, signed_in_agent
+from portals.agency import cases, look_ups
+from portals.models import AssistedCase
+from tests.agencies import a_member, an_agency, signed_in_agent
 from tests.identity import idp
-from tests.portals.agency_cases import a_case
-from tests.portals.assisting import ACCOUNT, UTILITY, Utility, a_utility, hand_over
+from tests.portals.agency_cases import a_case, a_mandate, a_proved_case
+from tests.portals.assisting import ACCOUNT, RIGHT, UTILITY, Utility, a_utility, customer, hand_over
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +46,12 @@ def case(member: Membership) -> AssistedCase:
 
 @pytest.mark.parametrize("age", [None, 3600, 0])
 def test_only_a_sign_in_made_now_on_the_device_is_the_customers(
-    north: idp.IdentityProvider, member: Membership, case: AssistedCase, utility: Utility, settings: Any, age: int | None
+    north: idp.IdentityProvider,
+    member: Membership,
+    case: AssistedCase,
+    utility: Utility,
+    settings: Any,
+    age: int | None,
 ) -> None:
     """The provider may still know the customer from an earlier step, and the agent strike `prompt` from the address."""
     agents = [each for each in settings.OIDC_PROVIDERS if each.kind == "AGENCY"]
@@ -57,7 +63,12 @@ def test_only_a_sign_in_made_now_on_the_device_is_the_customers(
     asked = {name: each[0] for name, each in parse_qs(urlsplit(sent["Location"]).query).items()}
     assert asked["prompt"] == "login"
     now = clock.now()
-    said = {"did": "did:example:asha", "utility_customer_ids": [ACCOUNT], "aud": "portal", "nonce": asked["nonce"]}
+    said: dict[str, Any] = {
+        "did": "did:example:asha",
+        "utility_customer_ids": [ACCOUNT],
+        "aud": "portal",
+        "nonce": asked["nonce"],
+    }
     at = None if age is None else int((now - timedelta(seconds=age)).timestamp())
     token = north.token(now, **said, auth_time=at)
     north.grants["a-code"] = {"access_token": "opaque", "expires_in": 300, "id_token": token}
@@ -66,3 +77,81 @@ def test_only_a_sign_in_made_now_on_the_device_is_the_customers(
     is_proved = case.handovers.get().proved_at is not None
     assert is_proved == (age == 0), back["Location"]
     assert ("_auth_user_id" in browser.session) == is_proved
+
+
+def test_a_code_asked_for_on_a_handed_over_device_names_who_has_handed_it_over(
+    member: Membership, case: AssistedCase, utility: Utility
+) -> None:
+    """Told on the telephone it would open the customer's agreements to whoever holds the device."""
+    browser = signed_in_agent(member)
+    hand_over(browser, case)
+    assert browser.post("/oidc/meter", {"provider": UTILITY, "number": f"MTR-{ACCOUNT}"}).status_code == 303
+    [asked] = utility.sent
+    assert (asked.agency, asked.agent) == (case.agency.name, member.name)
+    assert asked.program and asked.ending == ACCOUNT[-4:]
+    assert Client().post("/oidc/meter", {"provider": UTILITY, "number": f"MTR-{ACCOUNT}"}).status_code == 303
+    assert (utility.sent[-1].agency, utility.sent[-1].agent) == ("", ""), "nobody helps who is alone"
+
+
+def test_a_code_that_was_sent_in_one_agents_name_agrees_to_no_other(
+    member: Membership, case: AssistedCase, utility: Utility
+) -> None:
+    sender, colleague = signed_in_agent(member), a_member("op-2")
+    assert sender.post(f"/agency/cases/{case.pk}/code", {"send": "", "number": "1"}).status_code == 303
+    cases.assign(case, colleague, by=member, now=clock.now())
+    theirs = signed_in_agent(colleague)
+    assert theirs.post(f"/agency/cases/{case.pk}/code", {"code": RIGHT}).status_code == 422
+    assert not Mandate.objects.exists()
+    assert theirs.post(f"/agency/cases/{case.pk}/code", {"send": "", "number": "1"}).status_code == 303
+    assert [each.agent for each in utility.sent] == [member.name, colleague.name]
+    assert theirs.post(f"/agency/cases/{case.pk}/code", {"code": RIGHT}).status_code == 303
+    assert Mandate.objects.get().operator_id == colleague.operator_id
+
+
+def test_nobody_who_was_stopped_meanwhile_gets_a_journey(
+    member: Membership, case: AssistedCase, utility: Utility
+) -> None:
+    """As of a paper that waited for its review: the case is nobody's then, and the paper names who was stopped."""
+    subject = customer().subject
+    assert subject is not None
+    mandate = a_mandate(member, subject, evidence="DOCUMENT", now=clock.now())
+    AssistedCase.objects.filter(pk=case.pk).update(operator=None)
+    Membership.objects.filter(pk=member.pk).update(suspended_at=clock.now())
+    with pytest.raises(cases.NotPossible):
+        cases.proved(case, subject, mandate, now=clock.now())
+    assert AssistedCase.objects.get(pk=case.pk).application is None
+
+
+def test_whose_case_it_is_no_more_declares_nothing(member: Membership) -> None:
+    case = a_proved_case(member)
+    cases.assign(case, None, by=None, now=clock.now())
+    with pytest.raises(cases.NotPossible):
+        cases.declared(case, by=member, now=clock.now())
+
+
+def test_who_works_for_two_agencies_has_no_more_look_ups_by_changing_between_them(
+    member: Membership, utility: Utility
+) -> None:
+    other = a_member("op-1", agency=an_agency("ea-002"), user=member.user)
+    stranger, now = a_member("op-3"), clock.now()
+
+    def miss(who: Membership, at: datetime) -> None:
+        looked_up = {"account": "UTIL-CUST-9099", "reason": "AT_DESK"}
+        assert look_ups.look_up(who, UTILITY, looked_up, program_id="p", now=at) == "NO_MATCH"
+
+    for number in range(look_ups.SLOW):
+        miss((member, other)[number % 2], now)
+    for who in (member, other):
+        with pytest.raises(look_ups.TooSoon):
+            look_ups.allow(who, now)
+    for missed in range(look_ups.SLOW, look_ups.STOP):
+        now += look_ups.FIRST_WAIT * 2 ** (missed - look_ups.SLOW)
+        miss((member, other)[missed % 2], now)
+    assert look_ups.is_stopped(member, now) and look_ups.is_stopped(other, now)
+    look_ups.allow(stranger, now)
+    where = member if look_ups.stopped_of(member.agency, now) else other
+    elsewhere = other if where == member else member
+    look_ups.release(elsewhere, by=a_member("op-9", role="MANAGER", agency=elsewhere.agency), now=now)
+    assert look_ups.is_stopped(elsewhere, now), "only where they were stopped they are let go on"
+    look_ups.release(where, by=a_member("op-8", role="MANAGER", agency=where.agency), now=now)
+    assert not look_ups.is_stopped(elsewhere, now)
