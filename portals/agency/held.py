@@ -22,7 +22,7 @@ from audit import clock
 from identity import agents, languages, people, sessions
 from identity.access import View
 from identity.models import Membership, Subject
-from identity.oidc import by_meter
+from identity.oidc import by_meter, requests
 from identity.oidc.account import goodbye
 from identity.oidc.views import to_providers
 from portals import reading
@@ -33,6 +33,7 @@ WITHIN = "handover-"  # the handover's own pages begin with this name
 SIGNING_IN = ("oidc-callback", "oidc-meter", "oidc-code", "oidc-ended")
 ALSO = ("portal-language", "consent-text", "healthz", "readyz")
 AGENTS_DOORS = ("agency-sign-in", "agency-choose", "agency-step-up", "agency-blocked")
+BEGAN = "handover_began"  # in the session that a handover began: what is signed in to there ends with it
 PROVED = "handover_proved"  # in the session: which handover, and who proved to be the one it is about
 
 
@@ -116,7 +117,7 @@ def begin(request: HttpRequest, row: Handover, *, language: str, now: datetime) 
     """End what this browser was signed in as, and hold it to the handover. Raises handovers.Over."""
     secret, before = handovers.bind(row, now=now), get_language() or ""
     address = _sign_out(request, now)
-    request.session[handovers.MARK] = str(row.pk)
+    request.session[handovers.MARK] = request.session[BEGAN] = str(row.pk)
     response = to_providers(see(address or reverse("handover-page", args=[row.pk])))
     response.set_cookie(
         handovers.COOKIE,
@@ -158,8 +159,11 @@ def _after(request: HttpRequest, row: Handover, name: str, now: datetime) -> Htt
     if row.ended_at is None:
         row = handovers.end(row, now=now, why="TIME")
     is_agent = agents.is_one(request)
-    if request.user.is_authenticated and not is_agent and request.session.get(PROVED, "").startswith(str(row.pk)):
-        return leave(request, row)  # it took too long: the customer's session does not outlive it
+    if request.user.is_authenticated and not is_agent and _signed_in_during(request, row):
+        return leave(request, row)  # it took too long, or was taken back: the customer's session does not outlive it
+    if request.session.get(BEGAN) == str(row.pk):
+        for begun in (BEGAN, requests.KEY, by_meter.KEY):  # nobody comes back from a provider into what is over
+            request.session.pop(begun, None)
     back = reverse("handover-back", args=[row.pk])
     is_within = name.startswith(WITHIN) and name != "handover-back" and _named_in(request) == row.pk
     if name == "oidc-signed-out" or is_within:
@@ -174,6 +178,15 @@ def _after(request: HttpRequest, row: Handover, name: str, now: datetime) -> Htt
         return None
     wanted = request.get_full_path() if request.method in ("GET", "HEAD") else agents.DESK
     return see(agents.begin_fresh_address(wanted))
+
+
+def _signed_in_during(request: HttpRequest, row: Handover) -> bool:
+    """Whether the customer's session in this browser came of the handover, shown to be the right one or not."""
+    session = request.session
+    if session.get(BEGAN) == str(row.pk) or session.get(PROVED, "").startswith(str(row.pk)):
+        return True
+    ended_at = row.ended_at or row.ends_at
+    return any(row.opened_at <= each.began_at <= ended_at for each in sessions.of(request))
 
 
 def _named_in(request: HttpRequest) -> UUID | None:

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from audit import clock
-from identity.models import Mandate, Membership
+from identity.models import Mandate, Membership, OidcSession
 from portals.agency import cases, look_ups
 from portals.models import AssistedCase
 from tests.agencies import a_member, an_agency, signed_in_agent
@@ -44,6 +44,23 @@ def case(member: Membership) -> AssistedCase:
     return a_case(member, state="PROVING", looked_up={"account": ACCOUNT, "reason": "AT_DESK"})
 
 
+def at_the_provider(browser: Client, address: str) -> dict[str, str]:
+    """Choose the utility on a handed-over device; return what its provider is asked."""
+    sent = browser.post(f"{address}/sign-in", {"provider": "north"})
+    return {name: each[0] for name, each in parse_qs(urlsplit(sent["Location"]).query).items()}
+
+
+def come_back(
+    browser: Client, north: idp.IdentityProvider, asked: dict[str, str], *, now: datetime, age: int | None = 0
+) -> str:
+    """Come back as the customer, who signed in `age` seconds ago; return where the browser is sent then."""
+    said: dict[str, Any] = {"did": "did:example:asha", "utility_customer_ids": [ACCOUNT], "aud": "portal"}
+    at = None if age is None else int((now - timedelta(seconds=age)).timestamp())
+    token = north.token(now, **said, nonce=asked["nonce"], auth_time=at)
+    north.grants["a-code"] = {"access_token": "opaque", "expires_in": 300, "id_token": token}
+    return browser.get("/oidc/callback/north", {"code": "a-code", "state": asked["state"]})["Location"]
+
+
 @pytest.mark.parametrize("age", [None, 3600, 0])
 def test_only_a_sign_in_made_now_on_the_device_is_the_customers(
     north: idp.IdentityProvider,
@@ -59,24 +76,42 @@ def test_only_a_sign_in_made_now_on_the_device_is_the_customers(
     settings.OIDC_PROVIDERS = [own, *agents]
     browser = signed_in_agent(member)
     address = hand_over(browser, case)
-    sent = browser.post(f"{address}/sign-in", {"provider": "north"})
-    asked = {name: each[0] for name, each in parse_qs(urlsplit(sent["Location"]).query).items()}
+    asked = at_the_provider(browser, address)
     assert asked["prompt"] == "login"
-    now = clock.now()
-    said: dict[str, Any] = {
-        "did": "did:example:asha",
-        "utility_customer_ids": [ACCOUNT],
-        "aud": "portal",
-        "nonce": asked["nonce"],
-    }
-    at = None if age is None else int((now - timedelta(seconds=age)).timestamp())
-    token = north.token(now, **said, auth_time=at)
-    north.grants["a-code"] = {"access_token": "opaque", "expires_in": 300, "id_token": token}
-    back = browser.get("/oidc/callback/north", {"code": "a-code", "state": asked["state"]})
+    back = come_back(browser, north, asked, now=clock.now(), age=age)
     browser.get(f"{address}/arrived")
     is_proved = case.handovers.get().proved_at is not None
-    assert is_proved == (age == 0), back["Location"]
+    assert is_proved == (age == 0), back
     assert ("_auth_user_id" in browser.session) == is_proved
+
+
+@pytest.mark.parametrize("is_back_before", [True, False])
+def test_a_device_taken_back_while_the_customer_signs_in_keeps_nothing_of_them(
+    north: idp.IdentityProvider,
+    member: Membership,
+    case: AssistedCase,
+    utility: Utility,
+    settings: Any,
+    is_back_before: bool,
+) -> None:
+    """From another device, in the moment in which the customer is at their provider, or on the way back from it."""
+    agents = [each for each in settings.OIDC_PROVIDERS if each.kind == "AGENCY"]
+    own = idp.ProviderSettings(north.issuer, (UTILITY,), client_id="portal", slug="north", name="North")
+    settings.OIDC_PROVIDERS = [own, *agents]
+    browser, second = signed_in_agent(member), signed_in_agent(member)
+    address = hand_over(browser, case)
+    asked = at_the_provider(browser, address)
+    if is_back_before:
+        come_back(browser, north, asked, now=clock.now())
+    assert second.post(f"/agency/cases/{case.pk}/take-back").status_code == 303
+    if not is_back_before:
+        assert come_back(browser, north, asked, now=clock.now()).startswith("/oidc/ended/used")
+    left = browser.get(f"{address}/arrived")
+    assert left["Location"] in (address, f"{address}/back"), left["Location"]
+    assert "_auth_user_id" not in browser.session
+    assert browser.get("/enrolments")["Location"].startswith("/oidc/sign-in")
+    assert not OidcSession.objects.filter(issuer=north.issuer, ended_at=None).exists()
+    assert browser.get("/agency/sign-in").status_code == 200, "and the agent may come back"
 
 
 def test_a_code_asked_for_on_a_handed_over_device_names_who_has_handed_it_over(
