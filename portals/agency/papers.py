@@ -25,7 +25,7 @@ from files.store import Shelf, StoreUnavailable
 from identity import agents, contacts, mandates, people
 from identity.models import Mandate, Membership, Subject
 from portals import reading
-from portals.agency import cases, timeline
+from portals.agency import cases, look_ups, timeline
 from portals.models import AssistedCase, MandatePaper
 
 SHELF = Shelf("portals.mandate.bytes", folder="mandates")
@@ -116,7 +116,12 @@ def upload(case: AssistedCase, member: Membership, content: bytes, *, now: datet
     if same is not None:
         return same if same.sha256 == looked.sha256 else NotTaken("UNDER_REVIEW", "A paper is being reviewed.", 409)
     try:
+        _looked_up(case, member, now)
         holder = contacts.holder(case.utility_id, account=_account(case), now=now)
+    except look_ups.TooSoon:
+        return NotTaken("TOO_SOON", "Too many customers were looked up.", 429)
+    except look_ups.Stopped:
+        return NotTaken("STOPPED", "This agent looks nobody up now.", 403)
     except contacts.Unavailable:
         return NotTaken("SILENT", "The utility does not answer.", 503)
     if holder is None:
@@ -165,6 +170,13 @@ def _mandate(case: AssistedCase, member: Membership, holder: contacts.Holder, sh
         locale=case.locale,
         words=words(case, member),
     )
+
+
+def _looked_up(case: AssistedCase, member: Membership, now: datetime) -> None:
+    """Count asking for the holder as a look-up where nobody was looked up: a file may name any number."""
+    if case.source == AssistedCase.Source.IMPORT:
+        about = {"account": _account(case), "reason": "FOLLOW_UP"}
+        look_ups.look_up(member, case.utility_id, about, program_id=case.program.program_id, now=now)
 
 
 def is_the_owners(case: AssistedCase) -> bool:

@@ -11,13 +11,16 @@ import pytest
 from django.test import Client
 
 from audit import clock
+from audit.models import Event
+from files.looking import NotTaken
 from identity.models import Mandate, Membership, OidcSession
-from portals.agency import cases, look_ups
+from portals.agency import cases, look_ups, papers
 from portals.models import AssistedCase
 from tests.agencies import a_member, an_agency, signed_in_agent
 from tests.identity import idp
 from tests.portals.agency_cases import a_case, a_mandate, a_proved_case
 from tests.portals.assisting import ACCOUNT, RIGHT, UTILITY, Utility, a_utility, customer, hand_over
+from tests.portals.test_mandate_papers import PDF
 
 pytestmark = pytest.mark.django_db
 
@@ -190,3 +193,17 @@ def test_who_works_for_two_agencies_has_no_more_look_ups_by_changing_between_the
     assert look_ups.is_stopped(elsewhere, now), "only where they were stopped they are let go on"
     look_ups.release(where, by=a_member("op-8", role="MANAGER", agency=where.agency), now=now)
     assert not look_ups.is_stopped(elsewhere, now)
+
+
+def test_a_number_of_a_file_is_tried_out_by_no_paper(member: Membership, utility: Utility) -> None:
+    """Nobody looked it up: asking who holds it is a look-up, in the journal, counted and stopped as any other."""
+    now = clock.now()
+    for number in range(look_ups.SLOW):
+        case = a_case(member, state="PROVING", source="IMPORT", looked_up={"account": f"UTIL-CUST-90{number}"})
+        taken = papers.upload(case, member, PDF, now=now)
+        assert isinstance(taken, NotTaken) and taken.code == "NO_HOLDER"
+    assert Event.objects.filter(action="customer.looked_up", object_id=str(member.pk)).count() == look_ups.SLOW
+    case = a_case(member, state="PROVING", source="IMPORT", looked_up={"account": ACCOUNT})
+    taken = papers.upload(case, member, PDF, now=now)
+    assert isinstance(taken, NotTaken) and taken.code == "TOO_SOON"
+    assert len(utility.looked_up) == look_ups.SLOW
