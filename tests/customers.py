@@ -25,6 +25,7 @@ class Block(enum.IntEnum):
     DEVICES = 880_001
     IMPORTS = 890_001
     PAPERS = 900_001
+    ASSISTED_PERSONAS = 920_001
 
     def customers(self) -> Iterator[str]:
         """One after the other, each a customer of utility A with one meter of the same name."""

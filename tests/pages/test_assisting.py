@@ -266,12 +266,12 @@ def at_the_provider(walk: Walk) -> None:
             page.locator("[name=allow]").last.click()
 
 
-def code_of(stack: Stack, customer: str) -> str:
+def code_of(stack: Stack, customer: str, program: str = FLEX) -> str:
     """The code that came to the customer's registered contact, with the names of who asks."""
     to = f"the contact of CUST-{customer}"
     found = [each for each in messages(stack) if each["to"] == to and each["template"] == "one-time-code"]
     said = str(found[0])
-    assert "Anita Rao" in said and FLEX in said, said
+    assert "Anita Rao" in said and program in said, said
     return str(found[0]["parameters"]["code"])
 
 
