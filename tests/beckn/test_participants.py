@@ -295,8 +295,8 @@ def test_our_own_identities_are_participants_like_the_others(db):
     participants.sync(now=clock.now())
     participants.sync(now=clock.now())
     kinds = dict(Participant.objects.values_list("subscriber_id", "type"))
-    assert sorted(kinds.values()) == ["BAP", "BAP", "BPP"]
-    assert len(journalled("participant.added")) == 3
+    assert sorted(kinds.values()) == ["BAP", "BAP", "BAP", "BPP"], "the owner, its portal, two agencies"
+    assert len(journalled("participant.added")) == 4
 
 
 def test_a_registry_moment_is_read_with_its_zone():
