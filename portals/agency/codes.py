@@ -150,10 +150,14 @@ def _proven_before(row: OneTimeCode, now: datetime) -> one_time_codes.Proven | N
     """A right code whose answer was lost on its way: it proves once, for this case and question, and no second time."""
     if row.verdict != _Verdict.RIGHT or row.verified_at is None or row.proof is None:
         return None
-    is_used = Mandate.objects.filter(evidence_digest=_digest(row)).exists()
-    if is_used or now >= row.verified_at + one_time_codes.PROVES_FOR or ":MANDATE" not in row.order_id:
+    if is_used(_digest(row)) or now >= row.verified_at + one_time_codes.PROVES_FOR or ":MANDATE" not in row.order_id:
         return None
     return one_time_codes.Proven(row.proof["subject"], row.utility_id, row.proof["account"], row.verified_at)
+
+
+def is_used(digest: str) -> bool:
+    """Whether this evidence has made a mandate. Ask it with the case locked: of two presses at once one counts."""
+    return Mandate.objects.filter(evidence_digest=digest).exists()
 
 
 def _to(case: AssistedCase) -> tuple[str, str]:
@@ -180,7 +184,8 @@ def _door(case: AssistedCase) -> str:
 
 
 def _digest(row: OneTimeCode) -> str:
-    return hashlib.sha256(f"{row.participant_id} {row.message_id} {row.verified_at}".encode()).hexdigest()
+    # Of what never changes: by it a code that has counted is known, however often it comes.
+    return hashlib.sha256(f"{row.participant_id} {row.message_id}".encode()).hexdigest()
 
 
 def _service(utility_id: str) -> CodeService:

@@ -150,6 +150,9 @@ class Code(Proof):
 
     def _agree(self, found: codes.Proved) -> None:
         with transaction.atomic():
+            AssistedCase.objects.select_for_update(of=("self",)).get(pk=self.case.pk)
+            if codes.is_used(found.digest):
+                return  # pressed twice
             mandate = mandates.give(
                 subject=found.subject,
                 agency=self.case.agency,

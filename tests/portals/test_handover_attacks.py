@@ -15,6 +15,7 @@ from audit.models import Event
 from files.looking import NotTaken
 from identity.models import Mandate, Membership, OidcSession
 from portals.agency import cases, look_ups, papers
+from portals.mandates import take_back
 from portals.models import AssistedCase
 from tests.agencies import a_member, an_agency, signed_in_agent
 from tests.identity import idp
@@ -207,3 +208,17 @@ def test_a_number_of_a_file_is_tried_out_by_no_paper(member: Membership, utility
     taken = papers.upload(case, member, PDF, now=now)
     assert isinstance(taken, NotTaken) and taken.code == "TOO_SOON"
     assert len(utility.looked_up) == look_ups.SLOW
+
+
+def test_a_code_agrees_once_also_when_the_customer_has_taken_their_word_back_since(
+    member: Membership, case: AssistedCase, utility: Utility
+) -> None:
+    agent = signed_in_agent(member)
+    agent.post(f"/agency/cases/{case.pk}/code", {"send": "", "number": "1"})
+    assert agent.post(f"/agency/cases/{case.pk}/code", {"code": RIGHT}).status_code == 303
+    take_back(Mandate.objects.get(), now=clock.now())
+    assert AssistedCase.objects.get(pk=case.pk).state == "PROVING"
+    for code in (RIGHT, "000000"):
+        assert agent.post(f"/agency/cases/{case.pk}/code", {"code": code}).status_code == 422, code
+    assert Mandate.objects.count() == 1
+    assert AssistedCase.objects.get(pk=case.pk).state == "PROVING"
