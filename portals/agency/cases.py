@@ -317,11 +317,15 @@ def close(case: AssistedCase, outcome: str, now: datetime, *, by: Membership | N
     """End a case; a journey that was not confirmed ends with it. The first outcome stays.
 
     What its customer was looked up by is forgotten: from the proof on they are known, and without one they never were.
+    Raises NotPossible where it is to be dropped while its enrolment is being confirmed.
     """
     with transaction.atomic():
         kept = _locked(case)
         if kept.state == State.CLOSED:
             return kept
+        is_confirming = kept.application is not None and kept.application.state == Application.State.CONFIRMING
+        if outcome == LEFT and is_confirming:
+            raise NotPossible("NOT_YET")  # the program owner may enrol them all the same
         kept.state, kept.outcome, kept.closed_at, kept.looked_up = State.CLOSED, outcome, now, {}
         _save(kept, now)
         Handover.objects.filter(case=kept, ended_at=None).update(ended_at=now)

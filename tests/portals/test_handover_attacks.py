@@ -222,3 +222,18 @@ def test_a_code_agrees_once_also_when_the_customer_has_taken_their_word_back_sin
         assert agent.post(f"/agency/cases/{case.pk}/code", {"code": code}).status_code == 422, code
     assert Mandate.objects.count() == 1
     assert AssistedCase.objects.get(pk=case.pk).state == "PROVING"
+
+
+@pytest.mark.parametrize("address", ["/hand-over/link/", "/mandates/", "/not-me/"])
+def test_the_log_has_no_address_that_opens_anything(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="web"):
+        Client().get(f"{address}a-secret-token-of-a-letter")
+    paths = [getattr(each, "path", "") for each in caplog.records if each.name == "web"]
+    assert paths and all(each.startswith(address) and "secret" not in each for each in paths), paths
+
+
+def test_a_case_whose_enrolment_is_being_confirmed_is_not_dropped(member: Membership) -> None:
+    """It would be done all the same, and the agency's figures would say that the customer had left."""
+    case = a_proved_case(member, journey={"state": "CONFIRMING"})
+    signed_in_agent(member).post(f"/agency/cases/{case.pk}/drop-case", {"drop": "yes"})
+    assert AssistedCase.objects.get(pk=case.pk).state == "OPEN"
