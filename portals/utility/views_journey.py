@@ -250,6 +250,7 @@ class Eligibility(JourneyPage):
             "lines": lines,
             "starts_on": day(row.answers.get("starts_on")),
             "documents_wanted": bool(journey.wanted_documents(row)),
+            "asks_consents": bool(consents.asked(row)),
         }
 
 

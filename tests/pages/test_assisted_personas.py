@@ -28,7 +28,7 @@ from tests.pages.test_assisting import (
 from tests.stack import Stack
 
 DEVI, DEVIS_ACCOUNT = "devi", "CUST-101000"
-TRADING = "Peer-to-Peer Energy Trading"
+TRADING, METERING = "Peer-to-Peer Energy Trading", "Net Metering"
 _customers = Block.ASSISTED_PERSONAS.customers()
 
 
@@ -102,6 +102,8 @@ def test_the_owner_of_a_solar_plant_sells_from_it_and_its_certificate_is_found_w
     agent.press("Continue")
     agent.until_answered()
     agent.see("can join", "persona-6-can-join-assisted")
+    expect(page.get_by_text("Every device that takes part is certified")).to_be_visible()
+    expect(page.get_by_text("what data would flow")).to_be_visible()
     agent.press("Continue")
     agent.see("The customer's consents", "persona-6-consents-assisted")
     agent.press("Send a link")
@@ -109,6 +111,22 @@ def test_the_owner_of_a_solar_plant_sells_from_it_and_its_certificate_is_found_w
     answered(telephone, link_of(stack, customer), customer)
     gone_on_from_consents(agent)
     declared(agent, "persona-6-assisted")
+
+
+def test_net_metering_asks_the_owner_of_a_solar_plant_for_no_consent_and_the_agent_comes_to_the_end_without_one(
+    agent: Agent,  # noqa: F811
+) -> None:
+    customer, page = next(_customers), agent.page
+    begun(agent, METERING, f"CUST-{customer}")
+    agreed_by_code(agent, METERING, customer)
+    agent.see("Which of the customer's meters", "net-metering-meters")
+    agent.press("Continue")
+    agent.until_answered()
+    agent.see("can join", "net-metering-can-join")
+    expect(page.get_by_text("what data would flow")).to_have_count(0)
+    agent.press("Continue")
+    declared(agent, "net-metering")
+    expect(page.get_by_text(f"Meter number ending {customer[-4:]}")).to_be_visible()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
