@@ -21,7 +21,7 @@ from identity import contacts, mandates
 from identity.models import Mandate
 from identity.one_time_codes import OTP_EXPIRED, OTP_INVALID
 from portals import consents, reading
-from portals.agency import cases, codes, devices, handovers, timeline
+from portals.agency import cases, codes, devices, handovers, look_ups, timeline
 from portals.agency.case_pages import CasePage, stands_at
 from portals.agency.forms import CodeForm, ReadForm
 from portals.agency.held import begin, see
@@ -171,6 +171,11 @@ class Code(Proof):
         given = request.POST.get("number", "")
         number = int(given) if given.isdecimal() and len(given) < 4 else 0
         before = codes.waiting(self.case, Asks.MANDATE, self.now)
+        if self.case.source == AssistedCase.Source.IMPORT and self.case.subject_id is None:
+            try:  # nobody looked the customer up, and nobody released a letter: codes are no way around either limit
+                look_ups.allow(self.member, self.now)
+            except (look_ups.TooSoon, look_ups.Stopped):
+                return self.show(status=429, problem=codes.TOO_SOON)
         sent = codes.send(self.case, self.member, Asks.MANDATE, number=number, now=self.now)
         if isinstance(sent, codes.NotProved):
             status = 503 if sent.code == codes.UNAVAILABLE else 429

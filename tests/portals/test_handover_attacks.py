@@ -13,7 +13,7 @@ from django.test import Client
 from audit import clock
 from audit.models import Event
 from files.looking import NotTaken
-from identity.models import Mandate, Membership, OidcSession
+from identity.models import Mandate, Membership, OidcSession, RateBucket
 from portals.agency import cases, look_ups, papers
 from portals.mandates import take_back
 from portals.models import AssistedCase
@@ -237,3 +237,14 @@ def test_a_case_whose_enrolment_is_being_confirmed_is_not_dropped(member: Member
     case = a_proved_case(member, journey={"state": "CONFIRMING"})
     signed_in_agent(member).post(f"/agency/cases/{case.pk}/drop-case", {"drop": "yes"})
     assert AssistedCase.objects.get(pk=case.pk).state == "OPEN"
+
+
+def test_codes_to_the_numbers_of_a_file_are_limited_as_look_ups_are(member: Membership, utility: Utility) -> None:
+    agent, key = signed_in_agent(member), f"{look_ups.OF_AGENT.name}:{member.pk}"
+    case = a_case(member, state="PROVING", source="IMPORT", looked_up={"account": ACCOUNT})
+    RateBucket.objects.create(key=key, tokens=0, at=clock.now() + timedelta(hours=1))
+    assert agent.post(f"/agency/cases/{case.pk}/code", {"send": "", "number": "1"}).status_code == 429
+    assert not utility.sent
+    RateBucket.objects.filter(key=key).delete()
+    assert agent.post(f"/agency/cases/{case.pk}/code", {"send": "", "number": "1"}).status_code == 303
+    assert len(utility.sent) == 1 and not utility.looked_up, "and whether there is such a customer, nobody was asked"
