@@ -113,8 +113,10 @@ def test_a_standard_case_from_the_desk_to_the_enrolment_with_the_customers_phone
         f" {agent.typed} fields with {agent.characters} characters"
     )
     assert agent.presses <= 25, agent.seen
+    case = page.url.removeprefix(stack.base).removesuffix("/enrolled")
     agent.open("/agency/", "Desk", "A2-desk-done")
-    expect(page.get_by_text("Enrolled")).to_be_visible()
+    line = page.get_by_role("row").filter(has=page.locator(f"a[href='{case}']"))
+    expect(line.get_by_role("cell", name="Enrolled")).to_be_visible()
     left_alone(phone, customer)
 
 
