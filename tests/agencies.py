@@ -67,6 +67,11 @@ def sign_in(user: User, client: Client, **changes: Any) -> Client:
     now = clock.now()
     said = {"acr": "2", "auth_time": now, "began_at": now, "claims": {"sub": user.sub}, "tokens": None} | changes
     OidcSession.objects.create(
-        user=user, session_key=str(client.session.session_key), issuer=user.issuer, sub=user.sub, sid=uuid4().hex, **said
+        user=user,
+        session_key=str(client.session.session_key),
+        issuer=user.issuer,
+        sub=user.sub,
+        sid=uuid4().hex,
+        **said,
     )
     return client

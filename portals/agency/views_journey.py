@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from identity import agents, mandates
 from portals import consents, houses, reading, viewing
@@ -168,8 +169,9 @@ class Check(CasePage, views_journey.Check):
         }
 
     def statements(self) -> tuple[str, ...]:
-        """What the program has the agent declare, in their language; nothing where it leaves that to us."""
-        return reading.program(self.application.program.item, get_language() or "").statements
+        """What the agent declares, word for word: the program's own sentences, else ours."""
+        own = reading.program(self.application.program.item, get_language() or "").statements
+        return own or _statements(has_consents=bool(consents.asked(self.application)))
 
     def context(self) -> dict[str, Any]:
         mandate = self.case.mandate
@@ -187,6 +189,20 @@ class Check(CasePage, views_journey.Check):
             "is_fresh": agents.has_fresh_factor(self.request, self.now),
             "step_up": agents.step_up_address(self.request.path),
         }
+
+
+def _statements(*, has_consents: bool) -> tuple[str, ...]:
+    answered = _(
+        "The customer has proved who they are and answered the consents themselves."
+        " I have answered nothing in their place."
+    )
+    proved = _("The customer has proved who they are themselves.")
+    return (
+        _("I have read the five sentences to the customer, and the customer understood them."),
+        answered if has_consents else proved,
+        _("I have put in what the customer told me, and read this page to them before confirming."),
+        _("I have promised nothing that the program does not promise."),
+    )
 
 
 # --- A9, A10: the end -------------------------------------------------------------------------------------------------

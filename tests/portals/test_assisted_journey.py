@@ -160,6 +160,13 @@ def test_the_statement_is_kept_word_for_word_when_the_program_has_one_of_its_own
     assert AssistedCase.objects.get(pk=case.pk).declared_at is not None
 
 
+def test_the_statement_is_kept_word_for_word_when_it_is_ours(agent: Client, case: AssistedCase):
+    shown = text(agent.get(at(case, "check")))
+    declared(agent, case)
+    sentences = journey_of(case).answers["statement"]["sentences"]
+    assert len(sentences) == 4 and all(each in shown for each in sentences)
+
+
 # --- twice, two tabs, a lost answer -----------------------------------------------------------------------------------
 
 
