@@ -288,7 +288,7 @@ def test_a_mandate_of_another_customer_confirms_nobodys_order(world: World, agen
     still_ready()
 
 
-def test_by_a_mandate_alone_sending_the_confirm_agrees_to_nothing(world: World, agency: Agency) -> None:
+def test_p4_1_by_a_mandate_alone_sending_the_confirm_agrees_to_nothing(world: World, agency: Agency) -> None:
     mandate = allowed()
     init(world, by(mandate))
 

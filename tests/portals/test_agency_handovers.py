@@ -151,7 +151,7 @@ def test_before_the_customer_has_signed_in_the_pages_say_nothing_of_them(agent: 
     assert fresh(case).application is None and not Mandate.objects.exists()
 
 
-def test_somebody_else_who_signs_in_sees_nothing_and_the_agent_is_told(
+def test_p4_2_somebody_else_who_signs_in_answers_and_sees_nothing_and_the_agent_is_told(
     agent: Client, case: AssistedCase, utility: Utility, member: Membership
 ):
     address = hand_over(agent, case)
@@ -194,7 +194,7 @@ def test_the_right_customer_may_sign_in_after_somebody_else(agent: Client, case:
     assert fresh(case).state == "OPEN"
 
 
-def test_a_no_is_kept_and_begins_nothing(agent: Client, case: AssistedCase, utility: Utility, member: Membership):
+def test_p4_4_a_no_is_kept_and_begins_nothing(agent: Client, case: AssistedCase, utility: Utility, member: Membership):
     address = hand_over(agent, case)
     sign_in_here(agent, customer())
     agent.get(f"{address}/arrived")
@@ -363,7 +363,7 @@ def test_a_link_goes_to_the_registered_contact_and_only_its_digest_is_kept(
     assert token not in str(list(Event.objects.values()))
 
 
-def test_a_link_opens_nothing_before_the_sign_in_and_works_once(agent: Client, member: Membership, utility: Utility):
+def test_p4_5_a_link_opens_nothing_before_the_sign_in_and_works_once(agent: Client, member: Membership, utility: Utility):
     case = open_case(member)
     link = sent_link(agent, case, utility)
     phone, thief = Client(), Client()

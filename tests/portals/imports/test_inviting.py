@@ -208,7 +208,7 @@ def test_a_case_that_a_colleague_took_meanwhile_is_not_invited(agent: Membership
     assert inviting.send(seconds=5) == 0 and states() == ["WITHDRAWN"]
 
 
-def test_what_is_over_is_forgotten_and_nobody_is_kept_who_did_not_answer(
+def test_p4_7_an_invitation_that_is_over_is_forgotten_and_nobody_is_kept_who_did_not_answer(
     agent: Membership, manager: Membership, utility: RunningUtility, settings: Any
 ):
     found = imported(agent, customers(101, 2))
