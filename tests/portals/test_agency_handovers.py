@@ -363,7 +363,9 @@ def test_a_link_goes_to_the_registered_contact_and_only_its_digest_is_kept(
     assert token not in str(list(Event.objects.values()))
 
 
-def test_p4_5_a_link_opens_nothing_before_the_sign_in_and_works_once(agent: Client, member: Membership, utility: Utility):
+def test_p4_5_a_link_opens_nothing_before_the_sign_in_and_works_once(
+    agent: Client, member: Membership, utility: Utility
+):
     case = open_case(member)
     link = sent_link(agent, case, utility)
     phone, thief = Client(), Client()
