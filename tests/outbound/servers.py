@@ -24,10 +24,12 @@ class Server:
 
 
 @contextmanager
-def serving(talk: Talk, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> Iterator[Server]:
-    """Serve on a free port; `talk` answers one request and returns True to keep the connection."""
+def serving(
+    talk: Talk, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+) -> Iterator[Server]:
+    """Serve on a free port, or on this one; `talk` answers one request and returns True to keep the connection."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.create_server((address, 0), family=family, backlog=64)
+    listener = socket.create_server((address, port), family=family, backlog=64)
     server = Server(listener.getsockname()[1])
     closing = threading.Event()
 

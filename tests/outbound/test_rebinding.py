@@ -25,9 +25,13 @@ HOST = Policy(sandbox=True, allowed=("127.0.0.2",))
 
 
 def test_a_name_that_first_leads_outside_and_then_inside_is_called_where_it_was_judged() -> None:
-    with serving(answering(), address="127.0.0.2") as outside, naming(["127.0.0.2"], ["127.0.0.1"]) as names:
-        inside = socket.create_server(("127.0.0.1", outside.port))
-        inside.settimeout(0.2)
+    inside = socket.create_server(("127.0.0.1", 0))
+    inside.settimeout(0.2)
+    port = inside.getsockname()[1]  # inside first: there a free one is hard to find, outside nobody else is
+    with (
+        serving(answering(), address="127.0.0.2", port=port) as outside,
+        naming(["127.0.0.2"], ["127.0.0.1"]) as names,
+    ):
         client = Client(HOST, resolver=names.resolver())
         url = f"http://rebind.example.com:{outside.port}/"
         for _ in range(3):
