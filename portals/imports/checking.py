@@ -56,10 +56,11 @@ def _parts(found: BulkImport, position: int) -> Iterator[bytes]:
         yield data[position % PART_BYTES :] if number == first else data
 
 
-#: By the index of the promise that a file has each reference once, hence its very words.
+#: By the index of the promise that a file has each reference once, hence its very words. A join, not `= ANY`: in a
+#: statement that is kept prepared an array is compared one by one, five hundred times with each row there is.
 _EARLIER = """
-SELECT reference FROM agency_import_rows
- WHERE bulk_import_id = %s AND reference = ANY(%s) AND NOT (state = 'MALFORMED')
+SELECT earlier.reference FROM unnest(%s::text[]) AS wanted (reference) JOIN agency_import_rows AS earlier
+  ON earlier.bulk_import_id = %s AND earlier.reference = wanted.reference AND NOT (earlier.state = 'MALFORMED')
 """
 
 
@@ -67,7 +68,7 @@ def _without_doubles(found: BulkImport, looked: Sequence[Line]) -> list[Line]:
     """A reference that stands twice counts where it stands first."""
     references = [each.reference for _, each in looked if isinstance(each, Good)]
     with connection.cursor() as cursor:
-        cursor.execute(_EARLIER, (found.pk, references))
+        cursor.execute(_EARLIER, (references, found.pk))
         known = {row[0] for row in cursor.fetchall()}
     told: list[Line] = []
     for number, each in looked:
