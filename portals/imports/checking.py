@@ -56,8 +56,8 @@ def _parts(found: BulkImport, position: int) -> Iterator[bytes]:
         yield data[position % PART_BYTES :] if number == first else data
 
 
-#: By the index of the promise that a file has each reference once, hence its very words. A join, not `= ANY`: in a
-#: statement that is kept prepared an array is compared one by one, five hundred times with each row there is.
+#: By the index of the promise that a file has each reference once, hence its very words. A join: measured in the bench,
+#: where `reference = ANY(…)` made the check slower with each chunk.
 _EARLIER = """
 SELECT earlier.reference FROM unnest(%s::text[]) AS wanted (reference) JOIN agency_import_rows AS earlier
   ON earlier.bulk_import_id = %s AND earlier.reference = wanted.reference AND NOT (earlier.state = 'MALFORMED')
