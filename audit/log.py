@@ -61,6 +61,9 @@ class Action(StrEnum):
     MESSAGE_REFUSED = "message.refused"
     MESSAGE_STUCK = "message.stuck"
     MESSAGE_RETRIED = "message.retried"
+    MESSAGE_GIVEN_UP = "message.given_up"  # by staff, with a note
+    MESSAGE_REPEATED = "message.repeated"  # one that we had taken came again
+    MESSAGE_READ = "message.read"  # by staff
     CALLBACK_REFUSED = "callback.refused"
 
     RATING_RECEIVED = "rating.received"
@@ -105,6 +108,8 @@ class Action(StrEnum):
     CREDENTIAL_REVOCATION_PLANNED = "credential.revocation_planned"
     CREDENTIAL_REVOCATION_WITHDRAWN = "credential.revocation_withdrawn"
     BULK_ASKED = "bulk.asked"
+    BULK_APPROVED = "bulk.approved"
+    BULK_REFUSED = "bulk.refused"
     BULK_FINISHED = "bulk.finished"
     WALLET_OFFERED = "wallet.offered"
     WALLET_REFUSED = "wallet.refused"
@@ -179,7 +184,12 @@ class Action(StrEnum):
     IMPORT_RELEASED = "import.released"  # its invitations, by a manager
     INVITATION_SENT = "invitation.sent"
     INVITATION_NOT_SENT = "invitation.not_sent"
+    PROGRAM_DRAFTED = "program.drafted"
+    PROGRAM_CHANGED = "program.changed"  # a draft
+    PROGRAM_DROPPED = "program.dropped"  # a draft
     PROGRAM_PUBLISHED = "program.published"
+    PROGRAM_RETIRED = "program.retired"
+    CONSENT_TEXT_ADDED = "consent_text.added"
     PROGRAM_CLOSED = "program.closed"
     RULE_CHANGED = "rule.changed"
 
@@ -188,11 +198,26 @@ class Action(StrEnum):
     PROOF_ACCEPTED = "proof.accepted"
     PROOF_REFUSED = "proof.refused"
     LOGIN = "login"
+    LOGIN_BREAK_GLASS = "login.break_glass"  # a local account of the console, which is for emergencies
+    ALARM_RAISED = "alarm.raised"
+    ALARM_SEEN = "alarm.seen"
+    STAFF_INVITED = "staff.invited"
+    STAFF_JOINED = "staff.joined"
+    STAFF_CHANGED = "staff.changed"
+    STAFF_SWITCHED_OFF = "staff.switched_off"
+    STAFF_SWITCHED_ON = "staff.switched_on"
     HELP_OFFERED = "help.offered"
     HELP_TAKEN = "help.taken"
     HELP_ENDED = "help.ended"
     READ_PII = "pii.read"
     EXPORT = "export"
+    JOURNAL_VERIFIED = "journal.verified"
+    REVIEW_CLAIMED = "review.claimed"
+    REVIEW_RELEASED = "review.released"
+    REVIEW_ASKED_AGAIN = "review.asked_again"
+    PERSON_ASKED = "person.asked"  # to have, or to have erased, what is kept of them
+    PERSON_ANSWERED = "person.answered"
+    PERSON_ERASED = "person.erased"
     DOCUMENT_ASKED = "document.asked"
     DOCUMENT_UPLOADED = "document.uploaded"
     DOCUMENT_REMOVED = "document.removed"

@@ -3,26 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import path
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.views import generic
+
+from audit import clock
+from console.paging import CappedPaginator
+from console.rights import Right, may, need
 
 View = Callable[..., HttpResponse]
 
 
+class ConsolePage(generic.View):
+    """A page that is no model's list: its right, its title, its template. `pages` of its room's `urls` names it.
+
+    `get` renders `context()`; a page that acts has `post`. GET never writes.
+    """
+
+    right: ClassVar[Right] = Right.SEE
+    title: ClassVar[str | Promise] = ""
+    template_name: ClassVar[str] = ""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        need(request, self.right)
+        self.now = clock.now()
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, **named: Any) -> HttpResponse:
+        return self.page()
+
+    def context(self) -> dict[str, Any]:
+        """What the page shows."""
+        return {}
+
+    def page(self, *, status: int = 200, **said: Any) -> HttpResponse:
+        """Render the page; what is said here wins over `context`."""
+        shown = {**admin.site.each_context(self.request), "title": str(self.title), **self.context(), **said}
+        return render(self.request, self.template_name, shown, status=status)
+
+
 class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A list and one page for each row; nothing is added, changed or deleted here."""
+    """A list and one page for each row; nothing is added, changed or deleted here.
+
+    `sees` is the right it takes to look; pages that do not say one yet are asked for by Django's permission to view.
+    """
 
     actions = None
     list_per_page = 50
     show_full_result_count = False
+    paginator = CappedPaginator
+    sees: Right | None = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, self.sees) if self.sees is not None else super().has_view_permission(request, obj)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request, self.sees) if self.sees is not None else super().has_module_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

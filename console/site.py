@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from django import forms
@@ -23,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from audit import clock, log
 from audit.log import Action, Actor, ActorKind, Channel
 from console import news
+from console.menu import menu_of
 from identity.limits import Budget, source_of
 
 SESSION_SECONDS = 8 * 3600
@@ -30,6 +32,10 @@ SESSION_SECONDS = 8 * 3600
 # Five tries, then one in a minute: for an address, and for an account wherever the tries come from.
 FROM_ONE_ADDRESS = Budget("console-sign-in-from", per_second=1 / 60, burst=5)
 FOR_ONE_ACCOUNT = Budget("console-sign-in-as", per_second=1 / 60, burst=5)
+
+
+# The rooms whose pages are no model's list: each has `urls.pages`, a list of `path(...)`, guarded here.
+ROOMS = ("enrollments", "deciding", "programs", "messages", "figures", "operations", "journal", "privacy", "staff")
 
 
 class SignInForm(AdminAuthenticationForm):
@@ -75,9 +81,15 @@ class ConsoleSite(AdminSite):
             path("password_change/", guarded(self.password_change), name="password_change"),
             path("password_change/done/", guarded(self.password_change_done), name="password_change_done"),
         ]
+        for room in ROOMS:
+            for page in import_module(f"console.{room}.urls").pages:
+                ours.append(path(str(page.pattern), guarded(page.callback), name=page.name))
         for admin in self._registry.values():
             ours += admin.get_urls()
         return [*ours, path("<str:app_label>/", guarded(self.app_index), name="app_list")]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), "menu": menu_of(request)}
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {"news": news.of_today(clock.now()), **(extra_context or {})})

@@ -12,6 +12,7 @@ from identity.models.proofs import (
     ProofUse,
     RateBucket,
 )
+from identity.models.staff import StaffMember
 
 __all__ = [
     "AccountLink",
@@ -26,6 +27,7 @@ __all__ = [
     "OneTimeCode",
     "ProofUse",
     "RateBucket",
+    "StaffMember",
     "Subject",
     "SubjectQuerySet",
     "SubjectUtilityLink",

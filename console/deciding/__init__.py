@@ -1,0 +1,1 @@
+"""Cases that a person decides: documents and manual evidence (screen C13)."""

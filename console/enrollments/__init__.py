@@ -1,0 +1,1 @@
+"""Enrolments, and ending, suspending or resuming them, one or many (screens C2, C3, C4)."""

@@ -1,0 +1,1 @@
+"""The journal: searching it, the story of one enrolment, verifying and exporting it (screen C11)."""

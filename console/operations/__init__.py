@@ -1,0 +1,1 @@
+"""What is about to go wrong: keys, lists, queues, agencies."""

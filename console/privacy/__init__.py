@@ -1,0 +1,1 @@
+"""How long personal data is kept, and what people asked about theirs."""

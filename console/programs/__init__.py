@@ -1,0 +1,1 @@
+"""Programs and their versions, conflict rules, consent texts (screens C7, C9)."""
