@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from beckn.fields import MessageField
-from identity.encryption import EncryptedJSONField
+from identity.encryption import EncryptedJSONField, EncryptedTextField
 
 
 class Source(models.TextChoices):
@@ -144,11 +144,12 @@ class RegistryLookup(models.Model):
 
 
 class State(models.TextChoices):
-    """WAITING until done; STUCK when we have given up and an operator has to look."""
+    """WAITING until done; STUCK when we have given up and staff has to look; DROPPED when they have given up, too."""
 
     WAITING = "WAITING", _("waiting")
     DONE = "DONE", _("done")
     STUCK = "STUCK", _("stuck")
+    DROPPED = "DROPPED", _("given up")
 
 
 class Inbox(models.Model):
@@ -156,7 +157,8 @@ class Inbox(models.Model):
 
     `sender_id` is context.bap_id for requests and context.bpp_id for callbacks to our portals. `body` is the message
     with every secret left out; `sealed` holds those, encrypted, and is wiped as soon as the message is done or after
-    24 h (decision 27). `digest` is over the bytes as they came. `lease` names the worker that has it now.
+    24 h (decision 27). `digest` is over the bytes as they came. `lease` names the worker that has it now. The same bytes
+    came again `repeats` times, the last time at `repeated_at`.
 
     pii: sealed
     """
@@ -183,6 +185,8 @@ class Inbox(models.Model):
     last_error = models.CharField(max_length=500, blank=True)
     incident_id = models.CharField(max_length=36, blank=True)
     our_request = models.ForeignKey("Outbox", null=True, on_delete=models.SET_NULL, related_name="callbacks")
+    repeats = models.PositiveIntegerField(default=0, db_default=0)
+    repeated_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "beckn_inbox"
@@ -212,6 +216,13 @@ class Inbox(models.Model):
             models.Index("transaction_id", name="inbox_by_transaction"),
             models.Index("state", "received_at", name="inbox_stuck", condition=Q(state="STUCK")),
             models.Index("received_at", name="inbox_sealed", condition=Q(sealed__isnull=False)),
+            # What staff looks for among millions, newest first.
+            models.Index("message_id", name="inbox_by_message"),
+            models.Index("participant", "action", "id", name="inbox_of_participant_action"),
+            models.Index("participant", "id", name="inbox_of_participant"),
+            models.Index("action", "id", name="inbox_of_action"),
+            models.Index("state", "id", name="inbox_not_done", condition=~Q(state="DONE")),
+            models.Index("id", name="inbox_repeated", condition=Q(repeats__gt=0)),
         ]
 
     def __str__(self) -> str:
@@ -282,7 +293,67 @@ class Outbox(models.Model):
             models.Index("message_id", name="outbox_by_message"),
             models.Index("state", "created_at", name="outbox_stuck", condition=Q(state="STUCK")),
             models.Index("created_at", name="outbox_sealed", condition=Q(sealed__isnull=False)),
+            models.Index("participant", "action", "id", name="outbox_of_participant_action"),
+            models.Index("participant", "id", name="outbox_of_participant"),
+            models.Index("action", "id", name="outbox_of_action"),
+            models.Index("state", "id", name="outbox_not_done", condition=~Q(state="DONE")),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.message_id}"
+
+
+class MessageNote(models.Model):
+    """What staff did with one message, and why in their own words. Goes with the message.
+
+    `by` is the journal's actor: a member of staff's account, or the operator's command.
+
+    pii: note
+    """
+
+    class Act(models.TextChoices):
+        RETRIED = "RETRIED", _("tried again")
+        GIVEN_UP = "GIVEN_UP", _("given up")
+
+    received = models.ForeignKey(Inbox, null=True, on_delete=models.CASCADE, related_name="notes")
+    sent = models.ForeignKey(Outbox, null=True, on_delete=models.CASCADE, related_name="notes")
+    act = models.CharField(max_length=8, choices=Act)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=255)
+    note = EncryptedTextField(blank=True, default="")
+
+    class Meta:
+        db_table = "beckn_message_notes"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_note_is_about_one_message",
+                condition=Q(received=None, sent__isnull=False) | Q(received__isnull=False, sent=None),
+                violation_error_message=_("A note is about one message."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Heartbeat(models.Model):
+    """A worker's sign of life, written every few seconds; one that ended well takes its row away.
+
+    `name` is the machine's and the process's. `rounds` counts looks at what is due since the start.
+
+    pii: none
+    """
+
+    name = models.CharField(max_length=255, unique=True)
+    queues = ArrayField(models.CharField(max_length=32), default=list)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    rounds = models.PositiveBigIntegerField(default=0)
+    last_round_ms = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "beckn_heartbeats"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
