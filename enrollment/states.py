@@ -34,6 +34,14 @@ class DocumentState(StrEnum):
     REFUSED = "REFUSED"
 
 
+class Decidable(StrEnum):
+    """What a person of staff decides at the console: a file, a mandate on paper, an order that its customer stopped."""
+
+    DOCUMENT = "DOCUMENT"
+    PAPER = "PAPER"
+    ORDER = "ORDER"
+
+
 class EnrollmentState(StrEnum):
     SCHEDULED = "SCHEDULED"
     ACTIVE = "ACTIVE"

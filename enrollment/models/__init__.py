@@ -1,6 +1,7 @@
 from enrollment.models.cases import CaseCheck, EnrollmentCase
 from enrollment.models.claims import Claim, ConflictPair
 from enrollment.models.consents import Consent, ConsentEvent
+from enrollment.models.deciding import ReviewLease, ReviewNote
 from enrollment.models.documents import Document, ReliedCertificate
 from enrollment.models.enrollments import Enrollment, EnrollmentDer, EnrollmentMeter
 from enrollment.models.notices import CustomerNotice, NotMeLink
@@ -28,6 +29,8 @@ __all__ = [
     "ProgramVersion",
     "Recheck",
     "ReliedCertificate",
+    "ReviewLease",
+    "ReviewNote",
     "UtilityChange",
     "UtilityFeed",
     "UtilityNotice",

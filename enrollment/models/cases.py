@@ -78,6 +78,7 @@ class EnrollmentCase(models.Model):
         ]
         indexes = [
             models.Index(fields=["retry_at"], condition=Q(retry_at__isnull=False), name="case_retries_due"),
+            models.Index(fields=["frozen_at"], condition=Q(frozen_at__isnull=False), name="stopped_cases"),
             models.Index(
                 fields=["deadline"],
                 condition=Q(state__in=["SUBMITTED", "NEEDS_INPUT", "IN_REVIEW", "READY"]),

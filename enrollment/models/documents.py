@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from enrollment.models.cases import EnrollmentCase
 from enrollment.models.programs import choices
 from enrollment.states import DocumentState
+from identity.encryption import EncryptedTextField
 
 
 class Document(models.Model):
@@ -17,9 +18,10 @@ class Document(models.Model):
     and the digest of what is kept: pictures are drawn again (`files.pictures`). `caution` says what a reviewer
     ought to know before opening it. The upload address carries a token of which only the digest is kept. Who uploaded
     and who reviewed is written as `subject:<pk>`, `operator:<id>` or `staff:<name>`, in lower case. `capacity_kw` and
-    `valid_until` are what the reviewers read in the file.
+    `valid_until` are what the reviewers read in the file. A refused one says in `applicant_text` what its applicant reads
+    besides the reason; `is_final`: this order is asked for no other file in its place.
 
-    Source: personas 6 (R-P6.8), decision 26. pii: none
+    Source: personas 6 (R-P6.8), decision 26, screens C13. pii: applicant_text
     """
 
     document_id = models.CharField(max_length=60, unique=True)
@@ -53,6 +55,8 @@ class Document(models.Model):
     second_reviewer_agency = models.CharField(max_length=200, blank=True)
     decided_at = models.DateTimeField(null=True)
     refusal_reason = models.CharField(max_length=60, blank=True)
+    applicant_text = EncryptedTextField(null=True)
+    is_final = models.BooleanField(default=False)
     capacity_kw = models.FloatField(null=True)
     valid_until = models.DateTimeField(null=True)
     retention_until = models.DateTimeField(null=True)
@@ -100,6 +104,10 @@ class Document(models.Model):
                 condition=~Q(state="REFUSED") | (~Q(first_reviewer="") & ~Q(refusal_reason="")),
             ),
             models.CheckConstraint(
+                name="only_a_refused_document_is_refused_for_good",
+                condition=Q(is_final=False) | Q(state="REFUSED"),
+            ),
+            models.CheckConstraint(
                 name="decided_document_has_its_moment",
                 condition=Q(state__in=["APPROVED", "REFUSED"], decided_at__isnull=False)
                 | (~Q(state__in=["APPROVED", "REFUSED"]) & Q(decided_at=None)),
@@ -110,7 +118,10 @@ class Document(models.Model):
                 violation_error_message=_("A scanner found malware in this document."),
             ),
         ]
-        indexes = [models.Index(fields=["uploaded_at"], condition=Q(state="UPLOADED"), name="documents_to_review")]
+        indexes = [
+            models.Index(fields=["uploaded_at"], condition=Q(state="UPLOADED"), name="documents_to_review"),
+            models.Index(fields=["-id"], condition=Q(state__in=["APPROVED", "REFUSED"]), name="documents_decided"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.document_id} {self.state}"
