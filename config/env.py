@@ -184,14 +184,14 @@ class OidcProvider(Part):
 
     `slug` names it in our addresses, `name` on our pages. `kind` NATIONAL: it knows people and no accounts, so a
     utility has to prove what is theirs. AGENCY: people of enrolment agencies sign in there, with the strength that
-    `minimum_acr` names, and are nobody's customers by it. `acr_levels`, the weakest first, order names that are no
-    numbers.
+    `minimum_acr` names, and are nobody's customers by it. STAFF: the console's people, in the same way. `acr_levels`,
+    the weakest first, order names that are no numbers.
     """
 
     issuer: WebAddress
     slug: str = Field(default="", pattern=r"^[a-z0-9-]*$", max_length=64)
     name: str = Field(default="", max_length=100)
-    kind: Literal["UTILITY", "NATIONAL", "AGENCY"] = "UTILITY"
+    kind: Literal["UTILITY", "NATIONAL", "AGENCY", "STAFF"] = "UTILITY"
     utilities: tuple[str, ...] = ()
     client_id: str = ""
     client_secret: str = Field(default="", repr=False)
@@ -327,6 +327,20 @@ class Env(BaseModel):
     PUBLIC_URL: Origin = Field(
         default="http://127.0.0.1:8000", description="our address as others see it, https://credentials.example.org"
     )
+    CONSOLE_URL: Annotated[str, AfterValidator(lambda url: _origin(url) if url else "")] = Field(
+        default="",
+        description="the console's own address, https://console.example.org, nothing else is there (default: PUBLIC_URL)",
+    )
+    CONSOLE_SESSION_MINUTES: int = Field(
+        default=30, ge=1, le=480, description="minutes without a page after which staff sign in again, 1 to 480"
+    )
+    CONSOLE_SESSION_HOURS: int = Field(
+        default=8, ge=1, le=24, description="hours after which staff sign in again in any case, 1 to 24"
+    )
+    BREAK_GLASS: bool | None = Field(
+        default=None,
+        description="true: local accounts of the console may sign in, for emergencies (default: in a sandbox only)",
+    )
     ALLOWED_HOSTS: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
         default=(), description="further host names we answer to, separated by spaces"
     )
@@ -416,8 +430,8 @@ class Env(BaseModel):
     OIDC_PROVIDERS: Annotated[tuple[OidcProvider, ...], BeforeValidator(_json)] = Field(
         default=(),
         repr=False,
-        description='JSON: [{"issuer", "slug"?, "name"?, "kind"? UTILITY|NATIONAL|AGENCY, "utilities", "client_id", '
-        '"client_secret", "scopes"?, "audiences", "clients"?, "minimum_acr", "acr_levels"?}], or @file',
+        description='JSON: [{"issuer", "slug"?, "name"?, "kind"? UTILITY|NATIONAL|AGENCY|STAFF, "utilities", '
+        '"client_id", "client_secret", "scopes"?, "audiences", "clients"?, "minimum_acr", "acr_levels"?}], or @file',
     )
     UTILITIES: Annotated[tuple[Utility, ...], BeforeValidator(_json)] = Field(
         default=(),
@@ -603,8 +617,9 @@ def _wrong_providers(providers: tuple[OidcProvider, ...]) -> list[str]:
         if (each.kind == "UTILITY") != bool(each.utilities):
             wants = "the ids of those it speaks for" if each.kind == "UTILITY" else "none: it knows no accounts"
             problems.append(f"OIDC_PROVIDERS: utilities of {each.slug} wants {wants}")
-        if each.kind == "AGENCY" and not each.minimum_acr:
-            problems.append(f"OIDC_PROVIDERS: {each.slug} needs minimum_acr: an agency's people sign in with two steps")
+        if each.kind in ("AGENCY", "STAFF") and not each.minimum_acr:
+            who = "an agency's people" if each.kind == "AGENCY" else "staff"
+            problems.append(f"OIDC_PROVIDERS: {each.slug} needs minimum_acr: {who} sign in with two steps")
     for what in ("issuer", "slug"):
         named = [getattr(each, what) for each in providers if getattr(each, what)]
         if len(set(named)) != len(named):

@@ -4,15 +4,18 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
+from config import errors
 from identity.access import Who, who_may
+from identity.console_sessions import is_console
 from identity.oidc.policy import to_providers
 
 log = logging.getLogger("web")
@@ -32,6 +35,7 @@ class RequestLog:
         reference = uuid.uuid4().hex
         request.reference = reference  # type: ignore[attr-defined]
         started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()  # what the request before has named in this thread
         with structlog.contextvars.bound_contextvars(request=reference):
             response = self.get_response(request)
             if not _is_quiet(request.path, response.status_code):
@@ -60,6 +64,34 @@ def _is_quiet(path: str, status: int) -> bool:
     return path in QUIET or (status < 400 and path.startswith(QUIET_WHEN_GOOD))
 
 
+class ConsoleHost:
+    """Where the console has a host of its own, it is there and nowhere else, and nothing else is there.
+
+    Its first address leads to it; styles and scripts are everywhere.
+    """
+
+    SHARED = (settings.STATIC_URL, "/healthz")
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        console = _netloc(settings.CONSOLE_URL)
+        if console == _netloc(settings.PUBLIC_URL) or request.path.startswith(self.SHARED):
+            return self.get_response(request)
+        is_here = _netloc(f"{request.scheme}://{request.get_host()}") == console
+        if is_here and request.path == "/":
+            return HttpResponseRedirect("/admin/", status=303)
+        return self.get_response(request) if is_here == is_console(request) else errors.answer(request, 404)
+
+
+def _netloc(url: str) -> str:
+    """Host and port, without the port that the scheme has by itself."""
+    parts = urlsplit(url.lower())
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.hostname}:{parts.port or default}"
+
+
 class SecurityHeaders:
     """Content-Security-Policy and its companions, unless the view has set its own."""
 
@@ -69,7 +101,10 @@ class SecurityHeaders:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         # The header of a page for who is signed in has "Sign out", which goes on to their provider.
-        own = to_providers() if _is_page(request, response) else settings.CONTENT_SECURITY_POLICY
+        at_console = is_console(request)
+        own = settings.CONTENT_SECURITY_POLICY
+        if _is_page(request, response):
+            own = to_providers(of_staff=at_console)
         response.headers.setdefault("Content-Security-Policy", own)
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-site")
@@ -102,7 +137,8 @@ def _is_personal(request: HttpRequest, response: HttpResponse) -> bool:
 def _is_page(request: HttpRequest, response: HttpResponse) -> bool:
     """Whether this is a page shown to who has a session."""
     is_html = response.headers.get("Content-Type", "").startswith("text/html")
-    return is_html and settings.SESSION_COOKIE_NAME in request.COOKIES
+    name = settings.CONSOLE_SESSION_COOKIE_NAME if is_console(request) else settings.SESSION_COOKIE_NAME
+    return is_html and name in request.COOKIES
 
 
 class Locale(LocaleMiddleware):

@@ -48,7 +48,7 @@ def _switches(env: Env) -> list[str]:
 
 
 def _addresses(env: Env) -> list[str]:
-    found = [("PUBLIC_URL", env.PUBLIC_URL)]
+    found = [("PUBLIC_URL", env.PUBLIC_URL), ("CONSOLE_URL", env.CONSOLE_URL)]
     found += [("OIDC_PROVIDERS", provider.issuer) for provider in env.OIDC_PROVIDERS]
     found += [("UTILITIES", utility.url) for utility in env.UTILITIES]
     found += [("BECKN_IDENTITIES", identity.uri) for identity in env.BECKN_IDENTITIES]

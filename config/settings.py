@@ -1,5 +1,6 @@
 """Django's settings, made of what `config.env` has read. Nothing here is decided per deployment."""
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -20,8 +21,10 @@ VAR_DIR = Path(ENV.VAR_DIR) if ENV.VAR_DIR else BASE_DIR / "var"
 
 _public = urlsplit(PUBLIC_URL)
 # The machine's own health check asks by this name; no address is ever made of the Host header.
-ALLOWED_HOSTS = [str(_public.hostname), *ENV.ALLOWED_HOSTS, "127.0.0.1", "localhost"]
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CONSOLE_URL = ENV.CONSOLE_URL or PUBLIC_URL
+_console = urlsplit(CONSOLE_URL)
+ALLOWED_HOSTS = [str(_public.hostname), str(_console.hostname), *ENV.ALLOWED_HOSTS, "127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = list(dict.fromkeys([PUBLIC_URL, CONSOLE_URL]))
 
 INSTALLED_APPS = [
     "console",  # before the admin, whose templates it overlays
@@ -52,9 +55,10 @@ MIDDLEWARE = [
     "config.middleware.SecurityHeaders",
     "config.middleware.SafePages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "identity.console_sessions.TwoKinds",
     "config.middleware.Locale",
     "config.errors.ErrorPages",
+    "config.middleware.ConsoleHost",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -161,6 +165,11 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Cookies ignore ports: two demos on one host must not sign each other out.
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else f"session{_public.port or 80}"
+# The console's sessions are another kind, under another name and in another table (`identity.console_sessions`).
+CONSOLE_SESSION_COOKIE_NAME = "__Host-console" if HTTPS else f"console{_console.port or 80}"
+CONSOLE_IDLE = timedelta(minutes=ENV.CONSOLE_SESSION_MINUTES)
+CONSOLE_LASTS = timedelta(hours=ENV.CONSOLE_SESSION_HOURS)
+BREAK_GLASS = SANDBOX if ENV.BREAK_GLASS is None else ENV.BREAK_GLASS
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else f"csrf{_public.port or 80}"
 CSRF_FAILURE_VIEW = "config.errors.out_of_date"
 X_FRAME_OPTIONS = "DENY"
@@ -278,7 +287,12 @@ SWEEPS = [
 # Work that would keep others waiting in the same process: swept only by a worker that consumes its queue.
 SWEEPS_OF_QUEUES = {"imports": ["portals.tasks.sweep_imports"]}
 # What a bulk act does with rows of the rooms above the credentials (`credentials.bulk.Doer`).
-BULK_DOERS = {"END": "enrollment.bulk.end", "TELL": "enrollment.bulk.tell"}
+BULK_DOERS = {
+    "END": "enrollment.bulk.end",
+    "PAUSE": "enrollment.bulk.pause",
+    "GO_ON": "enrollment.bulk.go_on",
+    "TELL": "enrollment.bulk.tell",
+}
 # A utility's one-time codes, for who signs in by them (`identity.codes.CodeService`).
 CODE_SERVICE = "utility_systems.registry.adapter_for"
 CODE_SERVICE_DOWN = "utility_systems.ports.UtilityUnavailable"

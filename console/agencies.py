@@ -1,7 +1,7 @@
 """Agencies: certificate, people, scorecard, what suspensions have closed; suspending one and letting it go on.
 
-Who may look has `identity.view_agency`; who may act has `identity.change_agency`, or is an officer of the utility that
-certifies the agency (`identity.certification.officer_of`). Source: screens C8, issue 6 (8, 10), personas EA-7.
+Who may look has SEE; who may act has MANAGE_AGENCIES, or is an officer of the utility that certifies the agency
+(`StaffMember.officer_of`). Source: screens C8, issue 6 (8, 10), personas EA-7.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock
-from console.pages import OnlyLookedAt, View, may_act
+from console.pages import OnlyLookedAt, View
+from console.rights import Right, may
 from console.site import actor_of
-from identity import agencies, certification
-from identity.models import Agency, Membership, User
+from identity import agencies, staff
+from identity.models import Agency, Membership
 from portals.agency import scoring, suspension
 from portals.models import AssistedCase, CaseLetter, CaseSignal
 
@@ -160,10 +161,10 @@ class AgencyAdmin(OnlyLookedAt):
 
 def _speaks_for(request: HttpRequest, agency: Agency) -> str:
     """For whom this member of staff may change the agency: OWNER, UTILITY, or "" where they may not."""
-    if may_act(request, Agency):
+    if may(request, Right.MANAGE_AGENCIES):
         return "OWNER"
-    assert isinstance(request.user, User)
-    is_officer = agency.certified_by in certification.officer_of(request.user) - {""}
+    member = staff.member_of(request)
+    is_officer = member is not None and agency.certified_by in set(member.officer_of) - {""}
     return "UTILITY" if is_officer else ""
 
 

@@ -19,7 +19,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock
-from console.pages import OnlyLookedAt, View, may_act, refuse_without_right
+from console.pages import OnlyLookedAt, View
+from console.rights import Right, may
 from console.site import actor_of
 from credentials import key_life, keys, policy
 from credentials.key_providers import UnfitKey
@@ -71,6 +72,7 @@ class ActivateForm(ConfirmForm):
 
 @admin.register(IssuerKey)
 class KeyAdmin(OnlyLookedAt):
+    acts = Right.MANAGE_KEYS
     list_display = ("name", "kind", "state", "since", "used_by", "lives")
     list_filter = ("state", "algorithm")
     search_fields = ("kid", "multikey")
@@ -81,8 +83,8 @@ class KeyAdmin(OnlyLookedAt):
         return IssuerKey.objects.defer("private")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        may = {"may_act": may_act(request, IssuerKey), "title": gettext("Issuer keys")}
-        return super().changelist_view(request, {**may, **(extra_context or {})})
+        told = {"may_act": may(request, Right.MANAGE_KEYS), "title": gettext("Issuer keys")}
+        return super().changelist_view(request, {**told, **(extra_context or {})})
 
     @admin.display(description=_("name"), ordering="kid")
     def name(self, row: IssuerKey) -> str:
@@ -122,7 +124,7 @@ class KeyAdmin(OnlyLookedAt):
         return {
             "use": key_life.use_of(row.kid, now=now),
             "acts": [(name, reverse(f"admin:{self._named(name)}", args=[row.pk]), _ACTS[name]) for name in possible]
-            if may_act(request, IssuerKey)
+            if may(request, Right.MANAGE_KEYS)
             else [],
             "lives": self.lives(row),
             "ready_at": ready_at(row) if row.state == KeyState.ANNOUNCED and ready_at(row) > now else None,
@@ -136,7 +138,6 @@ class KeyAdmin(OnlyLookedAt):
 
     def announce(self, request: HttpRequest) -> HttpResponse:
         """Make and publish a key that does not sign yet."""
-        refuse_without_right(request, IssuerKey)
         form = AnnounceForm(_posted(request))
 
         def act() -> str:
@@ -185,7 +186,6 @@ class KeyAdmin(OnlyLookedAt):
         form_class: type[ConfirmForm],
         act: Callable[[IssuerKey, forms.Form, Reason], str],
     ) -> HttpResponse:
-        refuse_without_right(request, IssuerKey)
         row = self.row(request, pk)
         form = form_class(_posted(request), key=row)
         shown = {"row": row, "use": key_life.use_of(row.kid, now=clock.now()), "ready_at": ready_at(row)}

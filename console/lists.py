@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from audit import clock
-from console.pages import OnlyLookedAt, View, may_act, refuse_without_right
+from console.pages import OnlyLookedAt, View
+from console.rights import Right, may
 from credentials import list_watch, publishing
 from credentials.models import StatusList
 
@@ -19,9 +20,9 @@ from credentials.models import StatusList
 class ListAdmin(OnlyLookedAt):
     """One page: they are few, and their numbers are worth nothing apart."""
 
+    acts = Right.MANAGE_KEYS
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            refuse_without_right(request, StatusList)
         now = clock.now()
         shown = [
             {
@@ -31,7 +32,7 @@ class ListAdmin(OnlyLookedAt):
             }
             for standing in list_watch.standings()
         ]
-        context = {"title": gettext("Status lists"), "lists": shown, "may_act": may_act(request, StatusList)}
+        context = {"title": gettext("Status lists"), "lists": shown, "may_act": may(request, Right.MANAGE_KEYS)}
         return self.page(request, "console/statuslist_list.html", context)
 
     def row_view(self, request: HttpRequest, pk: str) -> HttpResponse:
@@ -43,7 +44,6 @@ class ListAdmin(OnlyLookedAt):
 
     def publish(self, request: HttpRequest) -> HttpResponse:
         """Sign and publish every list again. GET asks, POST does."""
-        refuse_without_right(request, StatusList)
         if request.method == "POST":
             count = publishing.publish_all(clock.now())
             messages.success(request, gettext("%(count)d lists are published.") % {"count": count})

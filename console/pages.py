@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -27,15 +27,19 @@ View = Callable[..., HttpResponse]
 class ConsolePage(generic.View):
     """A page that is no model's list: its right, its title, its template. `pages` of its room's `urls` names it.
 
-    `get` renders `context()`; a page that acts has `post`. GET never writes.
+    `get` renders `context()`; a page that acts has `post`, which takes the right `acts` (None: the same). GET never
+    writes.
     """
 
     right: ClassVar[Right] = Right.SEE
+    acts: ClassVar[Right | None] = None
     title: ClassVar[str | Promise] = ""
     template_name: ClassVar[str] = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         need(request, self.right)
+        if request.method == "POST" and self.acts is not None:
+            need(request, self.acts)
         self.now = clock.now()
         return super().dispatch(request, *args, **kwargs)
 
@@ -55,20 +59,22 @@ class ConsolePage(generic.View):
 class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
     """A list and one page for each row; nothing is added, changed or deleted here.
 
-    `sees` is the right it takes to look; pages that do not say one yet are asked for by Django's permission to view.
+    `sees` is the right it takes to look, `acts` the one that each of its acts takes besides (None: the act asks for
+    itself).
     """
 
     actions = None
     list_per_page = 50
     show_full_result_count = False
     paginator = CappedPaginator
-    sees: Right | None = None
+    sees: ClassVar[Right] = Right.SEE
+    acts: ClassVar[Right | None] = None
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, self.sees) if self.sees is not None else super().has_view_permission(request, obj)
+        return may(request, self.sees)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return may(request, self.sees) if self.sees is not None else super().has_module_permission(request)
+        return may(request, self.sees)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -82,17 +88,30 @@ class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_urls(self) -> list[Any]:
         """The list, a row's page, and the acts; Django's others would be dead ends."""
         return [
-            path(self._address(), self.admin_site.admin_view(self.changelist_view), name=self._named("changelist")),
+            path(self._address(), self._guarded(self.changelist_view), name=self._named("changelist")),
             *(
-                path(self._address(f"{name}/"), self.admin_site.admin_view(view), name=self._named(name))
+                path(self._address(f"{name}/"), self._guarded(view, self.acts), name=self._named(name))
                 for name, view in self.acts_on_all().items()
             ),
-            path(self._address("<str:pk>/"), self.admin_site.admin_view(self.row_view), name=self._named("change")),
+            path(self._address("<str:pk>/"), self._guarded(self.row_view), name=self._named("change")),
             *(
-                path(self._address(f"<str:pk>/{name}/"), self.admin_site.admin_view(view), name=self._named(name))
+                path(self._address(f"<str:pk>/{name}/"), self._guarded(view, self.acts), name=self._named(name))
                 for name, view in self.acts_on_one().items()
             ),
         ]
+
+    def _guarded(self, view: View, right: Right | None = None) -> View:
+        """The view for who has the rights; they are told on it (`rights`), for the test of the roles."""
+
+        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            need(request, self.sees)
+            if right is not None:
+                need(request, right)
+            return view(request, *args, **kwargs)
+
+        guarded: View = self.admin_site.admin_view(update_wrapper(asked, view))
+        guarded.rights = (self.sees, right or self.sees)  # type: ignore[attr-defined]
+        return guarded
 
     def acts_on_all(self) -> dict[str, View]:
         return {}
@@ -131,18 +150,3 @@ class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _named(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
-
-
-def refuse_without_sight(page: OnlyLookedAt, request: HttpRequest) -> None:
-    if not page.has_view_permission(request):
-        raise PermissionDenied
-
-
-def may_act(request: HttpRequest, model: type[Model]) -> bool:
-    """Whether this member of staff may do what changes rows of this kind."""
-    return bool(request.user.has_perm(f"{model._meta.app_label}.change_{model._meta.model_name}"))
-
-
-def refuse_without_right(request: HttpRequest, model: type[Model]) -> None:
-    if not may_act(request, model):
-        raise PermissionDenied

@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from audit import clock
-from console.pages import OnlyLookedAt, View, may_act, refuse_without_right
+from console.pages import OnlyLookedAt, View
+from console.rights import Right, may
 from files import scanning
 from files.showing import STATUS, NotShown, as_attachment
 from identity.models import User
@@ -40,6 +41,7 @@ _WHY_NOT = {
 
 @admin.register(MandatePaper)
 class PaperAdmin(OnlyLookedAt):
+    acts = Right.DECIDE
     list_display = ("reference", "agency", "program", "state", "scan", "uploaded", "decided_by")
     list_filter = ("state",)
     ordering = (F("reviewed_at").desc(nulls_first=True), "uploaded_at", "pk")
@@ -79,8 +81,8 @@ class PaperAdmin(OnlyLookedAt):
         return {
             "text": papers.words(row.case, row.uploaded_by),
             "is_unscanned": row.scan != scanning.CLEAN and not scanning.is_configured(),
-            "may_read": may_act(request, MandatePaper),
-            "may_decide": is_open and may_act(request, MandatePaper) and not papers.why_not(row, me),
+            "may_read": may(request, Right.DECIDE),
+            "may_decide": is_open and may(request, Right.DECIDE) and not papers.why_not(row, me),
             "is_opened": me.name in row.opened_by,
             "form": DecisionForm(),
         }
@@ -91,7 +93,6 @@ class PaperAdmin(OnlyLookedAt):
     def file(self, request: HttpRequest, pk: str) -> HttpResponse:
         """The file; POST, because who has seen it is written down."""
         row = self.row(request, pk)
-        refuse_without_right(request, MandatePaper)
         try:
             unscanned = request.POST.get("unscanned") == "yes"
             return as_attachment(papers.show(row, _reviewer(request), now=clock.now(), unscanned=unscanned))
@@ -101,7 +102,6 @@ class PaperAdmin(OnlyLookedAt):
     def decide(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Approve, ask for another, or refuse."""
         row = self.row(request, pk)
-        refuse_without_right(request, MandatePaper)
         form = DecisionForm(request.POST)
         if not form.is_valid():
             return self._shown(request, row, 422, form=form)

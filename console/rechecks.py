@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from audit import clock
-from console.pages import OnlyLookedAt, View, may_act, refuse_without_right
+from console.pages import OnlyLookedAt, View
+from console.rights import Right, may
 from console.site import actor_of
 from enrollment import rechecking
 from enrollment.models import Recheck
@@ -33,6 +34,7 @@ class _IsDone(admin.SimpleListFilter):
 
 @admin.register(Recheck)
 class RecheckAdmin(OnlyLookedAt):
+    acts = Right.DECIDE
     list_display = ("number", "agency_id", "program", "operator", "enrolled", "queued", "came_of_it")
     list_filter = (_IsDone, "outcome")
     search_fields = ("agency_id",)
@@ -83,7 +85,7 @@ class RecheckAdmin(OnlyLookedAt):
 
     def told_of(self, request: HttpRequest, row: Recheck) -> dict[str, Any]:
         mandate = Mandate.objects.filter(mandate_id=row.enrollment.case.mandate_id or "-").first()
-        return {"outcomes": Recheck.Outcome.choices, "may_act": may_act(request, Recheck), "mandate": mandate}
+        return {"outcomes": Recheck.Outcome.choices, "may_act": may(request, Right.DECIDE), "mandate": mandate}
 
     def acts_on_one(self) -> dict[str, View]:
         return {"done": require_POST(self.done)}
@@ -91,7 +93,6 @@ class RecheckAdmin(OnlyLookedAt):
     def done(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Say what came of looking; once."""
         row = self.row(request, pk)
-        refuse_without_right(request, Recheck)
         outcome, note = request.POST.get("outcome", ""), request.POST.get("note", "").strip()
         problem, status = "", 422
         if outcome not in Recheck.Outcome.values:

@@ -15,7 +15,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from identity import staff
-from identity.models import User
 from identity.staff import Role
 
 
@@ -86,12 +85,12 @@ SENTENCES: Mapping[Role, Promise] = {
 
 def rights_of(request: HttpRequest) -> frozenset[Right]:
     """Return what whoever asks may do; asked of the database once a request."""
-    known = getattr(request, "_rights", None)
-    if known is None or known[0] != request.user.pk:
-        known = (request.user.pk, _rights_of(request.user))
-        request._rights = known  # type: ignore[attr-defined]
-    found: frozenset[Right] = known[1]
-    return found
+    found = staff.standing(request)
+    if found.state is staff.State.BREAK_GLASS:
+        return frozenset(Right)
+    if found.state is not staff.State.MEMBER or found.member is None:
+        return frozenset()
+    return frozenset().union(*(RIGHTS[role] for role in staff.roles_of(found.member)))
 
 
 def may(request: HttpRequest, right: Right) -> bool:
@@ -106,13 +105,5 @@ def need(request: HttpRequest, right: Right) -> None:
 
 def person(request: HttpRequest) -> str:
     """Return the id that names this human wherever two persons are needed; "" for a break-glass account."""
-    member = staff.member_of(request.user) if isinstance(request.user, User) else None
+    member = staff.member_of(request)
     return str(member.pk) if member is not None else ""
-
-
-def _rights_of(user: object) -> frozenset[Right]:
-    if not isinstance(user, User) or not user.is_active or not user.is_staff:
-        return frozenset()
-    if user.is_superuser:
-        return frozenset(Right)
-    return frozenset().union(*(RIGHTS[role] for role in staff.roles_of(user)))

@@ -1,8 +1,8 @@
-"""The console's front door: Django's admin site with few addresses, a limited sign-in, and a first page with news.
+"""The console: Django's admin site with few addresses and a first page with news.
 
-Staff sign in here with a local account ("break glass", `manage.py createsuperuser`) only. Signing in through the
-organisation's identity provider is another issue; until then give these accounts to few, and long passwords to all.
-Source: screens C1, C14; design, identity.
+Staff sign in at the organisation's identity provider (`console.staff.doors`). A local account is for emergencies
+("break glass", `manage.py createsuperuser`): it has an address of its own, is off in production unless BREAK_GLASS is
+set, and each use of it is an alarm. Source: screens C1, C14; design, identity.
 """
 
 from __future__ import annotations
@@ -13,26 +13,32 @@ from importlib import import_module
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock, log
 from audit.log import Action, Actor, ActorKind, Channel
 from console import news
 from console.menu import menu_of
+from console.staff import doors
+from identity import alarms, console_sessions, staff
 from identity.limits import Budget, source_of
-
-SESSION_SECONDS = 8 * 3600
+from identity.models import Alarm
 
 # Five tries, then one in a minute: for an address, and for an account wherever the tries come from.
 FROM_ONE_ADDRESS = Budget("console-sign-in-from", per_second=1 / 60, burst=5)
 FOR_ONE_ACCOUNT = Budget("console-sign-in-as", per_second=1 / 60, burst=5)
 
+
+ALARMS_SHOWN = 5
 
 # The rooms whose pages are no model's list: each has `urls.pages`, a list of `path(...)`, guarded here.
 ROOMS = ("enrollments", "deciding", "programs", "messages", "figures", "operations", "journal", "privacy", "staff")
@@ -76,8 +82,8 @@ class ConsoleSite(AdminSite):
 
         ours = [
             path("", guarded(self.index), name="index"),
-            path("login/", self.login, name="login"),
-            path("logout/", guarded(self.logout), name="logout"),
+            *doors.addresses(),
+            path("break-glass", self.login, name="break-glass"),
             path("password_change/", guarded(self.password_change), name="password_change"),
             path("password_change/done/", guarded(self.password_change_done), name="password_change_done"),
         ]
@@ -89,19 +95,39 @@ class ConsoleSite(AdminSite):
         return [*ours, path("<str:app_label>/", guarded(self.app_index), name="app_list")]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**super().each_context(request), "menu": menu_of(request)}
+        found = staff.standing(request)
+        return {**super().each_context(request), "menu": menu_of(request), "standing": found}
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whether whoever asks may see any page; which ones say their rights."""
+        return staff.standing(request).is_in
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Of a local account; everybody else has their password elsewhere."""
+        if staff.standing(request).state is not staff.State.BREAK_GLASS:
+            raise Http404
+        return super().password_change(request, extra_context)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        return super().index(request, {"news": news.of_today(clock.now()), **(extra_context or {})})
+        told = {"news": news.of_today(clock.now()), "alarms": list(alarms.open_alarms()[:ALARMS_SHOWN])}
+        return super().index(request, {**told, **(extra_context or {})})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        before = request.user.pk
-        response = super().login(request, extra_context)
+        """The emergency's door; an address without anything behind it where it is shut."""
+        if not settings.BREAK_GLASS:
+            raise Http404
+        before, now = request.user.pk, clock.now()
+        shown = {"title": gettext("Break-glass account"), "app_path": request.path, **(extra_context or {})}
+        with transaction.atomic():
+            response = super().login(request, shown)
+            if request.user.pk and request.user.pk != before:
+                console_sessions.begin(request, now)
+                staff.forget_standing(request)
+                log.record(Action.LOGIN_BREAK_GLASS, actor=actor_of(request), at=now, details={"door": "console"})
+                told = {"user": request.user.pk}
+                alarms.ring(Alarm.Kind.BREAK_GLASS, actor=actor_of(request), now=now, told=told)
         form = (getattr(response, "context_data", None) or {}).get("form")
-        if request.user.pk and request.user.pk != before:
-            request.session.set_expiry(SESSION_SECONDS)
-            log.record(Action.LOGIN, actor=actor_of(request), at=clock.now(), details={"door": "console"})
-        elif isinstance(form, forms.Form) and form.has_error("__all__", "too_many"):
+        if isinstance(form, forms.Form) and form.has_error("__all__", "too_many"):
             response.status_code = 429
             response.headers["Retry-After"] = str(FROM_ONE_ADDRESS.retry_after_seconds)
         return response

@@ -15,10 +15,9 @@ from django.utils.translation import ngettext
 
 from audit.log import SYSTEM, Action, Actor, record
 from identity import agencies, letters
-from identity.models import Agency, AgencyLetter, Membership, User
+from identity.models import Agency, AgencyLetter, Membership
 
 REMINDERS = (60, 30, 7)  # days before the end
-OFFICERS = "officer:"  # a group of staff: `officer:<utility id>`
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -129,12 +128,6 @@ def resume(agency_id: str, *, utility_id: str, reason: str, actor: Actor, at: da
     if agency.suspended_by == "OWNER":
         raise NotTheCertifier(_("whoever runs this service has suspended it"))
     return agencies.resume(agency_id, reason=reason, actor=actor, at=at)
-
-
-def officer_of(user: User) -> set[str]:
-    """Return the utilities whose officer a member of staff is, by the groups they are in."""
-    names = user.groups.filter(name__startswith=OFFICERS).values_list("name", flat=True)
-    return {name.removeprefix(OFFICERS) for name in names} if user.is_staff and user.is_active else set()
 
 
 def ending(agency: Agency, now: datetime) -> list[Ending]:

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 
 from identity import people, sessions
 from identity.models import AccountLink, LinkReference, Subject, User
-from identity.providers import Provider, is_agencys
+from identity.providers import Provider, is_at_work
 from identity.sessions import SignedIn
 from identity.tokens import TOKEN_INVALID, Proven, Unproven
 
@@ -33,7 +33,7 @@ class LinkOver(Exception):
 def start(request: HttpRequest, provider: Provider, *, now: datetime) -> str:
     """Keep who wants to link an account of `provider`; return the record's id. The person is signed in."""
     first = next(iter(sessions.of(request)), None)
-    if first is None or is_agencys(first.issuer):
+    if first is None or is_at_work(first.issuer):
         raise LinkOver("nobody is signed in as a customer through a provider")
     made = AccountLink.objects.create(
         session_digest=sessions.digest_of(request),

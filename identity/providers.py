@@ -17,6 +17,8 @@ from outbound.client import OutboundError, get_cached, post
 
 KEYS_CAP_SECONDS = 300.0
 AGENCY = "AGENCY"  # the kind of provider that agencies' people sign in at
+STAFF = "STAFF"  # that the console's people sign in at
+AT_WORK = (AGENCY, STAFF)  # whoever signs in there is nobody's customer by it
 FRESH_EVERY_SECONDS = 10.0  # an unknown kid asks again, but nobody can make us ask without end
 
 
@@ -89,7 +91,7 @@ def all_sign_ins() -> list[Provider]:
 
 def sign_ins() -> list[Provider]:
     """Return the providers that customers sign in at."""
-    return [each for each in all_sign_ins() if each.kind != AGENCY]
+    return [each for each in all_sign_ins() if each.kind not in AT_WORK]
 
 
 def agents_sign_ins() -> list[Provider]:
@@ -97,10 +99,21 @@ def agents_sign_ins() -> list[Provider]:
     return [each for each in all_sign_ins() if each.kind == AGENCY]
 
 
+def staff_sign_ins() -> list[Provider]:
+    """Return the providers that the console's people sign in at."""
+    return [each for each in all_sign_ins() if each.kind == STAFF]
+
+
 def is_agencys(issuer: str) -> bool:
     """Say whether an issuer signs in an agency's people, who are nobody's customers by it."""
     provider = provider_for(issuer) if issuer else None
     return provider is not None and provider.kind == AGENCY
+
+
+def is_at_work(issuer: str) -> bool:
+    """Say whether an issuer signs in people for their work: an agency's, or the console's."""
+    provider = provider_for(issuer) if issuer else None
+    return provider is not None and provider.kind in AT_WORK
 
 
 def endpoint(provider: Provider, name: str) -> str:

@@ -19,11 +19,12 @@ from django.http import HttpRequest
 
 from audit.log import Action, Actor, ActorKind, Channel, record
 from identity import claims as reading
+from identity import console_sessions
 from identity.acr import reaches
 from identity.jwts import Token
 from identity.models import AccountLink, LinkReference, LogoutToken, OidcSession, User
 from identity.oidc.tokens import Declined, Tokens, keepable, renew
-from identity.providers import AGENCY, Provider, ProviderUnavailable, provider_for
+from identity.providers import AGENCY, STAFF, Provider, ProviderUnavailable, provider_for
 from identity.tokens import Proven, proven_of
 
 BACKEND = "identity.oidc.backend.Backend"
@@ -69,11 +70,15 @@ def begin(request: HttpRequest, user: User, signed_in: SignedIn, *, now: datetim
             _end(living.filter(issuer=signed_in.provider.issuer) if is_same else living, by="REPLACED", now=now)
         login(request, user, backend=BACKEND)
         request.session.pop("oidc_asked", None)
-        request.session.set_expiry(int(LASTS.total_seconds()))
-        request.session["ends_at"] = int((now + LASTS).timestamp())  # for the page that warns before
+        if signed_in.provider.kind == STAFF:
+            console_sessions.begin(request, now, sign_in=_sign_in(signed_in))
+        else:
+            request.session.set_expiry(int(LASTS.total_seconds()))
+            request.session["ends_at"] = int((now + LASTS).timestamp())  # for the page that warns before
         _change_key(request, before if is_same else "")
         _keep(request, user, signed_in, now, is_primary=True)
-        record(Action.LOGIN, actor=actor_of(user), at=now, details=_told(signed_in))
+        actor = actor_of(user) if signed_in.provider.kind != STAFF else staff_actor(user)
+        record(Action.LOGIN, actor=actor, at=now, details=_told(signed_in))
 
 
 def add(request: HttpRequest, signed_in: SignedIn, *, now: datetime) -> None:
@@ -149,6 +154,7 @@ def end_at(issuer: str, *, sub: str, sid: str, now: datetime) -> int:
         )
         for key in over:
             _store(key).delete()
+            console_sessions.SessionStore(key).delete()
     return len(rows)
 
 
@@ -162,6 +168,11 @@ def actor_of(user: User) -> Actor:
     return Actor(ActorKind.PERSON, str(user.pk), Channel.PORTAL)
 
 
+def staff_actor(user: User) -> Actor:
+    """The member of staff who is signed in, for the journal."""
+    return Actor(ActorKind.STAFF, str(user.pk), Channel.CONSOLE)
+
+
 def forget_old(now: datetime) -> int:
     """End what is older than a session lasts, so that no token outlives it; delete what nobody needs; return how many.
 
@@ -169,6 +180,7 @@ def forget_old(now: datetime) -> int:
     """
     count = _end(OidcSession.objects.filter(ended_at=None, began_at__lt=now - LASTS), by="AGE", now=now)
     count += OidcSession.objects.filter(ended_at__lt=now - KEPT).delete()[0]
+    count += console_sessions.forget_old(now)
     for model in (AccountLink, LinkReference, LogoutToken):
         count += model._default_manager.filter(expires_at__lt=now - timedelta(days=1)).delete()[0]
     return count
@@ -252,6 +264,12 @@ def _store(key: str) -> Any:
     return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
+def _sign_in(signed_in: SignedIn) -> dict[str, Any]:
+    """What the console's session keeps of the sign-in: asked with every request."""
+    at = reading.instant(signed_in.claims, "auth_time")
+    return {"issuer": signed_in.provider.issuer, "acr": signed_in.acr, "at": at.timestamp() if at else None}
+
+
 def _told(signed_in: SignedIn) -> dict[str, Any]:
-    door = "agency" if signed_in.provider.kind == AGENCY else "portal"
+    door = {AGENCY: "agency", STAFF: "console"}.get(signed_in.provider.kind, "portal")
     return {"door": door, "provider": signed_in.provider.slug, "acr": signed_in.acr[:32]}

@@ -1,13 +1,27 @@
-"""Who works at the console, and in which roles. What a role may do there says `console.rights`.
+"""Who works at the console, in which roles, and how far whoever asks has come. What a role may do says
+`console.rights`; bringing people in and changing their roles is `identity.staffing`.
 
-Source: issue of the console (1, 8), screens C14.
+Somebody is a member of staff by signing in at a provider of kind STAFF, as strongly as it wants (`minimum_acr`), and by
+a row of theirs. Asked with every request: what a security officer changes counts at the next one. A local account is
+for emergencies, and nobody's own (`settings.BREAK_GLASS`). Source: issue of the console (1, 8), screens C14.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from django.conf import settings
+from django.http import HttpRequest
+
+from identity.acr import reaches
+from identity.console_sessions import SIGN_IN, SessionStore
 from identity.models import StaffMember, User
+from identity.providers import STAFF, provider_for
+
+SEEN_EVERY = timedelta(minutes=5)
 
 
 class Role(StrEnum):
@@ -21,12 +35,93 @@ class Role(StrEnum):
     AUDITOR = "AUDITOR"
 
 
-def member_of(user: User) -> StaffMember | None:
-    """Return the member of staff that an account belongs to, None where it has none or was switched off."""
-    return StaffMember.objects.filter(user=user, switched_off_at=None).first() if user.pk else None
+class State(StrEnum):
+    """How far somebody is on the way to the console."""
+
+    NOBODY = "nobody"  # not signed in here; a portal's session is none
+    STRANGER = "stranger"  # signed in at a provider of ours, and no member of staff
+    SWITCHED_OFF = "switched-off"
+    TOO_WEAK = "too-weak"  # has to take a second step
+    MEMBER = "member"
+    BREAK_GLASS = "break-glass"  # a local account
 
 
-def roles_of(user: User) -> frozenset[Role]:
-    """Return the roles of an account now; a role that this version does not know counts for nothing."""
-    member = member_of(user) if user.is_staff and user.is_active else None
-    return frozenset(Role(each) for each in member.roles if each in set(Role)) if member is not None else frozenset()
+@dataclass(frozen=True)
+class Standing:
+    """Who asks. `member` is whose sign-in it is, also where they may not go on; `acr` and `at` are how and when."""
+
+    state: State
+    member: StaffMember | None = None
+    acr: str = ""
+    at: datetime | None = None
+
+    @property
+    def is_in(self) -> bool:
+        return self.state in (State.MEMBER, State.BREAK_GLASS)
+
+
+def standing(request: HttpRequest) -> Standing:
+    """Say how far whoever asks has come; asked of the database once a request."""
+    session, user = getattr(request, "session", None), getattr(request, "user", None)
+    if not isinstance(session, SessionStore) or user is None or not user.is_authenticated:
+        return Standing(State.NOBODY)
+    key = (session.session_key, user.pk)
+    known = getattr(request, "_staff_standing", None)
+    if known is None or known[0] != key:
+        known = (key, _standing(session, user))
+        request._staff_standing = known  # type: ignore[attr-defined]
+    found: Standing = known[1]
+    return found
+
+
+def forget_standing(request: HttpRequest) -> None:
+    """Have it asked for anew: something about whoever asks has changed."""
+    request._staff_standing = None  # type: ignore[attr-defined]
+
+
+def member_of(request: HttpRequest) -> StaffMember | None:
+    """Return the member of staff who asks, None for a local account and for who may not go on."""
+    found = standing(request)
+    return found.member if found.state is State.MEMBER else None
+
+
+def roles_of(member: StaffMember) -> frozenset[Role]:
+    """Return the roles of a member; one that this version does not know counts for nothing."""
+    return frozenset(Role(each) for each in member.roles if each in set(Role))
+
+
+def seen(member: StaffMember, now: datetime) -> None:
+    """Keep when a member was last here, to five minutes."""
+    last = member.last_seen_at
+    if last is None or now - last >= SEEN_EVERY:
+        StaffMember.objects.filter(pk=member.pk).update(last_seen_at=now)
+
+
+def arrived(request: HttpRequest, now: datetime) -> None:
+    """Keep that a member has signed in, and how strongly."""
+    found = standing(request)
+    if found.member is not None:
+        told = {"acr": found.acr[:128], "signed_in_at": found.at or now, "last_seen_at": now}
+        StaffMember.objects.filter(pk=found.member.pk).update(**told)
+
+
+def _standing(session: SessionStore, user: User) -> Standing:
+    if not user.is_active:
+        return Standing(State.NOBODY)
+    if not user.issuer:
+        is_one = settings.BREAK_GLASS and user.is_superuser and user.is_staff
+        return Standing(State.BREAK_GLASS) if is_one else Standing(State.NOBODY)
+    sign_in: Any = session.get(SIGN_IN)
+    provider = provider_for(user.issuer)
+    if provider is None or provider.kind != STAFF or not sign_in or sign_in["issuer"] != provider.issuer:
+        return Standing(State.NOBODY)
+    acr, at = str(sign_in["acr"]), sign_in["at"]
+    how = {"acr": acr, "at": datetime.fromtimestamp(at, UTC) if at is not None else None}
+    member = StaffMember.objects.filter(user=user).first()
+    if member is None:
+        return Standing(State.STRANGER, **how)
+    if member.switched_off_at is not None:
+        return Standing(State.SWITCHED_OFF, member, **how)
+    if not reaches(acr, provider.minimum_acr, provider.acr_levels):
+        return Standing(State.TOO_WEAK, member, **how)
+    return Standing(State.MEMBER, member, **how)

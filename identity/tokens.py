@@ -19,7 +19,7 @@ from identity import jwts
 from identity.acr import reaches
 from identity.jwts import Expired, Rejected, Token
 from identity.models import ProofUse
-from identity.providers import AGENCY, Provider, ProviderUnavailable, introspect, provider_for
+from identity.providers import AT_WORK, Provider, ProviderUnavailable, introspect, provider_for
 
 TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105 - a code, no secret
 TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code, no secret
@@ -80,7 +80,7 @@ def prove(
         texts = _Texts(str(given["accessToken"] or ""), str(given["idToken"] or ""), utility_id)
         tokens = _believed(texts, participant_id, now, nonce)
         provider = tokens[0][1].provider
-        if provider.kind == AGENCY:
+        if provider.kind in AT_WORK:
             return Unproven(TOKEN_INVALID, "The token is of somebody who works for an agency, not of a customer.")
         proven, least = proven_of(tokens[0][1]), provider.minimum_acr
         if provider.utilities and not proven.utility_id:
@@ -189,7 +189,7 @@ def _introspected(text: str, utility_id: str, now: datetime) -> Token:
         for each in settings.OIDC_PROVIDERS
         if each.client_id
         and each.client_secret
-        and each.kind != AGENCY
+        and each.kind not in AT_WORK
         and (not utility_id or utility_id in each.utilities)
     ]
     if len(asked) != 1 or not _OPAQUE.fullmatch(text):

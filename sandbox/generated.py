@@ -38,11 +38,12 @@ def settings_for(
     mutual_ports: Mapping[str, int] | None = None,
     national_port: int = 0,
     agencies_port: int = 0,
+    staff_port: int = 0,
 ) -> dict[str, str]:
     """Return every variable a sandbox deployment on `port` needs, but for DATABASE_URL.
 
     People may sign in at a national identity provider, too, where `national_port` is given, and agencies' people at
-    theirs where `agencies_port` is.
+    theirs where `agencies_port` is; the console's people where `staff_port` is.
 
     The systems of a utility in `mutual_ports` are asked there, over mutual TLS (`certify` makes the certificates).
     """
@@ -87,6 +88,7 @@ def settings_for(
                 *(oidc_provider(name, utility_port, base) for name, utility_port in utility_ports.items()),
                 *([national_provider(national_port)] if national_port else []),
                 *([agencies_provider(agencies_port)] if agencies_port else []),
+                *([staff_provider(staff_port)] if staff_port else []),
             ],
             separators=(",", ":"),
         ),
@@ -199,6 +201,28 @@ def agencies_provider(port: int) -> dict[str, object]:
         "client_secret": MARK + secrets.token_urlsafe(24),
         "minimum_acr": "2",
     }
+
+
+def staff_provider(port: int) -> dict[str, object]:
+    """Describe the identity provider of the console's people: both steps, or no console."""
+    return {
+        "issuer": f"http://127.0.0.1:{port}/o",
+        "slug": "staff",
+        "name": "Staff sign-in",
+        "kind": "STAFF",
+        "client_id": "energy-console",
+        "client_secret": MARK + secrets.token_urlsafe(24),
+        "minimum_acr": "2",
+    }
+
+
+def with_staff(values: Mapping[str, str], port: int) -> dict[str, str]:
+    """Return settings that an older demo has made, with the provider of the console's people in them."""
+    providers = json.loads(values.get("OIDC_PROVIDERS", "[]"))
+    if any(each.get("kind") == "STAFF" for each in providers):
+        return dict(values)
+    told = json.dumps([*providers, staff_provider(port)], separators=(",", ":"))
+    return {**values, "OIDC_PROVIDERS": told}
 
 
 def named_key(name: str) -> str:

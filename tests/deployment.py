@@ -23,7 +23,13 @@ def prepare() -> None:
     (root / "build" / "static").mkdir(parents=True, exist_ok=True)
     folder = root / "var" / "tests"
     ports = {generated.UTILITY_A: postgres.free_port(), generated.UTILITY_B: postgres.free_port()}
-    ours |= generated.settings_for(8000, folder=folder, utility_ports=ports, agencies_port=postgres.free_port())
+    ours |= generated.settings_for(
+        8000,
+        folder=folder,
+        utility_ports=ports,
+        agencies_port=postgres.free_port(),
+        staff_port=postgres.free_port(),
+    )
     if not os.environ.get("DATABASE_URL"):
         ours["DATABASE_URL"] = _start()
     os.environ.update(ours)

@@ -12,13 +12,16 @@ from identity.models.proofs import (
     ProofUse,
     RateBucket,
 )
-from identity.models.staff import StaffMember
+from identity.models.staff import Alarm, ConsoleSession, StaffLetter, StaffMember
 
 __all__ = [
     "AccountLink",
     "Agency",
     "AgencyLetter",
+    "Alarm",
+    "ConsoleSession",
     "JournalKey",
+    "Letter",
     "LinkReference",
     "LogoutToken",
     "Mandate",
@@ -27,6 +30,7 @@ __all__ = [
     "OneTimeCode",
     "ProofUse",
     "RateBucket",
+    "StaffLetter",
     "StaffMember",
     "Subject",
     "SubjectQuerySet",

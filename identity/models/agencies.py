@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from identity.encryption import EncryptedTextField
+from identity.models.letters import Letter, due
 from identity.models.people import Subject, User
 
 
@@ -139,7 +140,7 @@ class Membership(models.Model):
         return self.active and self.suspended_at is None and is_in_time
 
 
-class AgencyLetter(models.Model):
+class AgencyLetter(Letter):
     """Something an agency's people are written by e-mail: kept first, then sent, and its words wiped once it has gone.
 
     `about` says once and for all what it tells: no two rows tell the same.
@@ -155,21 +156,10 @@ class AgencyLetter(models.Model):
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="letters")
     membership = models.ForeignKey(Membership, null=True, blank=True, on_delete=models.PROTECT, related_name="letters")
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    about = models.CharField(max_length=200, unique=True)
-    to = EncryptedTextField(blank=True, default="")
-    title = models.CharField(max_length=200)
-    text = EncryptedTextField(blank=True, default="")
-    made_at = models.DateTimeField()
-    due_at = models.DateTimeField()
-    tries = models.PositiveSmallIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    given_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "agency_letters"
-        indexes = [
-            models.Index(fields=["due_at"], name="agency_letters_due", condition=Q(sent_at=None, given_up_at=None))
-        ]
+        indexes = [due("agency_letters_due")]
         constraints = [
             models.CheckConstraint(name="agency_letter_has_one_end", condition=Q(sent_at=None) | Q(given_up_at=None)),
         ]

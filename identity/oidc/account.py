@@ -15,7 +15,7 @@ from identity import agents, links, people, sessions
 from identity.models import Subject, SubjectUtilityLink
 from identity.oidc.endings import Ending, SignInFailed
 from identity.oidc.views import Door, ends, of_kinds, to_providers
-from identity.providers import Provider, ProviderUnavailable, endpoint, provider_for, sign_ins, with_slug
+from identity.providers import STAFF, Provider, ProviderUnavailable, endpoint, provider_for, sign_ins, with_slug
 
 LONGEST_AGE = 86_400  # seconds
 OTHERS = "oidc_sign_out_at"  # in the session: where one may still be signed in
@@ -116,6 +116,8 @@ def goodbye(provider: Provider, token: str) -> str:
     except ProviderUnavailable:
         return ""  # signed out here in any case
     back = settings.PUBLIC_URL + reverse("oidc-signed-out")
+    if provider.kind == STAFF:
+        back = settings.CONSOLE_URL + reverse("admin:signed-out")
     said = {"client_id": provider.client_id, "post_logout_redirect_uri": back}
     return f"{address}?{urlencode({**said, **({'id_token_hint': token} if token else {})})}" if address else ""
 

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from identity.oidc.endings import Ending, SignInFailed
-from identity.providers import Provider, ProviderUnavailable, endpoint, promises, with_slug
+from identity.providers import STAFF, Provider, ProviderUnavailable, endpoint, promises, with_slug
 
 KEY = "oidc_asked"  # in the session
 MOST = 5  # sign-ins begun and not ended; a person with more tabs begins the oldest again
@@ -57,6 +57,8 @@ def own_path(wanted: str) -> str:
 
 def redirect_uri(provider: Provider) -> str:
     """Return the provider's own way back to us: a code of another one does not fit there."""
+    if provider.kind == STAFF:
+        return str(settings.CONSOLE_URL + reverse("admin:sign-in-callback", args=[provider.slug]))
     return settings.PUBLIC_URL + reverse("oidc-callback", args=[provider.slug])
 
 
@@ -82,7 +84,7 @@ def begin(request: HttpRequest, provider: Provider, *, now: datetime, prompt: st
         "nonce": nonce,
         "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
         "code_challenge_method": "S256",
-        "resource": settings.PUBLIC_URL,
+        **({} if provider.kind == STAFF else {"resource": settings.PUBLIC_URL}),
         **({"acr_values": begun.acr} if begun.acr else {}),
         **({"max_age": str(begun.max_age)} if begun.max_age else {}),
         **({"prompt": prompt or "login"} if prompt or begun.is_anew else {}),

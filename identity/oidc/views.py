@@ -23,7 +23,7 @@ from identity.oidc import back_channel as logout_tokens
 from identity.oidc import policy, requests
 from identity.oidc.endings import STATUS, Ending, SignInFailed
 from identity.oidc.requests import Asked, own_path
-from identity.providers import AGENCY, Provider, ProviderUnavailable, sign_ins, with_slug
+from identity.providers import AGENCY, STAFF, Provider, ProviderUnavailable, sign_ins, with_slug
 from identity.sessions import SignedIn
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,9 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         provider, asked = requests.take(request, slug, now=now)
         next_path = asked.next
-        _check_answer(request)
+        if provider.kind == STAFF:
+            raise SignInFailed(Ending.WRONG_PROVIDER, "the console's people come back there")
+        check_answer(request)
         code = request.GET.get("code", "")
         user = auth.authenticate(request, provider=provider, asked=asked, code=code, now=now)
         assert isinstance(user, User)
@@ -152,7 +154,7 @@ def of_kinds(providers: list[Provider]) -> dict[str, list[Provider]]:
     }
 
 
-def _check_answer(request: HttpRequest) -> None:
+def check_answer(request: HttpRequest) -> None:
     """Read the provider's own error (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6)."""
     error = request.GET.get("error", "")
     if error in ("access_denied", "login_required", "interaction_required", "consent_required"):
