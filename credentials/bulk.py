@@ -26,7 +26,7 @@ from django.utils.module_loading import import_string
 
 from audit import log
 from audit.log import Action, Actor, ActorKind, Channel
-from credentials import publishing
+from credentials import looks, publishing
 from credentials.aside import ring_on_commit
 from credentials.models import BulkAct, BulkBatch, BulkKind, IssuedCredential, Purpose, StatusChange
 
@@ -41,8 +41,12 @@ BATCH_SIZES: Mapping[str, int] = {
     BulkKind.RESUME: 2000,
     BulkKind.RESIGN: 200,
     BulkKind.END: 200,
+    BulkKind.PAUSE: 200,
+    BulkKind.GO_ON: 200,
     BulkKind.TELL: 50,
 }
+#: How long a second person has to approve an act that needs one.
+APPROVE_WITHIN = timedelta(days=7)
 #: How soon a batch that could not be done now is looked at again.
 LATER = timedelta(seconds=1)
 
@@ -96,9 +100,11 @@ def ask(
     now: datetime,
     due_at: datetime | None = None,
     options: Mapping[str, Any] | None = None,
+    asked_by: str = "",
 ) -> BulkAct:
     """Freeze the set and ask for the act, in one transaction; a worker begins at `due_at` (now).
 
+    `asked_by` is the person who asks where a second one has to approve (`approve`): nothing is due before that.
     An id named twice counts once. Raises IssuedCredential.DoesNotExist for an unknown one: nothing is asked then.
     """
     wanted = set(ids)
@@ -113,7 +119,9 @@ def ask(
             actor_kind=str(actor.kind),
             actor_id=actor.id,
             asked_at=now,
-            due_at=due_at or now,
+            due_at=None if asked_by else due_at or now,
+            asked_by=asked_by,
+            approve_until=now + APPROVE_WITHIN if asked_by else None,
             count=len(manifest),
             digest=digest_of(manifest),
             options=dict(options or {}),
@@ -126,6 +134,59 @@ def ask(
             _journal(Action.BULK_ASKED, act, actor, now, {"digest": act.digest, "count": act.count})
         ring_on_commit(TASK)
     return act
+
+
+class NotWaiting(Exception):
+    """The act does not wait for a second person: it was approved, refused, its time is over, or it never needed one."""
+
+
+class NotAnotherPerson(Exception):
+    """Whoever asked for an act cannot approve it."""
+
+
+class OtherSet(Exception):
+    """What was approved is not what was asked for: the digests differ."""
+
+
+def approve(act_id: UUID, *, by: str, digest: str, actor: Actor, now: datetime) -> BulkAct:
+    """Let an act begin: another person has looked at the set with this digest. Caller's transaction is joined.
+
+    Raises NotWaiting, NotAnotherPerson, OtherSet; the database refuses the same by its constraints.
+    """
+    with transaction.atomic():
+        act = _waiting(act_id, now)
+        if not by or by == act.asked_by:
+            raise NotAnotherPerson
+        if digest != act.digest:
+            raise OtherSet
+        act.approved_by, act.approved_at, act.approved_digest, act.due_at = by, now, digest, now
+        act.save(update_fields=["approved_by", "approved_at", "approved_digest", "due_at"])
+        _journal(Action.BULK_APPROVED, act, actor, now, {"digest": act.digest, "count": act.count})
+        ring_on_commit(TASK)
+    return act
+
+
+def refuse(act_id: UUID, *, by: str, reason: str, actor: Actor, now: datetime) -> BulkAct:
+    """Refuse an act that waits, or take back one's own; `reason` is a code. Raises NotWaiting."""
+    with transaction.atomic():
+        act = _waiting(act_id, now)
+        act.refused_by, act.refused_at, act.refusal_reason = by, now, reason[:60]
+        act.save(update_fields=["refused_by", "refused_at", "refusal_reason"])
+        _journal(Action.BULK_REFUSED, act, actor, now, {"digest": act.digest, "refusal": act.refusal_reason})
+    return act
+
+
+def _waiting(act_id: UUID, now: datetime) -> BulkAct:
+    act = BulkAct.objects.select_for_update().get(pk=act_id)
+    if act.approve_until is None or act.approve_until <= now or act.approved_at or act.refused_at:
+        raise NotWaiting
+    return act
+
+
+def to_approve(now: datetime) -> QuerySet[BulkAct]:
+    """The acts that wait for a second person, those that wait longest first."""
+    waiting = BulkAct.objects.filter(approve_until__gt=now, approved_at=None, refused_at=None)
+    return waiting.order_by("approve_until")
 
 
 def owe(act: BulkAct, ids: Iterable[UUID], *, now: datetime) -> None:
@@ -286,6 +347,8 @@ def _finish_one(act: BulkAct, now: datetime) -> bool:
             changed = act.batches.aggregate(total=Sum("changed"))["total"] or 0
             details = {"digest": act.digest, "count": act.count, "changed": changed, "lists": sorted(lists)}
             _journal(Action.BULK_FINISHED, act, actor_of(act), now, details)
+            if act.approve_until is not None:
+                looks.ask_about(act, sorted(lists), now=now)
     return True
 
 
@@ -296,6 +359,8 @@ _ACTIONS: Mapping[str, Action] = {
     BulkKind.RESUME: Action.CREDENTIAL_RESUMED,
     BulkKind.RESIGN: Action.CREDENTIAL_RESIGNED,
     BulkKind.END: Action.CREDENTIAL_REVOKED,
+    BulkKind.PAUSE: Action.CREDENTIAL_SUSPENDED,
+    BulkKind.GO_ON: Action.CREDENTIAL_RESUMED,
 }
 
 

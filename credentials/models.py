@@ -377,6 +377,8 @@ class BulkKind(models.TextChoices):
     RESUME = "RESUME", _("resume")
     RESIGN = "RESIGN", _("sign again")
     END = "END", _("end what they belong to")  # done by the room they belong to, with its own rows
+    PAUSE = "PAUSE", _("suspend what they belong to")
+    GO_ON = "GO_ON", _("resume what they belong to")
     TELL = "TELL", _("tell who was not asked")  # what an END or RESIGN owes to others, at a pace they can take
 
 
@@ -386,6 +388,10 @@ class BulkAct(models.Model):
     `source` names what asked (`program:<id>`, `agency:<id>`, `key:<kid>`, `act:<id>`, `command`); `digest` is SHA-256
     (hex) over the ids in order, each with a line feed. `reason` is a code, never a sentence about a person. `options`
     belong to the kind, as `{"keepOutliving": true}`.
+
+    One that needs a second person has `approve_until`, and is due at no time before another person has approved this
+    very digest (`approved_digest`). `asked_by`, `approved_by` and `refused_by` name people of the staff by their ids;
+    `refused_by` may be who asked, then it was taken back. What was asked for never changes (trigger).
 
     pii: none
     """
@@ -397,11 +403,19 @@ class BulkAct(models.Model):
     actor_kind = models.CharField(max_length=16)
     actor_id = models.CharField(max_length=255)
     asked_at = models.DateTimeField()
-    due_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     count = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
     options = models.JSONField(default=dict, blank=True)
+    asked_by = models.CharField(max_length=64, blank=True, default="")
+    approve_until = models.DateTimeField(null=True, blank=True)
+    approved_by = models.CharField(max_length=64, blank=True, default="")
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_digest = models.CharField(max_length=64, blank=True, default="")
+    refused_by = models.CharField(max_length=64, blank=True, default="")
+    refused_at = models.DateTimeField(null=True, blank=True)
+    refusal_reason = models.CharField(max_length=60, blank=True, default="")
 
     class Meta:
         db_table = "bulk_acts"
@@ -409,6 +423,46 @@ class BulkAct(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(finished_at=None), name="bulk_act_due"),
             models.Index(fields=["source"], name="bulk_acts_by_source"),
+            models.Index(fields=["-asked_at"], condition=~Q(kind="TELL"), name="bulk_acts_newest"),
+            models.Index(
+                fields=["approve_until"],
+                condition=Q(approve_until__isnull=False, approved_at=None, refused_at=None),
+                name="bulk_acts_to_approve",
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="bulk_act_of_two_persons_knows_who_asked",
+                condition=Q(approve_until=None, approved_at=None, refused_at=None, due_at__isnull=False)
+                | (Q(approve_until__isnull=False) & ~Q(asked_by="")),
+                violation_error_message=_("An act that needs a second person says who has asked for it."),
+            ),
+            models.CheckConstraint(
+                name="bulk_act_is_due_when_it_was_approved",
+                condition=Q(approve_until=None) | Q(due_at=None, approved_at=None) | Q(approved_at__isnull=False),
+                violation_error_message=_("Nothing is done before a second person has approved it."),
+            ),
+            models.CheckConstraint(
+                name="bulk_act_is_approved_by_another_person",
+                condition=Q(approved_at=None, approved_by="", approved_digest="")
+                | (
+                    Q(
+                        approved_at__isnull=False,
+                        approved_at__lt=F("approve_until"),
+                        due_at__isnull=False,
+                        approved_digest=F("digest"),
+                        refused_at=None,
+                    )
+                    & ~Q(approved_by="")
+                    & ~Q(approved_by=F("asked_by"))
+                ),
+                violation_error_message=_("Another person approves what was asked for, in time, by its digest."),
+            ),
+            models.CheckConstraint(
+                name="refused_bulk_act_has_its_person_and_reason",
+                condition=Q(refused_at=None, refused_by="", refusal_reason="")
+                | (Q(refused_at__isnull=False) & ~Q(refused_by="") & ~Q(refusal_reason="")),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -448,6 +502,41 @@ class BulkBatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.act_id} {self.number}"
+
+
+class PublicCheck(models.Model):
+    """A look at a published list as a stranger has it, after an act: does it show what was done?
+
+    `about` names the act (`bulk:<id>`, `staff:<id>`). `indexes` are places of the list, a sample where there are many,
+    which have to be set or not (`is_set`). A worker fetches the list by HTTP from its public address once it is
+    published, and again while it still shows something else; `version` is the one whose bytes it got. `due_at` is the
+    next try, null when it is over; over with a `problem` is for somebody to look at.
+
+    pii: none
+    """
+
+    about = models.CharField(max_length=80, db_index=True)
+    status_list = models.ForeignKey(StatusList, on_delete=models.RESTRICT, related_name="+")
+    purpose = models.CharField(max_length=12, choices=Purpose.choices)
+    indexes = ArrayField(models.PositiveIntegerField())
+    is_set = models.BooleanField()
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    fetched_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveBigIntegerField(null=True, blank=True)
+    problem = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        db_table = "public_checks"
+        indexes = [models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="public_checks_due")]
+
+    def __str__(self) -> str:
+        return f"{self.about} {self.status_list_id} {self.purpose}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.due_at is None
 
 
 class WalletOffer(models.Model):

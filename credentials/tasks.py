@@ -9,19 +9,22 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from credentials import bulk, lists, presented, publishing, resigning, services
+from credentials import bulk, lists, looks, publishing, resigning, services
 from credentials.aside import Aside
-from credentials.wallets import forgetting
 
 _bulk = Aside("bulk", bulk.work)
 _publishing = Aside("publishing", publishing.publish_due)
+_looks = Aside("looks", looks.work)
 
 
 def sweep(now: datetime) -> int:
     """Do the revocations that were planned for now, publish every list with an unpublished change; return how many."""
     if bulk.is_due(now):
         _bulk.start()
-    return services.revoke_due(now) + publishing.publish_due(now)
+    found = services.revoke_due(now) + publishing.publish_due(now)
+    if looks.is_due(now):
+        _looks.start()
+    return found
 
 
 @shared_task(name=bulk.TASK, ignore_result=True)
@@ -38,7 +41,7 @@ def publish() -> None:
 
 @shared_task(name="credentials.tasks.upkeep", ignore_result=True)
 def upkeep() -> int:
-    """Close full lists, make and publish spare ones, sign ageing ones again, forget what may be forgotten.
+    """Close full lists, make and publish spare ones, sign ageing ones again, forget those that were replaced.
 
     Returns how many lists were published. Safe to run twice at once.
     """
@@ -47,7 +50,5 @@ def upkeep() -> int:
     lists.create_missing(now=now)
     published = publishing.publish_stale(now)
     publishing.forget_old_versions(now)
-    presented.forget_bodies(now)
-    forgetting.forget(now)
     resigning.ask_for_what_is_left(now)
     return published

@@ -1,10 +1,11 @@
-"""Ending many enrolments by one act: those of a program, or those that an agency brought.
+"""Ending, suspending or resuming many enrolments by one act: a program's, an agency's, or what staff has filtered.
 
 It is always somebody's explicit act: a program that closes and an agency that is suspended leave enrolments as they
-are. The set is frozen when it is asked for, as the enrolments' credentials (`credentials.bulk`); each batch is one
-transaction with all that belongs to an ending: state, claims, places, consents, credentials, and a journal line for
-each person. Whoever placed the orders is told afterwards, at a pace that leaves room for one person's answer.
-Source: issue "bulk revocation", onboarding guide 17.7, decisions 8, 52, 62; docs/decisions/bulk-acts.md.
+are. What staff asks for at the console needs a second person (`credentials.bulk.approve`). The set is frozen when it is
+asked for, as the enrolments' credentials (`credentials.bulk`); each batch is one transaction with all that belongs to
+an ending: state, claims, places, consents, credentials, and a journal line for each person. Whoever placed the orders is told afterwards, at a pace that leaves room for one person's answer.
+Source: issue "bulk revocation", issue of the console (3, 8), onboarding guide 17.7, decisions 8, 52, 62;
+docs/decisions/bulk-acts.md.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from audit import log
 from audit.log import Action, Actor, Line
 from credentials import bulk
 from credentials.models import BulkAct, BulkBatch, BulkKind, IssuedCredential
-from enrollment import catalog, claims, ending, notices, orders, places, told
+from enrollment import catalog, claims, ending, in_the_way, notices, orders, places, told
 from enrollment.models import Consent, ConsentEvent, Enrollment, EnrollmentCase, Program
 from enrollment.results import Snapshot
 from enrollment.signals import enrollment_changed
@@ -205,6 +206,77 @@ def _cancel(living: Sequence[Enrollment], consents: Mapping[int, int], act: Bulk
         cursor.execute(_CANCEL, [now, act.reason, ids, references])
 
 
+# --- suspending and resuming -----------------------------------------------------------------------------------------
+
+
+def pause(batch: BulkBatch, now: datetime) -> bulk.Step:
+    """Suspend a batch's enrolments that are running or to come (`credentials.bulk.Doer`)."""
+    return lambda: _pause(batch, now)
+
+
+def go_on(batch: BulkBatch, now: datetime) -> bulk.Step:
+    """Resume a batch's enrolments that are suspended and that nothing keeps from it (`credentials.bulk.Doer`)."""
+    return lambda: _go_on(batch, now)
+
+
+def _pause(batch: BulkBatch, now: datetime) -> bulk.Done:
+    act = batch.act
+    running = [e for e in _locked(batch.ids) if e.state in (EnrollmentState.SCHEDULED, EnrollmentState.ACTIVE)]
+    if not running:
+        return bulk.Done()
+    done = bulk.change([e.credential_id for e in running], kind=BulkKind.SUSPEND, at=now, reason=act.reason)
+    _line_for_each(running, Action.ENROLLMENT_SUSPENDED, EnrollmentState.SUSPENDED, act, now)
+    Enrollment.objects.filter(pk__in=[e.pk for e in running]).update(
+        state=EnrollmentState.SUSPENDED, suspended_at=now, suspension_reason=act.reason[:60]
+    )
+    told.note_all(running, told.SUSPENDED, now, now, reason=act.reason)
+    notices.tell_all(running, "enrollment-suspended", now, reason=act.reason)
+    bulk.owe(act, [e.credential_id for e in running], now=now)
+    return bulk.Done(len(running), done.lists)
+
+
+def _go_on(batch: BulkBatch, now: datetime) -> bulk.Done:
+    act = batch.act
+    locked = _locked(batch.ids)
+    kept = in_the_way.of_many(locked)
+    resumed = [e for e in locked if e.state == EnrollmentState.SUSPENDED and e.pk not in kept]
+    if not resumed:
+        return bulk.Done()
+    done = bulk.change([e.credential_id for e in resumed], kind=BulkKind.RESUME, at=now)
+    for state in (EnrollmentState.SCHEDULED, EnrollmentState.ACTIVE):
+        is_to_come = state == EnrollmentState.SCHEDULED
+        these = [e for e in resumed if (e.period.lower > now) == is_to_come]
+        _line_for_each(these, Action.ENROLLMENT_RESUMED, state, act, now)
+        Enrollment.objects.filter(pk__in=[e.pk for e in these]).update(
+            state=state, suspended_at=None, suspension_reason="", repair_until=None
+        )
+    told.note_all(resumed, told.RESUMED, now, now)
+    notices.tell_all(resumed, "enrollment-resumed", now)
+    bulk.owe(act, [e.credential_id for e in resumed], now=now)
+    return bulk.Done(len(resumed), done.lists)
+
+
+def _line_for_each(
+    rows: Sequence[Enrollment], action: Action, state: EnrollmentState, act: BulkAct, now: datetime
+) -> None:
+    log.record_all(
+        [
+            Line(
+                action,
+                bulk.actor_of(act),
+                now,
+                subject=str(e.subject_id),
+                object_type="enrollment",
+                object_id=e.enrollment_id,
+                before={"state": e.state},
+                after={"state": state},
+                details={"reason": act.reason, "act": str(act.pk)},
+            )
+            for e in rows
+        ]
+    )
+
+
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +324,14 @@ def _say(case: EnrollmentCase, enrollment: Enrollment, what: str, now: datetime)
     if what == BulkKind.END and enrollment.state == EnrollmentState.CANCELLED:
         result = replace(ending.ended(case, enrollment, now), reason=enrollment.end_reason)
         enrollment_changed.send(Enrollment, result=result, case=case, action="on_update")
+        return True
+    if what == BulkKind.PAUSE and enrollment.state == EnrollmentState.SUSPENDED:
+        told = Snapshot(orders.of_rows(case, enrollment), now, enrollment.suspension_reason)
+        enrollment_changed.send(Enrollment, result=told, case=case, action="on_status")
+        return True
+    if what == BulkKind.GO_ON and enrollment.state in (EnrollmentState.SCHEDULED, EnrollmentState.ACTIVE):
+        told = Snapshot(orders.of_rows(case, enrollment), now, "The enrollment goes on.")
+        enrollment_changed.send(Enrollment, result=told, case=case, action="on_status")
         return True
     if what == BulkKind.RESIGN and enrollment.state in LIVE_ENROLLMENT_STATES:
         told = Snapshot(orders.of_rows(case, enrollment), now, SIGNED_AGAIN, with_credentials=True)

@@ -35,7 +35,7 @@ def document(progress: Progress) -> dict[str, Any]:
         "source": act.source,
         "reason": act.reason,
         "askedAt": instant(act.asked_at),
-        "dueAt": instant(act.due_at),
+        "dueAt": instant(act.due_at) if act.due_at else None,
         "finishedAt": instant(act.finished_at) if act.finished_at else None,
         "count": act.count,
         "digest": act.digest,
@@ -52,7 +52,9 @@ def line(progress: Progress) -> str:
     """Return one line for people."""
     act = progress.act
     state = "over" if progress.is_over else "published" if act.finished_at else "at work"
-    if act.due_at > clock.now():
+    if act.due_at is None:
+        state = "refused" if act.refused_at else "waits for a second person"
+    elif act.due_at > clock.now():
         state = f"due {instant(act.due_at)}"
     told = f", {progress.told} of {progress.to_tell} told" if progress.to_tell else ""
     return (

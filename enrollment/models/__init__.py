@@ -1,3 +1,4 @@
+from enrollment.models.acts import StaffAct
 from enrollment.models.cases import CaseCheck, EnrollmentCase
 from enrollment.models.claims import Claim, ConflictPair
 from enrollment.models.consents import Consent, ConsentEvent
@@ -31,6 +32,7 @@ __all__ = [
     "ReliedCertificate",
     "ReviewLease",
     "ReviewNote",
+    "StaffAct",
     "UtilityChange",
     "UtilityFeed",
     "UtilityNotice",

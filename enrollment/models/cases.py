@@ -84,6 +84,13 @@ class EnrollmentCase(models.Model):
                 condition=Q(state__in=["SUBMITTED", "NEEDS_INPUT", "IN_REVIEW", "READY"]),
                 name="open_case_deadlines",
             ),
+            models.Index(fields=["agency_id", "-id"], condition=~Q(agency_id=""), name="cases_newest_of_agency"),
+            models.Index(fields=["channel", "-id"], name="cases_newest_of_channel"),
+            models.Index(
+                fields=["program_id", "state"],
+                condition=Q(state__in=["SUBMITTED", "NEEDS_INPUT", "IN_REVIEW", "READY"]),
+                name="open_cases_of_a_program",
+            ),
         ]
 
     def __str__(self) -> str:
