@@ -1,6 +1,7 @@
 """People, the agencies that help them, and the proofs they brought."""
 
 from identity.models.agencies import Agency, AgencyLetter, Mandate, Membership
+from identity.models.keeping import KeptKind, PersonRequest
 from identity.models.people import Subject, SubjectQuerySet, SubjectUtilityLink, User, UserManager
 from identity.models.proofs import (
     AccountLink,
@@ -21,6 +22,7 @@ __all__ = [
     "Alarm",
     "ConsoleSession",
     "JournalKey",
+    "KeptKind",
     "Letter",
     "LinkReference",
     "LogoutToken",
@@ -28,6 +30,7 @@ __all__ = [
     "Membership",
     "OidcSession",
     "OneTimeCode",
+    "PersonRequest",
     "ProofUse",
     "RateBucket",
     "StaffLetter",
