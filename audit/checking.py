@@ -84,8 +84,10 @@ class Report:
 
 
 @dataclass
-class _Walk:
-    wanted: dict[int, list[SealRow]]
+class Walk:
+    """How far a walk is: the last link, and what was found; `wanted` are the seals by the link they know."""
+
+    wanted: Mapping[int, Sequence[SealRow]]
     findings: list[Finding] = field(default_factory=list)
     seq: int = 0
     hash: bytes = chain.GENESIS
@@ -94,6 +96,9 @@ class _Walk:
     def say(self, kind: Kind, message: str, seq: int = 0, reference: str = "") -> None:
         if len(self.findings) < MOST_FINDINGS:
             self.findings.append(Finding(kind, message, seq, reference))
+
+    def report(self, seals: int) -> Report:
+        return Report(self.count, self.hash.hex() if self.count else "", seals, tuple(self.findings))
 
 
 def check(
@@ -109,33 +114,51 @@ def check(
     `keys` are Ed25519 public keys (32 bytes) by id; `unlinked` names events that should have had a link by now;
     `kept_seals` are copies somebody saved earlier: they must still hold too.
     """
-    wanted: dict[int, list[SealRow]] = {}
-    for seal in [*seals, *kept_seals]:
-        wanted.setdefault(seal.last_seq, []).append(seal)
-    walk = _Walk(wanted)
+    walk = Walk(by_link([*seals, *kept_seals]))
     rows = iter(links)
     while window := list(islice(rows, WINDOW)):
-        _check_window(walk, window)
-    _check_seals(walk, seals, keys)
-    _check_kept(walk, seals, kept_seals, keys)
+        check_window(walk, window)
+    conclude(walk, seals, keys, kept_seals=kept_seals)
     for reference in unlinked:
         walk.say(Kind.UNLINKED, f"{reference} has waited for its link for more than a minute", reference=reference)
-    return Report(walk.count, walk.hash.hex() if walk.count else "", len(seals), tuple(walk.findings))
+    return walk.report(len(seals))
 
 
-def _check_window(walk: _Walk, window: Sequence[LinkRow]) -> None:
+def by_link(seals: Iterable[SealRow]) -> dict[int, list[SealRow]]:
+    """Return the seals by the link they know."""
+    wanted: dict[int, list[SealRow]] = {}
+    for seal in seals:
+        wanted.setdefault(seal.last_seq, []).append(seal)
+    return wanted
+
+
+def conclude(
+    walk: Walk,
+    seals: Sequence[SealRow],
+    keys: Mapping[str, bytes],
+    *,
+    kept_seals: Sequence[SealRow] = (),
+    end: int | None = None,
+) -> None:
+    """Look at the seals themselves, after the links; `end` is the chain's last link where less of it was walked."""
+    _check_seals(walk, seals, keys, walk.seq if end is None else end)
+    _check_kept(walk, seals, kept_seals, keys)
+
+
+def check_window(walk: Walk, window: Sequence[LinkRow]) -> None:
+    """Go on by these links (not more than some thousands: a swapped event is looked for among them)."""
     suspects = {row.seq: row for row in window if row.entry and _expected(row, row.entry) != row.hash}
     for row in window:
         _check_place(walk, row)
         _check_event(walk, row, suspects)
         for seal in walk.wanted.get(row.seq, ()):
-            if _statement(seal).get("lastHash") != row.hash.hex():
+            if not knows(seal, row.hash):
                 message = f"the seal of {seal.day} knows another link {row.seq}: the chain was made anew"
                 walk.say(Kind.SEAL_MISMATCH, message, row.seq, _reference(row))
         walk.seq, walk.hash, walk.count = row.seq, row.hash, walk.count + 1
 
 
-def _check_place(walk: _Walk, row: LinkRow) -> None:
+def _check_place(walk: Walk, row: LinkRow) -> None:
     if row.seq != walk.seq + 1:
         gone = f"link {walk.seq + 1} is" if row.seq == walk.seq + 2 else f"links {walk.seq + 1} to {row.seq - 1} are"
         walk.say(Kind.MISSING_LINK, f"{gone} missing before {_reference(row)}", walk.seq + 1, _reference(row))
@@ -144,28 +167,36 @@ def _check_place(walk: _Walk, row: LinkRow) -> None:
         walk.say(Kind.BROKEN_ORDER, message, row.seq, _reference(row))
 
 
-def _check_event(walk: _Walk, row: LinkRow, suspects: Mapping[int, LinkRow]) -> None:
+def _check_event(walk: Walk, row: LinkRow, suspects: Mapping[int, LinkRow]) -> None:
     if row.entry is None:
         walk.say(Kind.MISSING_EVENT, f"the event of link {row.seq} is gone", row.seq)
     elif row.seq in suspects and len(walk.findings) < MOST_FINDINGS:
-        other = _real_owner(row, suspects)
-        if other:
-            message = f"link {row.seq} carries {row.entry.reference} but was made for {other}"
-            walk.say(Kind.SWAPPED, message, row.seq, row.entry.reference)
+        swap = swapped(row, suspects)
+        if swap:
+            walk.findings.append(swap)
         else:
             message = f"link {row.seq} does not match {row.entry.reference}: the event or the link was changed"
             walk.say(Kind.CHANGED, message, row.seq, row.entry.reference)
 
 
-def _real_owner(row: LinkRow, suspects: Mapping[int, LinkRow]) -> str:
-    """Return the reference of the event that this link's hash was made of, if it is among the first suspects."""
+def swapped(row: LinkRow, suspects: Mapping[int, LinkRow]) -> Finding | None:
+    """Name what this link was made for, if that is among the first suspects: another event, or this one's content."""
+    if row.entry is None:
+        return None
     for other in islice(suspects.values(), 50):
-        if other.entry and other is not row and _expected(row, other.entry) == row.hash:
-            return other.entry.reference
-    return ""
+        if other.entry is None or other is row:
+            continue
+        if _expected(row, other.entry) == row.hash:
+            message = f"link {row.seq} carries {row.entry.reference} but was made for {other.entry.reference}"
+            return Finding(Kind.SWAPPED, message, row.seq, row.entry.reference)
+        theirs = {**other.entry.fields, "id": row.event_id}
+        if chain.link_hash(row.prev_hash, row.seq, theirs) == row.hash:
+            message = f"link {row.seq} was made for what stands at link {other.seq} now: the two were swapped"
+            return Finding(Kind.SWAPPED, message, row.seq, row.entry.reference)
+    return None
 
 
-def _check_seals(walk: _Walk, seals: Sequence[SealRow], keys: Mapping[str, bytes]) -> None:
+def _check_seals(walk: Walk, seals: Sequence[SealRow], keys: Mapping[str, bytes], end: int) -> None:
     previous: SealRow | None = None
     for seal in seals:
         said = _statement(seal)
@@ -174,15 +205,13 @@ def _check_seals(walk: _Walk, seals: Sequence[SealRow], keys: Mapping[str, bytes
             walk.say(Kind.SEAL_FORGED, f"the seal of {seal.day} is not signed by key {seal.kid}")
         elif said.get("previousSeal") != before:
             walk.say(Kind.SEAL_MISSING, f"the seal of {seal.day} follows a seal that is not here")
-        elif seal.last_seq > walk.seq:
-            message = f"the seal of {seal.day} knows link {seal.last_seq}, the chain ends at {walk.seq}"
-            walk.say(Kind.CUT_TAIL, message, walk.seq + 1)
+        elif seal.last_seq > end:
+            message = f"the seal of {seal.day} knows link {seal.last_seq}, the chain ends at {end}"
+            walk.say(Kind.CUT_TAIL, message, end + 1)
         previous = seal
 
 
-def _check_kept(
-    walk: _Walk, seals: Sequence[SealRow], kept_seals: Sequence[SealRow], keys: Mapping[str, bytes]
-) -> None:
+def _check_kept(walk: Walk, seals: Sequence[SealRow], kept_seals: Sequence[SealRow], keys: Mapping[str, bytes]) -> None:
     here = {seal.statement for seal in seals}
     for seal in kept_seals:
         if not _is_signed(seal, keys):
@@ -198,6 +227,11 @@ def _is_signed(seal: SealRow, keys: Mapping[str, bytes]) -> bool:
     except (KeyError, ValueError, binascii.Error, InvalidSignature):
         return False
     return True
+
+
+def knows(seal: SealRow, link: bytes) -> bool:
+    """Whether this is the hash of the link that the seal was made for."""
+    return _statement(seal).get("lastHash") == bytes(link).hex()
 
 
 def _statement(seal: SealRow) -> Mapping[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any, TextIO
 from django.db import connection
 
 from audit import seals as sealing
+from audit import walking
 from audit.chain import Entry
-from audit.checking import WINDOW, Finding, Kind, LinkRow, Report, SealRow, check
-from audit.models import Seal
+from audit.checking import WINDOW, Finding, Kind, LinkRow, Report, SealRow, Walk, by_link, check, conclude
+from audit.models import Check, Link, Seal, WorkState
 from audit.sequencer import columns_sql, entry
 from audit.signer import signer
 
@@ -21,15 +22,55 @@ SEAL_GRACE_MINUTES = 10
 FORMAT = "journal-export/1"
 
 
-def verify_chain(*, kept_seals: Sequence[SealRow] = (), keys: dict[str, bytes] | None = None) -> Report:
-    """Walk this database's chain and seals; `keys` are pinned public keys, default the signer's own. Only reads."""
+def verify_chain(
+    *,
+    kept_seals: Sequence[SealRow] = (),
+    keys: dict[str, bytes] | None = None,
+    stretch: tuple[int, int] | None = None,
+    processes: int = 0,
+    tell: walking.Tell | None = None,
+) -> Report:
+    """Walk this database's chain and seals; `keys` are pinned public keys, default the signer's own. Only reads.
+
+    `stretch` is the first and the last link of a part, where not all are to be walked. A long walk is shared by
+    `processes` of their own; 0: none, as inside a transaction. `tell` is called with each number of links walked.
+    """
     # Seals first: a seal read after the links could know a link that was not there yet.
     seals = [seal_row(sealing.published(each)) for each in Seal.objects.order_by("day")]
     keys = dict(signer().public_keys()) if keys is None else keys
-    unlinked = (each.reference for each in _unlinked(UNLINKED_SECONDS))
-    report = check(_links(), seals, keys, unlinked=unlinked, kept_seals=kept_seals)
-    late = _overdue_seal(seals)
-    return Report(report.links, report.head, report.seals, (*report.findings, *([late] if late else [])))
+    end = last_link()
+    first, last = stretch or (1, end)
+    walked = walking.walk(
+        _fetch,
+        first,
+        last,
+        by_link([*seals, *kept_seals]),
+        database=address_of_database() if processes else None,
+        processes=processes,
+        tell=tell,
+    )
+    walk = Walk({}, list(walked.findings), walked.seq, walked.hash, walked.count)
+    conclude(walk, seals, keys, kept_seals=kept_seals, end=end)
+    if stretch is None:
+        for each in _unlinked(UNLINKED_SECONDS):
+            message = f"{each.reference} has waited for its link for more than a minute"
+            walk.say(Kind.UNLINKED, message, reference=each.reference)
+    for finding in (_overdue_seal(seals), _forgotten(end)):
+        if finding is not None:
+            walk.findings.append(finding)
+    return walk.report(len(seals))
+
+
+def last_link() -> int:
+    """Return the place of the last link; 0 where there is none."""
+    return Link.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
+
+
+def address_of_database() -> dict[str, Any]:
+    """Return what a process without Django needs to reach this database."""
+    wanted = {"dbname", "host", "port", "user", "password", "options", "passfile", "service"}
+    known = connection.get_connection_params()
+    return {key: value for key, value in known.items() if key in wanted or key.startswith("ssl")}
 
 
 def verify_export(path: Path, *, kept_seals: Sequence[SealRow] = (), keys: dict[str, bytes] | None = None) -> Report:
@@ -79,12 +120,18 @@ def keys_of(jwks: dict[str, Any]) -> dict[str, bytes]:
     return {str(jwk["kid"]): base64.urlsafe_b64decode(str(jwk["x"]) + "=") for jwk in jwks["keys"]}
 
 
+def _fetch(sql: str, parameters: Sequence[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
 def _links() -> Iterator[LinkRow]:
     sql = (
         f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, e.id, {columns_sql()}"  # noqa: S608 - our own column names
         " FROM audit_links l LEFT JOIN audit_logs e ON e.id = l.event_id WHERE l.seq > %s ORDER BY l.seq LIMIT %s"
     )
-    return _pages(sql, _link_row, lambda row: row.seq)
+    return _pages(sql, walking.link_row, lambda row: row.seq)
 
 
 def _unlinked(seconds: int) -> Iterator[Entry]:
@@ -110,11 +157,6 @@ def _pages(sql: str, make: Callable[[Sequence[Any]], Any], key: Callable[[Any], 
         last = key(page[-1])
 
 
-def _link_row(row: Sequence[Any]) -> LinkRow:
-    seq, event_id, prev_hash, hash_, found, *values = row
-    return LinkRow(seq, event_id, bytes(prev_hash), bytes(hash_), entry(found, values) if found is not None else None)
-
-
 def _overdue_seal(seals: Sequence[SealRow]) -> Finding | None:
     """Find a day whose seal should be here: the journal was at work more than ten minutes after it ended."""
     with connection.cursor() as cursor:
@@ -134,6 +176,25 @@ def _overdue_seal(seals: Sequence[SealRow]) -> Finding | None:
     if not is_due or any(date.fromisoformat(seal.day) >= day for seal in seals):
         return None
     return Finding(Kind.SEAL_MISSING, f"the seal of {day} is overdue")
+
+
+def _forgotten(end: int) -> Finding | None:
+    """Find that the newest check of ours that found nothing knew more, or another chain than there is now.
+
+    Between two seals nothing else remembers where the chain ended.
+    """
+    newest = Check.objects.filter(state=WorkState.DONE, findings=[]).exclude(head="").order_by("-id").first()
+    if newest is None:
+        return None
+    asked = f"the check of {newest.asked_at:%Y-%m-%d %H:%M} UTC"
+    if newest.last_seq > end:
+        message = f"{asked} knows link {newest.last_seq}, the chain ends at {end}"
+        return Finding(Kind.CUT_TAIL, message, end + 1)
+    there = Link.objects.filter(seq=newest.last_seq).values_list("hash", flat=True).first()
+    if there is not None and bytes(there).hex() != newest.head:
+        message = f"{asked} knows another link {newest.last_seq}: the chain was made anew"
+        return Finding(Kind.SEAL_MISMATCH, message, newest.last_seq)
+    return None
 
 
 def _exported_link(line: dict[str, Any]) -> LinkRow:

@@ -1,6 +1,7 @@
 """`manage.py audit verify | export | show`."""
 
 import json
+import os
 import uuid
 from argparse import ArgumentParser
 from pathlib import Path
@@ -23,6 +24,9 @@ class Command(BaseCommand):
         verify.add_argument("--export", metavar="FILE", type=Path, help="walk this export instead of the database")
         verify.add_argument("--keys", metavar="FILE", type=Path, help="a kept copy of /journal/keys, believed instead")
         verify.add_argument(
+            "--processes", type=int, default=_cores(), help="how many share a long walk (default: one for each core)"
+        )
+        verify.add_argument(
             "--seals", metavar="FILE", type=Path, help="a kept copy of /journal/seals that must still hold"
         )
         writing = commands.add_parser("export", help="write chain and seals as JSON lines")
@@ -44,7 +48,7 @@ class Command(BaseCommand):
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise CommandError(f"{options['export']} cannot be read as an export: {error}") from error
         else:
-            report = verify_chain(kept_seals=kept, keys=keys)
+            report = verify_chain(kept_seals=kept, keys=keys, processes=options["processes"])
         self.stdout.write(json.dumps(_as_json(report)) if options["json"] else _as_text(report))
         if not report.ok:
             raise SystemExit(1)
@@ -77,6 +81,10 @@ class Command(BaseCommand):
             "hash": bytes(link.hash).hex() if link else None,
         }
         self.stdout.write(json.dumps(facts, indent=None if options["json"] else 2, ensure_ascii=False))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read(path: Path) -> dict[str, Any]:
