@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.bap import Bap, eventually
-from tests.stack import redis_is_here
+from tests.bap import Bap
 
 pytestmark = pytest.mark.processes
 
@@ -19,28 +18,6 @@ def test_a_signed_message_is_acked_and_answered_with_a_signed_callback(stack):
     callback = stack.bap.ask(stack.base, search(stack))
     assert callback.context["action"] == "on_search"
     assert callback.headers["authorization"].startswith("Signature ")
-
-
-def test_a_message_taken_while_no_worker_lives_is_answered_by_the_next_one(make_stack):
-    stack = make_stack(broker="none", environment={"LEASE_SECONDS": "6"})  # a dying worker may still take it along
-    stack.kill("worker-1")
-    body = search(stack)
-    assert stack.bap.send(stack.base, body).is_ack
-    assert not stack.idle()
-    stack.restart("worker-1")
-    stack.bap.wait_for("on_search", message_id=body["context"]["message_id"])
-    eventually(stack.idle)
-
-
-def test_a_broker_that_dies_loses_nothing_and_refuses_nobody(make_stack):
-    if not redis_is_here():
-        pytest.skip("no Redis on this machine")
-    stack = make_stack(broker="redis")
-    stack.bap.ask(stack.base, search(stack))
-    stack.kill("redis")
-    callback = stack.bap.ask(stack.base, search(stack))
-    assert callback.action == "on_search"
-    assert "unreachable" in stack.get("/readyz").body["checks"]["broker"]
 
 
 def test_the_clock_of_all_processes_moves_together(make_stack):

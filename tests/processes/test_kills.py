@@ -84,6 +84,16 @@ def test_a_worker_killed_while_it_delivers_sends_the_same_callback_again(frail: 
     assert Book(frail, journey.person.umid).is_enrolled_once()
 
 
+def test_a_message_taken_while_no_worker_lives_is_answered_by_the_next_one(frail: Stack):
+    frail.kill("worker-1")
+    body = {"context": frail.bap.context("search"), "message": {"intent": {}}}
+    assert frail.bap.send(frail.base, body).is_ack
+    assert not frail.idle()
+    frail.restart("worker-1")
+    frail.bap.wait_for("on_search", message_id=body["context"]["message_id"])
+    eventually(frail.idle)
+
+
 def test_processes_killed_again_and_again_under_load_lose_and_double_nothing(frail: Stack):
     with Traffic(frail, threads=4) as traffic:
         for victim in ("worker-1", "web", "worker-1"):
@@ -119,6 +129,7 @@ def test_a_broker_killed_and_started_again_under_load_loses_nothing(frail: Stack
         traffic.wait_for_more()
         frail.kill("redis")
         traffic.wait_for_more()
+        assert "unreachable" in frail.get("/readyz").body["checks"]["broker"]
         frail.restart("redis")
         eventually(lambda: frail.get("/readyz").body["checks"]["broker"] == "ok")
         traffic.wait_for_more()

@@ -112,7 +112,9 @@ def _is(message: dict[str, Any], action: str) -> bool:
 
 
 @pytest.mark.processes
-def test_the_whole_journey_is_as_expected_twice_in_both_profiles_and_after_a_reset(make_stack) -> None:
+def test_the_whole_journey_is_as_expected_in_both_profiles_and_after_a_reset_and_says_what_came_otherwise(
+    make_stack,
+) -> None:
     stack = make_stack()
     runs = (("A", "search"), ("A", "search"), ("B", "discover"), ("B", "discover", "--by-code"))
     for profile, first, *more in runs:
@@ -145,11 +147,7 @@ def test_the_whole_journey_is_as_expected_twice_in_both_profiles_and_after_a_res
     assert "as expected" in stack.manage("demo", "journey").stdout
     assert json.loads(stack.manage("audit", "verify", "--json").stdout)
 
-
-@pytest.mark.processes
-def test_the_journey_says_what_came_otherwise(make_stack) -> None:
-    stack = make_stack()
-    stack.fault("down")
+    stack.fault("down")  # and what comes otherwise is said
     broken = stack.manage("demo", "journey", check=False)
     assert broken.returncode != 0
     assert "the utility gives no meter-ownership credential: HTTP 503" in broken.stderr
