@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.db.models import F, Func, Q, QuerySet, Value
 
-from enrollment.conflicts import Incumbent, Wanted
+from enrollment.conflicts import Incumbent, Wanted, resource_key
 from enrollment.models import Claim, ConflictPair, Enrollment, EnrollmentCase
 from enrollment.states import ClaimState
 
@@ -140,6 +140,71 @@ def denied_groups(group: str) -> frozenset[str]:
     """Conflict groups that may not meet `group` on one resource (rule R3); read under the lock."""
     pairs = ConflictPair.objects.filter(Q(group_a=group) | Q(group_b=group), verdict="DENY")
     return frozenset(b if a == group else a for a, b in pairs.values_list("group_a", "group_b"))
+
+
+@dataclass(frozen=True)
+class Side:
+    """Living claims of one conflict group: perhaps only of one program, of all others, or of programs of a group."""
+
+    group: str
+    program_pk: int | None = None
+    not_program_pk: int | None = None
+    program_group: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Two cases whose enrolments have one resource at the same time."""
+
+    case_pk: int
+    other_case_pk: int
+    program_pk: int
+    other_program_pk: int
+
+
+def living_together(mine: Side, other: Side, now: datetime, *, most: int) -> list[Together]:
+    """Return pairs of living claims, one of each side, on one resource at one time; at most `most`, in no order.
+
+    Both sides are read in the order of resources from one index, so that a million claims take a part of a second.
+    """
+    if most <= 0:
+        return []
+    joins, conditions = "", ""
+    named: dict[str, Any] = {"now": now, "most": most}
+    for alias, side in (("a", mine), ("b", other)):
+        named[f"{alias}_group"] = resource_key("GROUP", side.group)
+        for column, operator, value in (
+            ("program_id", "=", side.program_pk),
+            ("program_id", "<>", side.not_program_pk),
+            ("kind", "=", side.kind or None),
+        ):
+            if value is not None:
+                name = f"{alias}_{column}_{'is' if operator == '=' else 'not'}"
+                named[name] = value
+                conditions += f" AND {alias}.{column} {operator} %({name})s"
+        if side.program_group:
+            named[f"{alias}_program_group"] = side.program_group
+            joins += f" JOIN enrollment_cases {alias}k ON {alias}k.id = {alias}.case_id"
+            joins += f" JOIN program_versions {alias}v ON {alias}v.id = {alias}k.program_version_id"
+            conditions += f" AND {alias}v.conflict_group = %({alias}_program_group)s"
+    with connection.cursor() as cursor:
+        # Both sides come sorted out of the index; hashing half a million rows would take three times as long.
+        cursor.execute("SET LOCAL enable_hashjoin = off")
+        cursor.execute(
+            f"""
+            SELECT a.case_id, b.case_id, a.program_id, b.program_id
+              FROM claims a JOIN claims b ON b.resource = a.resource {joins}
+             WHERE a.conflict_group = %(a_group)s AND a.state = 'CLAIMED'
+               AND b.conflict_group = %(b_group)s AND b.state = 'CLAIMED'
+               AND (upper_inf(a.period) OR upper(a.period) > %(now)s)
+               AND (upper_inf(b.period) OR upper(b.period) > %(now)s)
+               AND a.period && b.period AND a.case_id <> b.case_id {conditions}
+             LIMIT %(most)s
+            """,  # noqa: S608 - only our own names and numbered placeholders are put in
+            named,
+        )
+        return [Together(*row) for row in cursor.fetchall()]
 
 
 def hold(

@@ -77,6 +77,13 @@ class Claim(models.Model):
             models.Index(
                 fields=["resource"], condition=Q(state__in=["HELD", "CLAIMED"]), name="live_claims_by_resource"
             ),
+            models.Index(
+                # Two groups side by side, from the index alone: what a change of the rules would find among the living.
+                fields=["conflict_group", "resource"],
+                include=["period", "program", "case"],
+                condition=Q(state="CLAIMED"),
+                name="live_claims_by_group",
+            ),
             models.Index(fields=["hold_expires_at"], condition=Q(state="HELD"), name="holds_by_expiry"),
             models.Index(fields=["case"], name="claims_by_case"),
             models.Index(fields=["enrollment"], condition=Q(enrollment__isnull=False), name="claims_by_enrollment"),

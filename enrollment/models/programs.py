@@ -117,6 +117,9 @@ class ProgramVersion(models.Model):
     credential_profile = models.CharField(
         max_length=8, blank=True, default="", help_text=_("The credential's shape: empty for our own, or DEG.")
     )
+    change_note = models.CharField(
+        max_length=500, blank=True, default="", help_text=_("What is new in this version, for staff.")
+    )
 
     objects: ClassVar[models.Manager[ProgramVersion]] = ProgramVersionQuerySet.as_manager()
 
@@ -129,6 +132,12 @@ class ProgramVersion(models.Model):
                 condition=Q(state="PUBLISHED"),
                 name="one_published_version_per_program",
                 violation_error_message=_("A program has one published version; retire the old one first."),
+            ),
+            models.UniqueConstraint(
+                fields=["program"],
+                condition=Q(state="DRAFT"),
+                name="one_draft_per_program",
+                violation_error_message=_("Somebody is writing a version of this program already."),
             ),
             models.CheckConstraint(
                 name="published_version_has_its_moment",

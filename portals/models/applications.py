@@ -113,6 +113,8 @@ class Application(models.Model):
             models.Index("subject", "started_at", name="applications_of_a_person"),
             models.Index("transaction_id", name="applications_by_transaction"),
             models.Index("asked_at", name="applications_that_wait", condition=Q(asked_at__isnull=False)),
+            # How many drafts a program strands that closes.
+            models.Index("program", name="drafts_of_a_program", condition=Q(state="DRAFT")),
             # Looked for every few seconds by each worker; hardly ever one is there.
             models.Index("id", name="applications_in_doubt", condition=Q(trouble="UNCHECKED")),
         ]
