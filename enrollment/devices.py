@@ -62,6 +62,11 @@ class _Problem:
     reason: str
     sentence: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    is_final: bool = False
+
+    @property
+    def may_be_mended_by_a_file(self) -> bool:
+        return self.reason in ("MISSING", "EXPIRED") and not self.is_final
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def check_devices(
             found.findings.append(Finding("DER_CERTIFIED", ref.der_id, outcome, "a valid DER certificate", said))
             if problem is not None:
                 refusal = der_not_certified(ref.der_id, problem.reason, problem.sentence, **problem.details)
-                by_file = _takes_files(terms) and problem.reason in ("MISSING", "EXPIRED") and not is_anothers
+                by_file = problem.may_be_mended_by_a_file and _takes_files(terms) and not is_anothers
                 return found.ended(refusal, documents_for=(ref.der_id,) if by_file else ())
             if isinstance(certified, _Certified):
                 found.take(ref, certified, ends_at, ends_with_it=options.get("onCertificateEnd") == "END")
@@ -317,9 +322,10 @@ def _reviewed(
     mine = [d for d in documents if d.der_id == ref.der_id]
     if not mine:
         return None
-    document = mine[-1]
+    document = next((d for d in mine if d.is_final), mine[-1])
     if document.state == "REFUSED":
-        return _Problem("MISSING", f"its document was not accepted ({document.reason or 'no reason given'})")
+        sentence = f"its document was not accepted ({document.reason or 'no reason given'})"
+        return _Problem("MISSING", sentence, is_final=document.is_final)
     if document.state != "APPROVED":
         return _Certified("DOCUMENT", review=PendingReview(document.document_id, ref.der_id))
     if document.valid_until is not None and document.valid_until <= now:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
 from audit import log
 from audit.log import Action, Actor
@@ -68,6 +69,8 @@ def _asked(case: EnrollmentCase, wanted: Mapping[str, Any], der_id: str, actor: 
 
 
 def line(row: Document, *, upload_url: str = "") -> DocumentLine:
+    """The file as it is told; one that is asked for says why the one before it was not accepted."""
+    before = row if row.state != DocumentState.ASKED else _refused_before(row) or row
     return DocumentLine(
         document_id=row.document_id,
         kind=row.kind,
@@ -78,8 +81,15 @@ def line(row: Document, *, upload_url: str = "") -> DocumentLine:
         upload_url=upload_url,
         expires_at=row.token_expires_at if upload_url else None,
         scan=row.scan,
-        reason=row.refusal_reason,
+        reason=before.refusal_reason,
+        text=before.applicant_text or "",
     )
+
+
+def _refused_before(row: Document) -> Document | None:
+    """The last file for the same device that was refused."""
+    others = Document.objects.filter(case=row.case_id, kind=row.kind, der_id=row.der_id, state=DocumentState.REFUSED)
+    return others.order_by("-decided_at", "-pk").first()
 
 
 def lines_of(case: EnrollmentCase, document_ids: Iterable[str]) -> tuple[DocumentLine, ...]:
@@ -88,14 +98,17 @@ def lines_of(case: EnrollmentCase, document_ids: Iterable[str]) -> tuple[Documen
 
 
 def facts_of(order: OrderRef, document_ids: Sequence[str]) -> tuple[DocumentFact, ...]:
-    """What the named files of this order are worth: those uploaded, with how far their review got."""
-    if not document_ids:
-        return ()
+    """What the named files of this order are worth: those uploaded, with how far their review got.
+
+    One that was refused for good counts whether it is named or not.
+    """
     rows = Document.objects.filter(
-        case__bap_id=order.bap_id, case__order_id=order.order_id, document_id__in=list(document_ids)
+        Q(document_id__in=list(document_ids)) | Q(is_final=True),
+        case__bap_id=order.bap_id,
+        case__order_id=order.order_id,
     ).exclude(state=DocumentState.ASKED)
     return tuple(
-        DocumentFact(r.document_id, r.der_id, str(r.state), r.capacity_kw, r.valid_until, r.refusal_reason)
+        DocumentFact(r.document_id, r.der_id, str(r.state), r.capacity_kw, r.valid_until, r.refusal_reason, r.is_final)
         for r in rows.order_by("asked_at", "pk")
     )
 

@@ -117,7 +117,8 @@ class Terms:
 class DocumentFact:
     """A file that stands in for a device's certificate, as far as its review got (enrollment.models.Document).
 
-    `state` is UPLOADED (two persons have yet to look), APPROVED or REFUSED; `capacity_kw` what the reviewers read.
+    `state` is UPLOADED (two persons have yet to look), APPROVED or REFUSED; `capacity_kw` what the reviewers read;
+    `is_final`: refused, and no other file may take its place.
     """
 
     document_id: str
@@ -126,6 +127,7 @@ class DocumentFact:
     capacity_kw: float | None = None
     valid_until: datetime | None = None
     reason: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ from enrollment.frozen import NOT_ME
 from enrollment.models import Enrollment, EnrollmentCase, NotMeLink
 from enrollment.results import Snapshot
 from enrollment.signals import enrollment_changed
-from enrollment.states import LIVE_ENROLLMENT_STATES, OPEN_CASE_STATES
+from enrollment.states import LIVE_ENROLLMENT_STATES, OPEN_CASE_STATES, CaseState
 from enrollment.waiting import stop_waiting
 from identity import mandates
 from identity.models import Mandate
 
 STOPPED = "The customer says that this was not them: it is stopped until the program owner has cleared it up."
 TAKEN_BACK = "The customer has taken the agency's mandate back: it may not act for them any more."
+ENDED = "The program owner has cleared it up: the application is closed."
 RELEASED = "The program owner has cleared it up. An open application goes on with a new init or confirm."
 
 
@@ -168,6 +169,28 @@ def release(case: EnrollmentCase, reason: str, *, actor: Actor, now: datetime) -
         if case.subject_id is not None:
             notices.tell(case, "not-me-released", now)
         _tell(case, enrollment, RELEASED, now)
+    return True
+
+
+def withdraw(case: EnrollmentCase, reason: str, *, actor: Actor, now: datetime) -> bool:
+    """End a stopped application for good: it was not its customer's. `reason` is a code.
+
+    False where it is not stopped, or where an enrolment came of it: that one is ended.
+    """
+    with transaction.atomic():
+        case, enrollment = ending.locked_enrollment(case)
+        if not case.is_frozen or enrollment is not None:
+            return False
+        case.frozen_at = None
+        if case.state in (*OPEN_CASE_STATES, CaseState.REJECTED):
+            ending.withdraw_case(case, CaseState.WITHDRAWN, Action.CASE_WITHDRAWN, actor, now)
+        else:
+            case.updated_at = now
+            case.save()
+        _journal(Action.CASE_RELEASED, case, enrollment, actor, now, reason=reason[:60])
+        if case.subject_id is not None:
+            notices.tell(case, "not-me-ended", now)
+        _tell(case, enrollment, ENDED, now)
     return True
 
 

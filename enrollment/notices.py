@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from enrollment import known, not_me_links, wording
+from enrollment.codes import Code
 from enrollment.gateways import Gateway, Message, NotSent, gateway
 from enrollment.models import CustomerNotice, Document, Enrollment, EnrollmentCase, EnrollmentMeter
 from enrollment.results import Prepared, Refused, Result
@@ -34,6 +35,7 @@ WITHOUT_LINK = frozenset(
     {
         "not-me-received",
         "not-me-released",
+        "not-me-ended",
         "application-expired",
         "enrollment-expired",
         "mandate-taken-back",
@@ -142,6 +144,8 @@ def about_later(case: EnrollmentCase, result: Result, now: datetime) -> None:
     if case.subject_id is None:
         return
     if isinstance(result, Refused):
+        if result.refusal.code is Code.DER_NOT_CERTIFIED and _was_told_by_its_reviewer(case):
+            return
         if Document.objects.filter(case=case, state=DocumentState.ASKED).exists():
             tell(case, "application-needs-documents", now)
         else:
@@ -155,6 +159,18 @@ def about_later(case: EnrollmentCase, result: Result, now: datetime) -> None:
         template = told.get(CaseState(case.state))
         if template is not None:
             tell(case, template, now)
+
+
+def _was_told_by_its_reviewer(case: EnrollmentCase) -> bool:
+    """Whether the file decided last was refused with words that say all: what is wanted instead, or that it is over."""
+    last = Document.objects.filter(case=case, decided_at__isnull=False).order_by("-decided_at", "-pk").first()
+    return last is not None and last.state == DocumentState.REFUSED and (last.is_final or bool(last.applicant_text))
+
+
+def preview(case: EnrollmentCase, template: str, locale: str, *, said: str = "", **parameters: str) -> wording.Words:
+    """What a notice would say, in one of `wording.languages()`; `said` in place of what the document will keep."""
+    row = CustomerNotice(case=case, template=template, parameters=dict(parameters), utility_id=_whose(case)[0])
+    return _words([row], locale, None, said=said)
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
@@ -246,7 +262,9 @@ def _send(rows: Sequence[CustomerNotice], by: Gateway, now: datetime) -> str:
     return locale if by.send(message, person) else ""
 
 
-def _words(rows: Sequence[CustomerNotice], locale: str, link: not_me_links.Made | None) -> wording.Words:
+def _words(
+    rows: Sequence[CustomerNotice], locale: str, link: not_me_links.Made | None, *, said: str = ""
+) -> wording.Words:
     row = rows[0]
     version = row.case.program_version
     support = version.support if version is not None else {}
@@ -259,6 +277,8 @@ def _words(rows: Sequence[CustomerNotice], locale: str, link: not_me_links.Made 
         is_assisted=bool(row.case.agency_id),
     )
     facts: dict[str, str | datetime] = dict(_facts(row, locale))
+    if said:
+        facts["said"] = said
     template = row.template
     if len(rows) > 1:
         template = f"{CONFIRMED}-several"
@@ -288,6 +308,8 @@ def _facts(row: CustomerNotice, locale: str) -> Mapping[str, Any]:
         facts[_NAMES_OF_INSTANTS.get(name, name)] = _told(name, value, row)
     if case.agency_id:
         facts["agency"] = _agency(case.agency_id)
+    if "document" in row.parameters:
+        facts["said"] = _said_of(str(row.parameters["document"]))
     if "consent" in row.parameters and version is not None:
         facts["consent"] = _consent(version.required_consents, str(row.parameters["consent"]), locale)
     return facts
@@ -304,6 +326,12 @@ def _consent(asked: Sequence[Mapping[str, Any]], key: str, locale: str) -> str:
 def consent_key(key: tuple[str, str, str]) -> str:
     """A consent's key as a notice's parameter: its type, and the direction between utilities."""
     return "|".join(part for part in key if part)
+
+
+def _said_of(document_id: str) -> str:
+    """What a reviewer has written to the applicant about their file; it stands with the file, not in the notice."""
+    found = Document.objects.filter(document_id=document_id).first()
+    return (found.applicant_text or "") if found is not None else ""
 
 
 def _agency(agency_id: str) -> str:

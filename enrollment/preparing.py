@@ -126,10 +126,11 @@ def prepare(
         )
     except UtilityUnavailable as outage:
         return _wait(command, authority, version, outage, actor, now, also_write, is_retry=is_retry)
-    gathered = _with_documents(gathered, command)
+    gathered = _with_documents(gathered, command, version)
+    gathered = replace(gathered, facts=with_subject_kind(gathered.facts, version.criteria, subject_did))
     decision = evaluate(
         catalog.terms(version),
-        with_subject_kind(gathered.facts, version.criteria, subject_did),
+        gathered.facts,
         command.meters,
         command.ders,
         subject_did=subject_did,
@@ -241,9 +242,9 @@ def _keep_undecided(
     )
 
 
-def _with_documents(gathered: Gathered, command: PrepareEnrollment) -> Gathered:
-    """The facts with what the uploaded files that the command names are worth."""
-    if not command.documents:
+def _with_documents(gathered: Gathered, command: PrepareEnrollment, version: ProgramVersion) -> Gathered:
+    """The facts with what the uploaded files are worth: those the command names, and one that was refused for good."""
+    if not command.documents and not version.documents:
         return gathered
     named = documents.facts_of(command.order, command.documents)
     return replace(gathered, facts=replace(gathered.facts, documents=named))
@@ -311,8 +312,9 @@ def _commit(checked: Checked, actor: Actor, also_write: AlsoWrite, *, is_retry: 
             checked.authority,
             checked.facts.evidence,
             [v.status_entry for v in checked.gathered.verdicts],
-            # After the review the whole check is made again.
+            # After the review the whole check is made again; until then its reviewers see what it stood on.
             keep_credentials=case.state == CaseState.IN_REVIEW,
+            stood_on=(checked.facts, checked.period.ends_at, now) if case.state == CaseState.IN_REVIEW else None,
         )
         if isinstance(result, Refused):
             case.refusal_code = result.refusal.code.value

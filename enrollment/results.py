@@ -169,7 +169,8 @@ class Requirements:
 class DocumentLine:
     """A file that is asked for or was uploaded. `upload_url` only where it may still be sent; it is a secret.
 
-    `status` is ASKED, UNDER_REVIEW, APPROVED or REFUSED; `scan` CLEAN or NONE_CONFIGURED once there is a file.
+    `status` is ASKED, UNDER_REVIEW, APPROVED or REFUSED; `scan` CLEAN or NONE_CONFIGURED once there is a file. Where
+    one was refused, `reason` is its code and `text` what a reviewer writes, also on the next that is asked for.
     """
 
     document_id: str
@@ -182,6 +183,7 @@ class DocumentLine:
     expires_at: datetime | None = None
     scan: str = ""
     reason: str = ""
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Four eyes on a file: two persons approve it, or one refuses it; then the application goes on by itself.
 
 Nobody reviews what they uploaded, no agency what its own people uploaded, and the second person is another than the
-first: asked here kindly, and kept by constraints of the database. Source: personas 6 (R-P6.8), P6-4.
+first: asked here kindly, and kept by constraints of the database. A refused file may be followed by another one, with
+words for the applicant about what it has to show, or refused for good. Source: personas 6 (R-P6.8), P6-4, screens C13.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +15,25 @@ from django.db import transaction
 
 from audit import log
 from audit.log import Action, Actor
-from enrollment import notices
+from enrollment import notices, wording
 from enrollment.models import Document, EnrollmentCase
 from enrollment.states import CaseState, DocumentState
+
+#: Why a file is not accepted: codes with a sentence for the applicant (`enrollment/words`).
+REASONS = (
+    "UNREADABLE",
+    "INCOMPLETE",
+    "WRONG_DOCUMENT",
+    "WRONG_DEVICE",
+    "WRONG_PERSON",
+    "OUT_OF_DATE",
+    "NOT_GENUINE",
+    "OTHER",
+)
+#: How much one may write to an applicant.
+MOST_TEXT = 500
+# What a notice must not carry: addresses, and numbers long enough to be somebody's.
+_TELLING = re.compile(r"@|https?://|www\.|\d(?:[ ./-]?\d){5,}")
 
 
 @dataclass(frozen=True)
@@ -69,8 +87,24 @@ def approve(document_id: str, reviewer: Reviewer, reading: Reading, *, actor: Ac
     return row
 
 
-def refuse(document_id: str, reviewer: Reviewer, reason: str, *, actor: Actor, now: datetime) -> Document:
-    """Refuse the file for a reason (a code, UNREADABLE); one person is enough. Raises NotYours, NothingToReview."""
+def refuse(
+    document_id: str,
+    reviewer: Reviewer,
+    reason: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    text: str = "",
+    is_final: bool = False,
+) -> Document:
+    """Refuse the file for a reason (a code, UNREADABLE); one person is enough. Raises NotYours, NothingToReview.
+
+    The applicant is asked for another one, and reads `text` besides the reason; unless it is `is_final`. Raises
+    ValueError for a text that `problem_of_text` objects to.
+    """
+    text = text.strip()
+    if text and problem_of_text(text):
+        raise ValueError(problem_of_text(text))
     with transaction.atomic():
         row = _locked(document_id)
         _refuse_the_partial(row, reviewer)
@@ -80,11 +114,36 @@ def refuse(document_id: str, reviewer: Reviewer, reason: str, *, actor: Actor, n
             row.first_reviewer, row.first_reviewer_agency = reviewer.name, reviewer.agency_id
             row.first_reviewed_at = now
         row.state, row.decided_at, row.refusal_reason = DocumentState.REFUSED, now, reason[:60]
+        row.applicant_text, row.is_final = text or None, is_final
         row.save()
         _journal(Action.DOCUMENT_REFUSED, row, reviewer, actor, now)
-        _tell(row, "document-refused", now, reason=row.refusal_reason)
+        if text and not is_final:
+            _journal(Action.REVIEW_ASKED_AGAIN, row, reviewer, actor, now)
+        _tell(row, template_of(text, is_final=is_final), now, reason=row.refusal_reason)
         _go_on(row, now)
     return row
+
+
+def template_of(text: str, *, is_final: bool) -> str:
+    """In which notice an applicant reads that their file was refused."""
+    if is_final:
+        return "document-refused-for-good"
+    return "document-asked-again" if text else "document-refused"
+
+
+def problem_of_text(text: str) -> str:
+    """Why this must not be written to an applicant; "" where it may."""
+    if len(text) > MOST_TEXT:
+        return f"Write at most {MOST_TEXT} characters."
+    if _TELLING.search(text):
+        return "Write no addresses and no numbers of six or more digits: the text travels in messages."
+    return ""
+
+
+def told(case: EnrollmentCase, reason: str, text: str, *, is_final: bool, locale: str) -> wording.Words:
+    """The notice an applicant would get for such a refusal, in one of `wording.languages()`. Nothing is written."""
+    template = template_of(text.strip(), is_final=is_final)
+    return notices.preview(case, template, locale, reason=reason, said=text.strip())
 
 
 def _locked(document_id: str) -> Document:
@@ -122,7 +181,7 @@ def _agree(row: Document, reading: Reading, *, is_first: bool) -> None:
 def _tell(row: Document, template: str, now: datetime, reason: str = "") -> None:
     case = EnrollmentCase.objects.select_related("program_version").get(pk=row.case_id)
     if case.subject_id is not None:
-        notices.tell(case, template, now, reason=reason)
+        notices.tell(case, template, now, reason=reason, document=row.document_id)
 
 
 def _go_on(row: Document, now: datetime) -> None:
@@ -166,5 +225,6 @@ def _journal(action: Action, row: Document, reviewer: Reviewer, actor: Actor, no
                 else {}
             ),
             **({"reason": row.refusal_reason} if row.refusal_reason else {}),
+            **({"final": True} if row.is_final else {}),
         },
     )

@@ -101,7 +101,7 @@ def _below(said: Mapping[str, str], frame: Frame, locale: str) -> list[str]:
 
 def _fill(text: str, filled: Mapping[str, str]) -> str:
     whole = Template(text).safe_substitute(
-        {**dict.fromkeys(("because", "number", "at", "until", "allowed"), ""), **filled}
+        {**dict.fromkeys(("because", "number", "at", "until", "allowed", "said"), ""), **filled}
     )
     return " ".join(whole.split())  # a reason that we have no sentence for leaves a gap
 

@@ -444,6 +444,7 @@ def _document(told: Json) -> DocumentView:
         status=_text(told.get("status")),
         scan=_text(told.get("scan")),
         reason=_text(told.get("reason")),
+        text=_text(told.get("reviewText")),
         upload_url=_text(told.get("uploadUrl")),
         expires_at=instant(told.get("expiresAt")),
     )

@@ -206,7 +206,10 @@ class ConflictView:
 
 @dataclass(frozen=True)
 class DocumentView:
-    """A file that is asked for or came. `status` ASKED, UNDER_REVIEW, APPROVED or REFUSED; `upload_url` is secret."""
+    """A file that is asked for or came. `status` ASKED, UNDER_REVIEW, APPROVED or REFUSED; `upload_url` is secret.
+
+    `reason` (a code) and `text` (a reviewer's words) say why it, or the one before it, was not accepted.
+    """
 
     id: str
     kind: str
@@ -216,6 +219,7 @@ class DocumentView:
     status: str
     scan: str = ""
     reason: str = ""
+    text: str = field(default="", repr=False)
     upload_url: str = field(default="", repr=False)
     expires_at: datetime | None = None
 

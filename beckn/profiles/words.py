@@ -54,12 +54,13 @@ SECRET_KEYS_IN = frozenset(
         "linkReference",
         "linkNonce",
         "uploadUrl",
+        "reviewText",
         "email",
         "phone",
     }
 )
-#: The same for what we send: links that open something. Our credentials' bytes are put in when a message leaves.
-SECRET_KEYS_OUT = frozenset({"credentialUrl", "offerUrl", "uploadUrl", "nguid", "utilityCustomerId"})
+#: The same for what we send: links that open something, and what a reviewer writes. Our credentials' bytes are put in when a message leaves.
+SECRET_KEYS_OUT = frozenset({"credentialUrl", "offerUrl", "uploadUrl", "nguid", "utilityCustomerId", "reviewText"})
 
 #: Who is wrong, as both profiles sort it: the proof, the system, else the business.
 AUTH_CODES = frozenset({Code.AUTH_REQUIRED, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.OTP_INVALID, Code.OTP_EXPIRED})
@@ -217,6 +218,7 @@ def _document(line: DocumentLine) -> Json:
         "status": line.status,
         **({"scan": line.scan} if line.scan else {}),
         **({"reason": line.reason} if line.reason else {}),
+        **({"reviewText": line.text} if line.text else {}),
     }
 
 

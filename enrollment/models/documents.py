@@ -18,8 +18,8 @@ class Document(models.Model):
     and the digest of what is kept: pictures are drawn again (`files.pictures`). `caution` says what a reviewer
     ought to know before opening it. The upload address carries a token of which only the digest is kept. Who uploaded
     and who reviewed is written as `subject:<pk>`, `operator:<id>` or `staff:<name>`, in lower case. `capacity_kw` and
-    `valid_until` are what the reviewers read in the file. A refused one says in `applicant_text` what its applicant reads
-    besides the reason; `is_final`: this order is asked for no other file in its place.
+    `valid_until` are what the reviewers read in the file. A refused one says in `applicant_text` what its applicant
+    reads besides the reason; `is_final`: this order is asked for no other file in its place.
 
     Source: personas 6 (R-P6.8), decision 26, screens C13. pii: applicant_text
     """
