@@ -106,6 +106,7 @@ def offer(request: HttpRequest, *, is_shown: bool = False, problem: str = "") ->
 class ShowsPersonalData(ConsolePage):
     """A page with masked data. `personal_data` names them; `is_unmasked` says in which way `context` gives them."""
 
+    acts = Right.UNMASK
     is_unmasked = False
 
     def personal_data(self) -> Data:
