@@ -292,3 +292,37 @@ class SystemHealth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.utility_id} {self.system}"
+
+
+class CallFigure(models.Model):
+    """How many questions to a utility's system were answered how, and how soon, in one hour (`utility_systems.calls`).
+
+    `bucket` is where the answer's time falls; a question that was not asked at all, because the system had been silent,
+    took none.
+
+    pii: none
+    """
+
+    class Outcome(models.TextChoices):
+        ANSWERED = "ANSWERED", "answered"
+        DECLINED = "DECLINED", "declined"
+        FAILED = "FAILED", "failed"
+        NOT_ASKED = "NOT_ASKED", "not asked"
+
+    hour = models.DateTimeField()
+    utility_id = models.CharField(max_length=128)
+    system = models.CharField(max_length=16)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    bucket = models.SmallIntegerField()
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        db_table = "utility_call_figures"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "utility_id", "system", "outcome", "bucket"], name="one_call_figure_per_hour_and_bucket"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.utility_id} {self.system} {self.outcome}"

@@ -108,11 +108,11 @@ class _Chain:
             raise AssertionError(f"the generated {action} is hashed otherwise than by the sequencer")
 
     def _lines(self) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-        plan = self.plan
-        enrollments = plan.enrollments
+        plan, known, at = self.plan, 0, ""
         for number in range(1, plan.lines + 1):
-            n = min((number - 1) // PER_ENROLLMENT + 1, enrollments)
-            at = spelled(plan.enrolled_at(n))
+            n = min((number - 1) // PER_ENROLLMENT + 1, plan.enrollments)
+            if n != known:
+                known, at = n, spelled(plan.enrolled_at(n))
             yield number, at, _fields(plan, n, (number - 1) % PER_ENROLLMENT)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from uuid import UUID
 
 DAYS = 400
@@ -51,7 +52,7 @@ class Plan:
     def still_open(self) -> int:
         return min(10_000, self.failed // 10)
 
-    @property
+    @cached_property
     def begin(self) -> datetime:
         return self.now - timedelta(days=DAYS)
 
