@@ -4,6 +4,7 @@ The signature covers neither path nor receiver, so the context has to agree with
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -125,7 +126,10 @@ def _deadline(context: Mapping[str, Any], now: datetime) -> datetime:
     if (too_late or too_early) and settings.BECKN_TTL_POLICY != "off":
         words = f"timestamp {'+ ttl has passed' if too_late else 'lies in the future'}; our clock is {now.isoformat()}"
         if settings.BECKN_TTL_POLICY == "nack":
-            raise Nack(400, NackCode.EXPIRED, words, "context.timestamp")
+            seconds = math.ceil((now - sent_at - ttl if too_late else sent_at - now).total_seconds())
+            why = {"why": "OVER" if too_late else "AHEAD", "seconds": seconds}
+            allowed = {"allowed_seconds": int(TOLERANCE.total_seconds())}
+            raise Nack(400, NackCode.EXPIRED, words, "context.timestamp", facts=why | allowed)
         log.warning("a message is out of time", extra={"why": words})
     return now + ttl
 

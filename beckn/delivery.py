@@ -18,7 +18,7 @@ from audit.log import SYSTEM, Action, Line, record_all
 from beckn import contexts, identities, leases, sealing
 from beckn.models import Outbox, Participant, State
 from beckn.nacks import Answer, read_ack
-from beckn.traces import trace
+from beckn.traces import named, trace
 from credentials.publishing import ensure_published
 from credentials.services import signed_jwt
 from outbound import client as outbound
@@ -36,7 +36,9 @@ PATHS = {"catalog_publish": "publish"}  # where an address has another name than
 def deliver(row: Outbox) -> None:
     """Send a row whose lease we hold, then what else is due for the same participant while that goes well."""
     for _ in range(IN_A_ROW):
-        if not _deliver(row):
+        with named(row):
+            taken = _deliver(row)
+        if not taken:
             return
         due = leases.claim_next(Outbox, row.participant_id, now=clock.now(), seconds=settings.LEASE_SECONDS)
         if due is None:

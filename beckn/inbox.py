@@ -7,8 +7,10 @@ from typing import Any
 
 import orjson
 from django.db import connection
+from django.db.models import F
 
-from beckn import sealing
+from audit.log import Action, Actor, ActorKind, record
+from beckn import limits, sealing
 from beckn.contexts import Context
 from beckn.door import secret_paths_out
 from beckn.messages import CALLBACKS
@@ -97,7 +99,7 @@ def _insert(message: Incoming, now: datetime, *, state: str, our_request: Outbox
 
 
 def _again(message: Incoming, now: datetime) -> None:
-    """Taken before: the same ACK for the same bytes, and at most once a minute its callback again."""
+    """Taken before: the same ACK for the same bytes, and at most once a minute its callback again. Each is counted."""
     context = message.context
     row = Inbox.objects.only("digest", "state").get(
         sender_id=context.sender_id, action=message.action, message_id=context.message_id
@@ -105,8 +107,20 @@ def _again(message: Incoming, now: datetime) -> None:
     if row.digest != message.digest:
         words = "A message with this id was taken before, with other content; give a new message a new id."
         raise Nack(400, NackCode.DUPLICATE_MESSAGE_ID, words, "context.message_id")
+    Inbox.objects.filter(pk=row.pk).update(repeats=F("repeats") + 1, repeated_at=now)
+    _tell_journal(row, message, now)
     if row.state == State.DONE:
         _send_again(row, now)
+
+
+def _tell_journal(row: Inbox, message: Incoming, now: datetime) -> None:
+    """Write that a message came again, within budgets as refusals have: a peer that repeats itself fills no journal."""
+    actor = Actor(ActorKind.PARTICIPANT, message.participant.subscriber_id)
+    if limits.journal_of_source().take(now, f"again:{actor.id}") and limits.journal_of_all().take(now):
+        details = {"action": message.action, "message_id": message.context.message_id}
+        record(
+            Action.MESSAGE_REPEATED, actor=actor, at=now, object_type="inbox", object_id=str(row.pk), details=details
+        )
 
 
 def _send_again(row: Inbox, now: datetime) -> None:

@@ -157,8 +157,8 @@ class Inbox(models.Model):
 
     `sender_id` is context.bap_id for requests and context.bpp_id for callbacks to our portals. `body` is the message
     with every secret left out; `sealed` holds those, encrypted, and is wiped as soon as the message is done or after
-    24 h (decision 27). `digest` is over the bytes as they came. `lease` names the worker that has it now. The same bytes
-    came again `repeats` times, the last time at `repeated_at`.
+    24 h (decision 27). `digest` is over the bytes as they came. `lease` names the worker that has it now. A message
+    that came again has its `repeats`, the last of them at `repeated_at`.
 
     pii: sealed
     """

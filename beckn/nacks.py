@@ -34,7 +34,10 @@ class NackCode(StrEnum):
 
 @dataclass
 class Nack(Exception):
-    """A message is not taken. `path` points into the JSON ("context.ttl"), or names the header that is wrong."""
+    """A message is not taken. `path` points into the JSON ("context.ttl"), or names the header that is wrong.
+
+    `facts` are for the journal alone: numbers and ids from which staff reads the reason in words.
+    """
 
     status: int
     code: NackCode
@@ -42,6 +45,7 @@ class Nack(Exception):
     path: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"

@@ -95,8 +95,10 @@ def _verified(
     header: str, body_digest: str, now: datetime, source: str, where: str, challenge: dict[str, str]
 ) -> tuple[participants.KnownKey, signatures.Signature]:
     """Verify one header. Whatever fails is charged to the address: proven senders have buckets of their own."""
+    claim: dict[str, str] = {}  # who the header says has signed: no proof, and what staff looks for
     try:
         signature = signatures.parse(header)
+        claim = {"claims": signature.subscriber_id, "key_id": signature.key_id}
         # Before the look-up: an old or far-future signature must not make us ask a registry.
         signatures.check_times(signature, now=now, limits=allowed_lifetime())
         known = participants.known_key(signature.subscriber_id, signature.key_id)
@@ -104,13 +106,15 @@ def _verified(
             known = _looked_up(signature, now, source, where, challenge, is_new=known is None)
         if not known.key.is_valid_at(now):
             words = f"key {signature.key_id} of {signature.subscriber_id} is not valid now ({now.isoformat()})"
-            raise signatures.BadSignature("keyId", words)
+            is_early = known.key.valid_from is not None and now < known.key.valid_from
+            raise signatures.BadSignature("keyId", words, why="KEY_NOT_YET" if is_early else "KEY_OVER")
         signatures.verify(signature, body_digest, known.key.public_key, now=now, limits=allowed_lifetime())
     except signatures.BadSignature as bad:
         _charge(source, now)
         words = f"{bad.message[:1].upper()}{bad.message[1:]}."
         details = {"check": bad.check}
-        raise Nack(401, NackCode.SIGNATURE_INVALID, words, where, challenge, details) from None
+        facts = {**bad.facts, **claim}
+        raise Nack(401, NackCode.SIGNATURE_INVALID, words, where, challenge, details, facts) from None
     return known, signature
 
 
@@ -123,10 +127,12 @@ def _looked_up(
         known = participants.find(signature.subscriber_id, signature.key_id, now=now)
     except registry.Unavailable:
         words = "The registry does not answer, so the key cannot be looked up; sending again later is safe."
-        raise Nack(503, NackCode.REGISTRY_UNAVAILABLE, words, where, {"Retry-After": "10"}) from None
+        claim = {"claims": signature.subscriber_id, "key_id": signature.key_id}
+        raise Nack(503, NackCode.REGISTRY_UNAVAILABLE, words, where, {"Retry-After": "10"}, facts=claim) from None
     if known is None:
         words = f"Key {signature.key_id} of {signature.subscriber_id} is not known."
-        raise Nack(401, NackCode.KEY_UNKNOWN, words, where, challenge, {"check": "keyId"})
+        claim = {"claims": signature.subscriber_id, "key_id": signature.key_id}
+        raise Nack(401, NackCode.KEY_UNKNOWN, words, where, challenge, {"check": "keyId"}, claim)
     return known
 
 
@@ -139,7 +145,7 @@ def _charge(source: str, now: datetime) -> None:
 def _check_standing(participant: Participant) -> None:
     if participant.is_suspended:
         words = f"{participant.subscriber_id} is suspended on this network."
-        raise Nack(403, NackCode.PARTICIPANT_SUSPENDED, words)
+        raise Nack(403, NackCode.PARTICIPANT_SUSPENDED, words, facts={"claims": participant.subscriber_id})
 
 
 def _check_adapter(request: HttpRequest) -> None:

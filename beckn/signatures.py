@@ -10,6 +10,7 @@ The label says BLAKE-512 although the hash is BLAKE2b-512. Source: spec/wire.md 
 import base64
 import binascii
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,12 +37,16 @@ _NEEDED = ("keyId", "algorithm", "created", "expires", "headers", "signature")
 
 
 class BadSignature(Exception):
-    """The message is not proven. `check` names the check that failed, the text says it for the sender's engineer."""
+    """The message is not proven. `check` names the check that failed, the text says it for the sender's engineer.
 
-    def __init__(self, check: str, message: str) -> None:
+    `facts` are the numbers of it, for the journal: seconds and what is allowed, nothing of the message.
+    """
+
+    def __init__(self, check: str, message: str, **facts: int | str) -> None:
         super().__init__(message)
         self.check = check
         self.message = message
+        self.facts = facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +151,18 @@ def check_times(signature: Signature, *, now: datetime, limits: Limits) -> None:
     clock = now.timestamp()
     times = f"created {signature.created}, expires {signature.expires}, our clock {int(clock)}"
     if signature.created > clock + limits.ahead_seconds:
-        raise BadSignature("created", f"created lies in the future ({times})")
+        ahead = math.ceil(signature.created - clock)
+        words = f"created lies in the future ({times})"
+        raise BadSignature("created", words, why="AHEAD", seconds=ahead, allowed_seconds=limits.ahead_seconds)
     if signature.expires < clock:
-        raise BadSignature("expires", f"the signature has expired ({times})")
+        over = math.ceil(clock - signature.expires)
+        raise BadSignature("expires", f"the signature has expired ({times})", why="OVER", seconds=over)
     if signature.expires < signature.created:
-        raise BadSignature("expires", f"expires lies before created ({times})")
+        raise BadSignature("expires", f"expires lies before created ({times})", why="BACKWARDS")
     if signature.expires - signature.created > limits.lifetime_seconds:
-        raise BadSignature("expires", f"a signature may live at most {limits.lifetime_seconds} s ({times})")
+        lifetime, most = signature.expires - signature.created, limits.lifetime_seconds
+        words = f"a signature may live at most {most} s ({times})"
+        raise BadSignature("expires", words, why="TOO_LONG", seconds=lifetime, allowed_seconds=most)
 
 
 def verify(

@@ -5,6 +5,7 @@ Whatever is wrong is answered with a NACK that says what and where; nothing is k
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from uuid import uuid4
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
+from structlog.contextvars import bind_contextvars
 
 from audit import clock
 from audit.log import SYSTEM, Action, Actor, ActorKind, record
@@ -25,6 +27,7 @@ from beckn.traces import trace
 
 log = logging.getLogger(__name__)
 ANONYMOUS_SEARCHES = ("search", "discover")  # a gateway's search goes to many and names no receiver
+_NAME = re.compile(r"[\w.:/|-]{1,255}", re.ASCII)  # how ids look; a stranger's free text is kept nowhere
 
 
 @dataclass
@@ -34,6 +37,16 @@ class Attempt:
     action: str
     source: str
     subscriber_id: str = ""
+    message_id: str = ""
+    transaction_id: str = ""
+
+    def name(self, body: Any) -> None:
+        """Keep the ids that the message gives itself, and put them into this request's log lines."""
+        context = body.get("context") if isinstance(body, dict) else None
+        if isinstance(context, dict):
+            self.message_id = _id(context.get("message_id"))
+            self.transaction_id = _id(context.get("transaction_id"))
+            bind_contextvars(message_id=self.message_id, transaction_id=self.transaction_id)
 
 
 @csrf_exempt
@@ -135,6 +148,7 @@ def _checked(
 ) -> inbox.Incoming:
     """Read the proven bytes and check everything that needs no other row than the sender's."""
     body = parsing.parse(raw, request.META.get("CONTENT_TYPE", ""))
+    attempt.name(body)
     context = contexts.read(body, expected, now=now)
     sender = expected.sender
     if proven.participant is None:
@@ -172,7 +186,30 @@ def _tell_journal(nack: Nack, attempt: Attempt) -> None:
     try:
         who = attempt.subscriber_id or attempt.source
         if limits.journal_of_source().take(now, who) and limits.journal_of_all().take(now):
-            details = {"code": str(nack.code), "status": nack.status, "path": nack.path, "action": attempt.action}
+            details = {
+                "code": str(nack.code),
+                "status": nack.status,
+                "path": nack.path,
+                "action": attempt.action,
+                **_facts_of(nack, attempt),
+            }
             record(Action.MESSAGE_REFUSED, actor=actor, at=now, object_type="message", details=details)
     except DatabaseError as problem:
         log.error("a refusal could not be written into the journal", extra=trace(problem))
+
+
+def _facts_of(nack: Nack, attempt: Attempt) -> dict[str, Any]:
+    """From which the console says in words why it was refused: checks, seconds and ids, nothing else of the message."""
+    known = {
+        "check": nack.details.get("check"),
+        **nack.facts,
+        "message_id": attempt.message_id,
+        "transaction_id": attempt.transaction_id,
+    }
+    named = {name: _id(value) if isinstance(value, str) else value for name, value in known.items()}
+    return {name: value for name, value in named.items() if value not in (None, "")}
+
+
+def _id(value: Any) -> str:
+    """The value where it looks like an id, else nothing."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else ""

@@ -1,22 +1,21 @@
-"""Inbox and outbox for operators: list what is stuck, and have it tried again (contract.md)."""
+"""Inbox and outbox for operators: list what is stuck, have it tried again, or give it up (contract.md)."""
 
 import json
 from argparse import ArgumentParser
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
 from audit import clock
-from audit.log import Action, Actor, ActorKind, Channel, record
+from audit.log import Actor, ActorKind, Channel
+from beckn import attending
 from beckn.models import Inbox, Outbox, State
 
 OPERATOR = Actor(ActorKind.STAFF, "manage.py", Channel.CONSOLE)
 
 
 class Command(BaseCommand):
-    help = "Messages received and to be sent: list, retry ID (in-<n> or out-<n>)"
+    help = "Messages received and to be sent: list, retry ID, give-up ID (in-<n> or out-<n>)"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
@@ -25,11 +24,15 @@ class Command(BaseCommand):
         listing.add_argument("--limit", type=int, default=100)
         retry = acts.add_parser("retry", help="try again now, with fresh attempts")
         retry.add_argument("id", help="as `messages list` shows it: in-17 or out-17")
+        retry.add_argument("--note", default="", help="why, for whoever looks at the message later")
+        give_up = acts.add_parser("give-up", help="leave it as it is, for good")
+        give_up.add_argument("id", help="as `messages list` shows it: in-17 or out-17")
+        give_up.add_argument("--note", required=True, help="why")
         for act in acts.choices.values():
             act.add_argument("--json", action="store_true", dest="as_json", help="print one JSON document")
 
     def handle(self, *_: Any, act: str, as_json: bool, **options: Any) -> None:
-        found = self._list(**options) if act == "list" else [self._retry(options["id"])]
+        found = self._list(**options) if act == "list" else [self._attend(act, options["id"], options["note"])]
         if as_json:
             self.stdout.write(json.dumps(found if act == "list" else found[0], indent=2, default=str))
             return
@@ -44,36 +47,22 @@ class Command(BaseCommand):
         found = [told(row) for rows in (inbox, outbox) for row in rows]
         return sorted(found, key=lambda row: row["since"], reverse=True)[:limit]
 
-    def _retry(self, name: str) -> dict[str, Any]:
+    def _attend(self, act: str, name: str, note: str) -> dict[str, Any]:
         kind, _, number = name.partition("-")
-        models: dict[str, type[Inbox] | type[Outbox]] = {"in": Inbox, "out": Outbox}
-        if kind not in models or not number.isdigit():
+        if kind not in ("in", "out") or not number.isdigit():
             raise CommandError(f"{name} is no id of a message; they look like in-17 or out-17")
-        row = again(models[kind], int(number), now=clock.now())
+        do = attending.retry if act == "retry" else attending.give_up
+        said: Any = {"actor": OPERATOR, "now": clock.now(), "note": note}
+        row: Inbox | Outbox | None = do(Inbox, int(number), **said) if kind == "in" else do(Outbox, int(number), **said)
         if row is None:
-            raise CommandError(f"{name} is not there, or not stuck and not waiting")
+            raise CommandError(f"{name} is not there, in work now, or neither stuck nor waiting")
         return told(row)
-
-
-def again(model: type[Inbox] | type[Outbox], pk: int, *, now: datetime) -> Inbox | Outbox | None:
-    """Make a stuck or waiting message due now. None when there is no such one."""
-    fresh: dict[str, Any] = {"state": State.WAITING, "due_at": now, "attempts": 0}
-    if model is Outbox:
-        fresh["give_up_at"] = now + timedelta(hours=24)
-    with transaction.atomic():
-        rows = model._default_manager.filter(pk=pk, state__in=(State.STUCK, State.WAITING)).exclude(lease_until__gt=now)
-        if not rows.update(**fresh):
-            return None
-        kind = "inbox" if model is Inbox else "outbox"
-        record(Action.MESSAGE_RETRIED, actor=OPERATOR, at=now, object_type=kind, object_id=str(pk))
-        return model._default_manager.select_related("participant").get(pk=pk)
 
 
 def told(row: Inbox | Outbox) -> dict[str, Any]:
     """Return what an operator sees of a message: never its content."""
-    is_inbox = isinstance(row, Inbox)
     return {
-        "id": f"{'in' if is_inbox else 'out'}-{row.pk}",
+        "id": attending.name_of(row),
         "state": row.state,
         "action": row.action,
         "participant": row.participant.subscriber_id,
