@@ -210,7 +210,7 @@ TABLE: dict[str, Who] = {
     "admin:signed-out": Who.PUBLIC,
     "admin:join": Who.PUBLIC,
     "admin:break-glass": Who.PUBLIC,
-    "admin:logout": Who.STAFF,
+    "admin:logout": Who.PUBLIC,
     "admin:password_change": Who.STAFF,
     "admin:password_change_done": Who.STAFF,
     "admin:credentials_issuerkey_changelist": Who.STAFF,

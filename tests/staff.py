@@ -51,7 +51,12 @@ def member(*roles: Role, name: str = "", **more: Any) -> StaffMember:
     """Somebody with these roles who has an account."""
     number = f"staff-{next(_numbers)}"
     user = User.objects.create(username=number, issuer=issuer(), sub=number)
-    said = {"name": name or f"Member {number}", "roles": [role.value for role in roles], "added_at": clock.now()}
+    said = {
+        "name": name or f"Member {number}",
+        "roles": [role.value for role in roles],
+        "added_at": clock.now(),
+        "last_seen_at": clock.now(),
+    }
     return StaffMember.objects.create(user=user, joined_at=clock.now(), **{**said, **more})
 
 

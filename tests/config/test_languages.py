@@ -85,5 +85,5 @@ def test_days_are_written_in_the_language_of_the_page(messages: ModuleType) -> N
 
 def test_the_console_speaks_english_only(client: Client) -> None:
     client.cookies = SimpleCookie({"language": "ur"})
-    page = client.get("/admin/login/").content.decode()
+    page = client.get("/admin/sign-in").content.decode()
     assert 'lang="en"' in page and 'dir="ltr"' in page

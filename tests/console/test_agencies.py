@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
 from audit import clock
 from audit.log import SYSTEM
 from audit.models import Event
-from identity import agencies, certification
-from identity.models import Agency, Membership, User
+from identity import agencies
+from identity.models import Agency, Membership
+from identity.staff import Role
 from portals.agency import suspension, thresholds
 from tests.agencies import a_member
 from tests.portals.agency_cases import a_case, a_finished_case, a_proved_case
+from tests.staff import desk
 
 pytestmark = pytest.mark.django_db
 UTILITY = "utility-example-001"
@@ -29,18 +28,12 @@ def agency() -> Agency:
 
 
 @pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator", "a long enough password"))
-    return client
+def staff() -> Client:
+    return desk(Role.SECURITY_OFFICER)
 
 
 def officer(utility_id: str) -> Client:
-    user = User.objects.create(username=f"officer-{utility_id}", sub=f"officer-{utility_id}", is_staff=True)
-    user.groups.add(Group.objects.create(name=f"{certification.OFFICERS}{utility_id}"))
-    user.user_permissions.add(Permission.objects.get(codename="view_agency", content_type__app_label="identity"))
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+    return desk(Role.VIEWER, officer_of=[utility_id])
 
 
 def page(client: Client, agency: Agency, act: str = "") -> str:
@@ -121,10 +114,7 @@ def test_a_person_whom_a_threshold_has_suspended_is_news_and_is_let_go_on_with_a
 
 
 def test_who_only_looks_cannot_act_and_who_is_no_staff_sees_nothing(agency):
-    looking: Any = Client()
-    user = User.objects.create(username="looks", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="view_agency", content_type__app_label="identity"))
-    looking.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    looking = desk(Role.VIEWER)
     assert "suspend/" not in read(looking, page(looking, agency))
     assert looking.post(page(looking, agency, "suspend"), {"reason": "xx", "agency_id": "ea-001"}).status_code == 403
     assert Client().get(page(looking, agency)).status_code == 302

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,13 +19,16 @@ from audit import clock
 from audit.log import SYSTEM
 from audit.models import Event
 from console.credentials import masked
+from console.staff.doors import addresses
 from credentials import bootstrap, keys, publishing, services
 from credentials.models import IssuerKey, KeyState, StatusList, StatusListVersion
 from identity.access import TABLE, Who
-from identity.models import RateBucket, User
+from identity.models import User
+from identity.staff import Role
 from tests.credentials.conftest import consent, enrollment
+from tests.staff import Desk
+from tests.staff import desk as staff_desk
 
-PASSWORD = "a long password for the night shift"
 KEYS = "/admin/credentials/issuerkey/"
 LISTS = "/admin/credentials/statuslist/"
 CREDENTIALS = "/admin/credentials/issuedcredential/"
@@ -38,22 +40,21 @@ def ready(db: None) -> None:
 
 
 @pytest.fixture
-def chief(db: None) -> User:
-    return User.objects.create_superuser("chief", PASSWORD)
+def desk(db: None) -> Desk:
+    """A browser in which a security officer is signed in."""
+    return staff_desk(Role.SECURITY_OFFICER)
 
 
 @pytest.fixture
-def desk(client: Client, chief: User) -> Client:
-    """A browser in which the chief is signed in."""
-    client.force_login(chief)
-    return client
+def chief(desk: Desk) -> User:
+    assert desk.member.user is not None
+    return desk.member.user
 
 
 @pytest.fixture
-def reader(client: Client, db: None) -> Client:
-    """Staff without any right."""
-    client.force_login(User.objects.create(username="reader", sub="reader", is_staff=True))
-    return client
+def reader(db: None) -> Desk:
+    """Staff with a role that has no right here."""
+    return staff_desk()
 
 
 def text_of(response: Any) -> str:
@@ -70,13 +71,14 @@ def pages() -> Iterator[str]:
 @pytest.mark.parametrize("address", list(pages()))
 def test_a_stranger_is_asked_to_sign_in_and_comes_back(client: Client, db: None, address: str) -> None:
     answer = client.get(address)
-    assert answer.status_code == 302 and answer["Location"] == f"/admin/login/?next={address}"
+    assert answer.status_code == 302 and answer["Location"] == f"/admin/sign-in?next={address}"
 
 
 @pytest.mark.parametrize("address", list(pages()))
-def test_somebody_who_is_no_staff_is_refused(client: Client, db: None, address: str) -> None:
+def test_somebody_who_is_signed_in_as_a_customer_is_nobody_here(client: Client, db: None, address: str) -> None:
     client.force_login(User.objects.create(username="customer", sub="c"))
-    assert client.get(address).status_code == 403
+    assert client.get(address)["Location"] == f"/admin/sign-in?next={address}"
+    assert client.post(address).status_code == 403
 
 
 @pytest.mark.parametrize("address", [KEYS, LISTS, CREDENTIALS, f"{KEYS}announce/", f"{LISTS}publish/"])
@@ -88,42 +90,10 @@ def test_staff_without_the_right_sees_and_does_nothing(reader: Client, ready: No
 
 def test_every_address_of_the_console_is_for_staff_but_the_door() -> None:
     mine = {name: who for name, who in TABLE.items() if name.startswith("admin:")}
-    assert mine.pop("admin:login") is Who.PUBLIC
+    doors = {"admin:" + each.name for each in addresses() if each.name and each.name != "index"} | {"admin:break-glass"}
+    assert {mine.pop(name) for name in doors} == {Who.PUBLIC}
     assert set(mine.values()) == {Who.STAFF}
-    assert {f"admin:{pattern.name}" for pattern in admin.site.urls[0]} == {*mine, "admin:login"}
-
-
-def test_staff_signs_in_and_the_journal_says_so(client: Client, chief: User) -> None:
-    answer = client.post("/admin/login/?next=/admin/", {"username": "chief", "password": PASSWORD})
-    assert answer.status_code == 302 and client.get("/admin/").status_code == 200
-    line = Event.objects.get(action="login")
-    assert (line.actor_kind, line.actor_id, line.details) == ("STAFF", str(chief.pk), {"door": "console"})
-    assert client.session.get_expiry_age() <= 8 * 3600
-
-
-def test_a_password_is_guessed_five_times_and_then_not_even_the_right_one_helps(client: Client, chief: User) -> None:
-    for _ in range(5):
-        assert client.post("/admin/login/", {"username": "chief", "password": "guess"}).status_code == 200
-    late = client.post("/admin/login/", {"username": "chief", "password": PASSWORD})
-    assert late.status_code == 429 and "Too many attempts" in text_of(late) and late["Retry-After"] == "60"
-    other = Client(REMOTE_ADDR="192.0.2.7").post("/admin/login/", {"username": "chief", "password": PASSWORD})
-    assert other.status_code == 429, "the account is limited wherever the tries come from"
-    assert not Event.objects.filter(action="login").exists()
-    assert "chief" not in json.dumps(list(RateBucket.objects.values_list("key", flat=True)))
-
-
-def test_an_account_is_limited_in_whatever_spelling_its_name_comes(client: Client, chief: User) -> None:
-    for count, name in enumerate(["chief", " chief", "chief ", "\N{FULLWIDTH LATIN SMALL LETTER C}hief", "\tchief"]):
-        guess = Client(REMOTE_ADDR=f"192.0.2.{count + 10}").post("/admin/login/", {"username": name, "password": "x"})
-        assert guess.status_code == 200
-    late = client.post("/admin/login/", {"username": "chief", "password": PASSWORD})
-    assert late.status_code == 429
-
-
-def test_signing_out_is_a_post(desk: Client) -> None:
-    assert desk.get("/admin/logout/").status_code == 405
-    assert desk.post("/admin/logout/").status_code == 200
-    assert desk.get("/admin/").status_code == 302
+    assert {f"admin:{pattern.name}" for pattern in admin.site.urls[0]} == {*mine, *doors}
 
 
 # ── every page ──
@@ -136,8 +106,8 @@ def every_page() -> list[str]:
     acts = [f"{KEYS}{waiting.pk}/{name}/" for name in ("activate", "retire", "revoke")]
     rows = [f"{KEYS}{key.pk}/", f"{KEYS}{waiting.pk}/", f"{CREDENTIALS}{issued.id}/"]
     more = [
-        "/admin/login/",
-        "/admin/password_change/",
+        "/admin/sign-in",
+        "/admin/break-glass",
         "/admin/credentials/",
         f"{KEYS}?state__exact=ACTIVE&q={key.kid}",
     ]
@@ -145,8 +115,8 @@ def every_page() -> list[str]:
 
 
 def test_no_page_has_anything_inline_and_all_are_under_the_strict_policy(ready: None, desk: Client) -> None:
-    for page in [*every_page(), "/admin/login/"]:
-        answer = (Client() if page == "/admin/login/" else desk).get(page)
+    for page in every_page():
+        answer = (Client() if page in ("/admin/sign-in", "/admin/break-glass") else desk).get(page)
         assert answer.status_code == 200, page
         html = answer.content.decode()
         assert "unsafe" not in answer["Content-Security-Policy"]
@@ -253,8 +223,8 @@ def test_an_act_needs_the_keys_name_and_a_reason(ready: None, desk: Client, act:
 
 
 def test_an_act_from_another_site_is_refused(ready: None, chief: User) -> None:
-    careful = Client(enforce_csrf_checks=True)
-    careful.force_login(chief)
+    careful = Desk(enforce_csrf_checks=True)
+    careful.enter(chief)
     assert careful.post(f"{KEYS}announce/", {"algorithm": "ES256", "reason": "PLANNED"}).status_code == 409
     assert IssuerKey.objects.count() == 2
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from audit.models import Event
 from enrollment.models import Document
 from identity.models import User
+from identity.staff import Role
 from tests.enrollment.conftest import bare_world, running_utility, utility, world  # noqa: F401 - fixtures
 from tests.enrollment.test_documents import PDF, solar_world, uploaded  # noqa: F401 - fixtures
 from tests.enrollment.world import World
+from tests.staff import desk
 
 
 @pytest.fixture
-def reviewer(client: Client, solar_world: World) -> Client:  # noqa: F811
+def reviewer(solar_world: World) -> Client:  # noqa: F811
     uploaded(solar_world)
-    client.force_login(User.objects.create_superuser("asha", "a long enough password"))
-    return client
+    return desk(Role.CASE_WORKER)
 
 
 def ask(client: Client, **said: str) -> Any:
@@ -56,16 +56,12 @@ def test_an_infected_file_is_given_to_nobody(reviewer: Client, settings: Any) ->
 
 
 def test_looking_at_the_list_is_not_reading_the_file_and_a_link_reads_nothing(
-    client: Client,
     solar_world: World,  # noqa: F811
 ) -> None:
     uploaded(solar_world)
-    clerk = User.objects.create(username="ravi", is_staff=True)
-    clerk.user_permissions.add(Permission.objects.get(codename="view_document"))
-    client.force_login(clerk)
+    client = desk(Role.VIEWER)
     assert client.get(reverse("admin:enrollment_document_changelist")).status_code == 200
     assert ask(client, unscanned="yes").status_code == 403
     address = reverse("admin:enrollment_document_file", args=[Document.objects.get().pk])
-    assert client.get(address).status_code == 405
-    client.logout()
-    assert client.post(address).status_code == 403
+    assert desk(Role.CASE_WORKER).get(address).status_code == 405
+    assert Client().post(address).status_code == 403

@@ -15,20 +15,20 @@ from django.urls import reverse
 from audit.log import SYSTEM
 from enrollment import freezing, not_me_links, told
 from enrollment.models import UtilityChange, UtilityFeed, UtilityNotice
-from identity.models import User
+from identity.staff import Role
 from tests.enrollment.conftest import bare_world, running_utility, utility, world  # noqa: F401 - fixtures
 from tests.enrollment.utility import Utility, as_configured
 from tests.enrollment.world import World, the_enrollment
 from tests.factories import NOON, UTILITY_A
+from tests.staff import desk
 
 NOTICES = "admin:enrollment_utilitynotice_changelist"
 CHANGES = "admin:enrollment_utilitychange_changelist"
 
 
 @pytest.fixture
-def staff(client: Client, db: None) -> Client:
-    client.force_login(User.objects.create_superuser("operator", "a long enough password"))
-    return client
+def staff(db: None) -> Client:
+    return desk(Role.VIEWER)
 
 
 @pytest.fixture

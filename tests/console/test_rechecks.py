@@ -6,9 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
-from django.test import Client
 from django.urls import reverse
 
 from audit import clock
@@ -18,9 +16,11 @@ from console import news
 from enrollment.models import Enrollment, EnrollmentCase, Recheck
 from identity import agencies, mandates
 from identity.models import Agency, User
+from identity.staff import Role
 from tests.enrollment.conftest import bare_world, nothing_remembered, running_utility, utility, world  # noqa: F401
 from tests.enrollment.world import World
 from tests.factories import LONG_AGO, meter
+from tests.staff import desk
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_ea_7_a_suspension_leaves_enrolments_untouched_and_queues_its_last_thirt
     assert len(waiting()) == 2, "what waits already waits once"
 
 
-def test_the_console_lists_what_waits_and_keeps_what_came_of_it(enrolled: list[Enrollment], client: Client) -> None:
+def test_the_console_lists_what_waits_and_keeps_what_came_of_it(enrolled: list[Enrollment]) -> None:
     suspend()
-    client.force_login(User.objects.create_superuser("asha", "a long enough password"))
+    client = desk(Role.CASE_WORKER)
     assert any("2 enrolments of suspended agencies" in each.text for each in news.of_today(clock.now()))
     listed = client.get(reverse("admin:enrollment_recheck_changelist")).content.decode()
     assert enrolled[0].order_number in listed and enrolled[2].order_number not in listed
@@ -107,13 +107,11 @@ def test_the_console_lists_what_waits_and_keeps_what_came_of_it(enrolled: list[E
 
 
 def test_who_may_only_look_keeps_nothing_and_the_database_wants_the_whole_answer(
-    enrolled: list[Enrollment], client: Client
+    enrolled: list[Enrollment],
 ) -> None:
     suspend()
     row = Recheck.objects.all()[0]
-    clerk = User.objects.create(username="ravi", is_staff=True)
-    clerk.user_permissions.add(Permission.objects.get(codename="view_recheck"))
-    client.force_login(clerk)
+    client = desk(Role.VIEWER)
     act = reverse("admin:enrollment_recheck_done", args=[row.pk])
     said: dict[str, Any] = {"outcome": "IN_ORDER", "note": "looked"}
 

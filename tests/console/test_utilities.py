@@ -3,8 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from identity.models import User
+from identity.staff import Role
 from tests.factories import NOON
+from tests.staff import desk
 from utility_systems import health, registry
 from utility_systems.models import SystemHealth
 
@@ -13,9 +14,8 @@ PAGE = "admin:utility_systems_systemhealth_changelist"
 
 
 @pytest.fixture
-def staff(client):
-    client.force_login(User.objects.create_superuser("operator", "a long enough password"))
-    return client
+def staff():
+    return desk(Role.VIEWER)
 
 
 def test_every_system_of_every_utility_has_its_line_silent_or_not(staff, settings):

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
 from audit import clock
@@ -13,7 +12,7 @@ from audit.log import Actor, ActorKind
 from audit.models import Event
 from identity import agencies, certification
 from identity.certification import Document, NotTheCertifier, Training, UnknownOperator
-from identity.models import Agency, AgencyLetter, Membership, User
+from identity.models import Agency, AgencyLetter, Membership
 from tests.agencies import a_member, an_agency
 
 pytestmark = pytest.mark.django_db
@@ -114,14 +113,6 @@ def test_the_utility_does_not_lift_what_who_runs_the_service_has_suspended():
     with pytest.raises(NotTheCertifier):
         certification.resume("ea-001", utility_id=A, reason="x", actor=OFFICER, at=NOW)
     assert Agency.objects.get().suspended_at is not None
-
-
-def test_an_officer_is_one_of_the_utilities_that_their_groups_name():
-    officer = User.objects.create(username="o", sub="o", is_staff=True)
-    officer.groups.add(Group.objects.create(name=f"officer:{A}"), Group.objects.create(name="other"))
-    assert certification.officer_of(officer) == {A}
-    officer.is_staff = False
-    assert certification.officer_of(officer) == set()
 
 
 # reminders
