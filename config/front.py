@@ -19,6 +19,7 @@ from django.conf import settings
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 
 from config.wsgi import application as django
+from utility_systems import calls
 
 log = logging.getLogger(__name__)
 # Where files come in: to the provider, and to the portal for a journey (which passes them on).
@@ -29,6 +30,7 @@ MOST_DROPPED = 64 << 20  # bytes of one request; whoever sends more is cut off
 SLOWEST = 16 << 10  # bytes a second: a file of 10 MB takes ten minutes there
 IN_MEMORY = 1 << 20
 _threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="web")
+calls.start_writing()
 
 
 class BrokenOff(RawIOBase):

@@ -281,6 +281,7 @@ SWEEPS = [
     "credentials.tasks.sweep",
     "enrollment.tasks.sweep",
     "enrollment.tasks.sweep_utilities",
+    "utility_systems.calls.sweep",
     "portals.tasks.sweep",
     "identity.letters.sweep",
 ]
@@ -308,6 +309,7 @@ BEAT = [
     "enrollment.tasks.turn_the_clock",
     "enrollment.tasks.watch_certificates",
     "enrollment.tasks.hear_utilities",
+    "enrollment.tasks.keep_figures",
     "beckn.tasks.purge",
     "audit.tasks.seal_days",
     "credentials.tasks.upkeep",

@@ -18,6 +18,7 @@ from enrollment import (
     standing,
     told,
 )
+from enrollment.figures import keeping
 
 
 @shared_task(name="enrollment.tasks.turn_the_clock", ignore_result=True)
@@ -42,6 +43,12 @@ def watch_certificates() -> None:
 def hear_utilities() -> None:
     """Read the utilities' feeds of changes."""
     feed.poll(clock.now())
+
+
+@shared_task(name="enrollment.tasks.keep_figures", ignore_result=True)
+def keep_figures() -> None:
+    """Count what the journal says since the last time, for the console's figures."""
+    keeping.catch_up(clock.now())
 
 
 def sweep(now: datetime) -> int:

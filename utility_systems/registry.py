@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from outbound.client import TlsIdentity
-from utility_systems import health, rest
+from utility_systems import calls, health, rest
 from utility_systems.access import Access, ClientCredentials, FixedToken
 from utility_systems.circuit import Circuit
 from utility_systems.files import FilesAdapter
@@ -130,6 +130,7 @@ def _system(utility: Any, name: str, own: Any, circuits: dict[str, Circuit], add
         circuit=circuits[url],
         tls=tls,
         mapped=_mapped(own),
+        count=calls.counter(utility.id, name),
     )
 
 

@@ -53,7 +53,10 @@ class Patience:
 
 
 class System:
-    """`name` is what we call the system ("mdm"); `url` may end with a slash or not. Safe to share between threads."""
+    """`name` is what we call the system ("mdm"); `url` may end with a slash or not. Safe to share between threads.
+
+    `count` is told the outcome of each question (ANSWERED, DECLINED, FAILED, NOT_ASKED) and the seconds it took.
+    """
 
     def __init__(
         self,
@@ -66,21 +69,26 @@ class System:
         circuit: Circuit | None = None,
         tls: client.TlsIdentity | None = None,
         mapped: Mapped | None = None,
+        count: Callable[[str, float], None] = lambda outcome, seconds: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.utility_id, self.name, self.url = utility_id, name, url.rstrip("/")
         self.circuit = circuit or Circuit()
         self._access, self._patience, self._tls = access, patience or Patience(), tls
-        self._mapped, self._sleep = mapped or Mapped(), sleep
+        self._mapped, self._count, self._sleep = mapped or Mapped(), count, sleep
 
     def ask(self, method: str, path: str, *, query: Pairs = (), body: Mapping[str, Any] | None = None) -> Any:
         """The JSON of the answer, in our names. Raises UtilityUnavailable; Declined for a refusal of the question."""
         wait = self.circuit.seconds_to_wait()
         if wait > 0:
+            self._count("NOT_ASKED", 0.0)
             raise self.unavailable("not asked again so soon after repeated silence", max(wait, 1.0))
+        begun, outcome = time.monotonic(), "FAILED"
         try:
             answer = self._json(self._insisting(method, path, query, body))
+            outcome = "ANSWERED"
         except Declined:
+            outcome = "DECLINED"
             # A question it refuses is no silence: whoever asks it must not take the system away from everybody else.
             self.circuit.succeeded()
             raise
@@ -90,6 +98,8 @@ class System:
         except (NoAnswer, NoAccess) as problem:
             self.circuit.failed()
             raise self.unavailable(f"unusable answer ({problem})") from problem
+        finally:
+            self._count(outcome, time.monotonic() - begun)
         self.circuit.succeeded()
         return self._mapped.ours(path, answer)
 
