@@ -5,7 +5,6 @@ and `sweep_outbox`, called every second, find whatever nobody announced.
 """
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -13,26 +12,23 @@ from uuid import uuid4
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Model, QuerySet
 from django.utils.module_loading import import_string
 
 from audit import clock
 from audit.log import SYSTEM, Action, record
-from beckn import delivery, leases, limits, outgoing, registry, sealing
+from beckn import delivery, leases, outgoing, registry, sealing
 from beckn.door import Door, LeaseLost
 from beckn.messages import CALLBACKS, Received, received
 from beckn.models import Inbox, Outbox, State
 from beckn.nudge import bells_kept, nudge
 from beckn.pools import Pool
-from beckn.traces import trace
-from identity import one_time_codes, tokens
+from beckn.traces import named, trace
 
 log = logging.getLogger(__name__)
 
 AT_ONCE_PER_PARTICIPANT = 8
 MAX_ATTEMPTS = 8
 RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 60)
-PURGE_BATCH = 1000
 
 
 @shared_task(name="beckn.tasks.process_inbox", ignore_result=True)
@@ -65,19 +61,12 @@ def _claim_outbox(outbox_id: int) -> Outbox | None:
 
 @shared_task(name="beckn.tasks.purge", ignore_result=True)
 def purge(now: datetime | None = None) -> int:
-    """Wipe sealed values after a day, give up what waited too long, delete old rows; return how many rows."""
+    """Give up what waited too long, forget the registry's old answers; return how many rows.
+
+    What is kept no longer goes by `beckn.retention`.
+    """
     at = now or clock.now()
-    sealed_before = at - timedelta(hours=settings.RETENTION_SEALED_HOURS)
-    count = 0
-    for model, field in ((Inbox, "received_at"), (Outbox, "created_at")):
-        old = model._default_manager.filter(sealed__isnull=False, **{f"{field}__lt": sealed_before})
-        count += _in_batches(old, lambda rows: rows.update(sealed=None))
-    count += delivery.give_up(at)
-    inbox_before = at - timedelta(days=settings.RETENTION_INBOX_DAYS)
-    outbox_before = at - timedelta(days=settings.RETENTION_OUTBOX_DAYS)
-    count += _in_batches(Outbox.objects.filter(created_at__lt=outbox_before, state=State.DONE), _delete)
-    count += _in_batches(Inbox.objects.filter(received_at__lt=inbox_before, state=State.DONE), _delete)
-    return count + limits.forget_old(at) + registry.forget_old(at) + tokens.purge(at) + one_time_codes.purge(at)
+    return delivery.give_up(at) + registry.forget_old(at)
 
 
 def sweep_inbox(now: datetime) -> int:
@@ -109,6 +98,11 @@ def drain(now: datetime | None = None, *, rounds: int = 50) -> int:
 
 def _handle(row: Inbox) -> None:
     """Call the handler for a row whose lease we hold, with no transaction open."""
+    with named(row):
+        _do(row)
+
+
+def _do(row: Inbox) -> None:
     if row.attempts > MAX_ATTEMPTS:  # it took the workers down with it
         _give_up(row, "too many attempts", clock.now())
         return
@@ -174,19 +168,6 @@ def _give_up(row: Inbox, error: str, now: datetime) -> None:
         if row.action not in CALLBACKS:
             Door().apologise(received(row, row.participant, row.body), incident, now=now)
     log.error("a message is stuck", extra={"inbox": row.pk, "action": row.action, "incident": incident})
-
-
-def _delete(rows: QuerySet[Model]) -> int:
-    return rows.delete()[0]
-
-
-def _in_batches(rows: QuerySet[Model], act: Callable[[QuerySet[Model]], int]) -> int:
-    """Do `act` on all rows, a thousand at a time, so that no lock is held for long."""
-    count = 0
-    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:PURGE_BATCH]):
-        act(rows.model._default_manager.filter(pk__in=ids))
-        count += len(ids)
-    return count
 
 
 def _claim_due_inbox(most: int) -> list[Inbox]:

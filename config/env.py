@@ -515,6 +515,15 @@ class Env(BaseModel):
     RETENTION_OUTBOX_DAYS: int = Field(default=90, ge=2, description="whole days, at least 2")
     RETENTION_PRESENTED_DAYS: int = Field(default=30, ge=1, description="whole days, at least 1")
     RETENTION_SEALED_HOURS: int = Field(default=24, ge=1, le=24, description="whole hours, 1 to 24 (decision 27)")
+    RETENTION_PEOPLE_DAYS: int = Field(
+        default=1096,
+        ge=30,
+        description="whole days after its end for which what was agreed with somebody keeps their name, at least 30",
+    )
+    RETENTION_HOUR: int = Field(default=1, ge=0, le=23, description="hour (UTC) of the night's deleting, 0 to 23")
+    PEOPLE_ANSWER_DAYS: int = Field(
+        default=30, ge=1, le=90, description="days in which a person's request about their data is answered, 1 to 90"
+    )
 
     AGENCY_THRESHOLD_DAYS: int = Field(
         default=30, ge=1, le=365, description="whole days over which agencies' thresholds count, 1 to 365"

@@ -242,6 +242,17 @@ RETENTION_INBOX_DAYS = ENV.RETENTION_INBOX_DAYS
 RETENTION_OUTBOX_DAYS = ENV.RETENTION_OUTBOX_DAYS
 RETENTION_PRESENTED_DAYS = ENV.RETENTION_PRESENTED_DAYS
 RETENTION_SEALED_HOURS = ENV.RETENTION_SEALED_HOURS
+RETENTION_PEOPLE_DAYS = ENV.RETENTION_PEOPLE_DAYS
+RETENTION_HOUR = ENV.RETENTION_HOUR
+PEOPLE_ANSWER_DAYS = ENV.PEOPLE_ANSWER_DAYS
+# What each room keeps of people (`identity.keeping.Room`), the topmost first: what stands on something goes before it.
+RETENTION_ROOMS = [
+    "portals.retention.ROOM",
+    "beckn.retention.ROOM",
+    "enrollment.retention.ROOM",
+    "credentials.retention.ROOM",
+    "identity.retention.ROOM",
+]
 IMPORT_MAX_BYTES = 24 << 20  # 100,000 rows of 250 bytes
 IMPORT_CHUNK_ROWS = ENV.IMPORT_CHUNK_ROWS
 # When agencies are suspended by themselves, and what is raised for a look (`portals.agency`).
@@ -259,6 +270,7 @@ SIGNAL_NIGHT_CASES = ENV.SIGNAL_NIGHT_CASES
 SIGNAL_NIGHT_FROM = ENV.SIGNAL_NIGHT_FROM
 SIGNAL_NIGHT_UNTIL = ENV.SIGNAL_NIGHT_UNTIL
 AUDIT_SIGNER = "identity.journal_keys.SoftwareSigner"
+AUDIT_KEEPER = "files.journal.EXPORTS"
 HELP_PHONE = ENV.HELP_PHONE
 HELP_HOURS = ENV.HELP_HOURS
 OPERATOR_TOKENS = tuple(ENV.OPERATOR_TOKENS)
@@ -312,8 +324,9 @@ BEAT = [
     "enrollment.tasks.keep_figures",
     "beckn.tasks.purge",
     "audit.tasks.seal_days",
+    "audit.tasks.upkeep",
     "credentials.tasks.upkeep",
-    "identity.tasks.upkeep",
+    "identity.tasks.let_go",
     "identity.tasks.remind",
     "portals.tasks.upkeep",
     "portals.tasks.watch_agencies",

@@ -14,6 +14,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from credentials import tokens, trust
 from credentials.asking import Busy, Deadline, Waiting
 from credentials.models import IssuedCredential, TrustEntry
@@ -56,11 +58,15 @@ def verify_kept(row: IssuedCredential, text: str, *, policy: Policy, now: dateti
     """Check a credential of ours, which nobody presents, by a form that we keep.
 
     What had ended when its key was lost is not signed again. That it has ended we know without its signature, and say
-    so: "cannot be checked" would sound as if it might be good tomorrow.
+    so: "cannot be checked" would sound as if it might be good tomorrow. The same where its content was forgotten
+    and `text` is empty.
     """
-    verdict = verify(Presented.of(text), policy=policy, now=now)
-    if verdict.reason != Reason.UNKNOWN_KEY:
-        return verdict
+    if text:
+        verdict = verify(Presented.of(text), policy=policy, now=now)
+        if verdict.reason != Reason.UNKNOWN_KEY:
+            return verdict
+    else:
+        verdict = Verdict(row.wire_id or row.url, "", False, Reason.UNKNOWN_KEY, "", issuer=settings.ISSUER_DID)
     if row.revoked_at is not None:
         return _ended(verdict, "status", Disbelieved(Reason.REVOKED, "the credential was revoked"))
     if row.valid_until is not None and row.valid_until <= now:

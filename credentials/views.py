@@ -139,9 +139,12 @@ def _row(credential_id: UUID | None) -> IssuedCredential | None:
 
 
 def _shown(row: IssuedCredential) -> str:
-    """The form that stands for a credential: its 1.1 JWT, or, made through the VC API, the one that was asked for."""
-    kept = {form.form: form for form in row.forms.all()}
-    return next(kept[form] for form in (Form.JWT_1_1, Form.JWT_2_0, Form.JSON_2_0) if form in kept).text
+    """The form that stands for a credential: its 1.1 JWT, or, made through the VC API, the one that was asked for.
+
+    Empty where its content was forgotten, long after its end (`credentials.retention`).
+    """
+    kept = {form.form: form.text for form in row.forms.all()}
+    return next((kept[form] for form in (Form.JWT_1_1, Form.JWT_2_0, Form.JSON_2_0) if form in kept), "")
 
 
 def _answer(

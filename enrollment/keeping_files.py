@@ -69,12 +69,7 @@ def forget_files(now: datetime) -> int:
         except StoreUnavailable:
             break  # the store is down: the next upkeep goes on
         count += Document.objects.filter(pk=row.pk).update(storage_key="")
-    count += SHELF.forget_orphans(_known, now)
-    if count:
-        log.record(
-            Action.RETENTION_APPLIED, actor=log.SYSTEM, at=now, object_type="documents", details={"files": count}
-        )
-    return count
+    return count + SHELF.forget_orphans(_known, now)
 
 
 def _over(now: datetime) -> Q:

@@ -11,9 +11,7 @@ from enrollment import (
     agency_suspensions,
     certificates,
     feed,
-    keeping_files,
     lifecycle,
-    not_me_links,
     notices,
     standing,
     told,
@@ -30,13 +28,11 @@ def turn_the_clock() -> None:
 
 @shared_task(name="enrollment.tasks.watch_certificates", ignore_result=True)
 def watch_certificates() -> None:
-    """Look again at the certificates that are due, and do what follows; forget files whose time is over."""
+    """Look again at the certificates that are due, and do what follows."""
     now = clock.now()
     certificates.poll(now)
     certificates.remind(now)
     standing.end_unrepaired(now)
-    not_me_links.forget(now)
-    keeping_files.forget_files(now)
 
 
 @shared_task(name="enrollment.tasks.hear_utilities", ignore_result=True)

@@ -3,13 +3,13 @@
 from celery import shared_task
 
 from audit import clock
-from identity import certification, sessions
+from identity import certification, retaining
 
 
-@shared_task(name="identity.tasks.upkeep", ignore_result=True)
-def upkeep() -> int:
-    """Wipe the tokens of sign-ins that are over, forget old links; return how many rows. Safe to run twice at once."""
-    return sessions.forget_old(clock.now())
+@shared_task(name="identity.tasks.let_go", ignore_result=True)
+def let_go() -> int:
+    """Let go of what is kept no longer, of every room; return how much. Safe to run twice at once."""
+    return retaining.work(clock.now())
 
 
 @shared_task(name="identity.tasks.remind", ignore_result=True)

@@ -9,9 +9,9 @@ from celery import shared_task
 
 from audit import clock
 from credentials.aside import Aside
-from portals import callbacks, catalogue, mandates, matrix, overdue, retention
-from portals.agency import case_batches, cases, handovers, papers, signals, suspension, thresholds
-from portals.imports import inviting, keeping, working
+from portals import callbacks, catalogue, mandates, overdue
+from portals.agency import case_batches, cases, handovers, signals, suspension, thresholds
+from portals.imports import inviting, working
 
 _LOOK_EVERY = 5.0  # seconds of this process
 _looked_at = float("-inf")
@@ -57,14 +57,8 @@ _imports = Aside("imports", _work_on_imports)
 
 @shared_task(name="portals.tasks.upkeep", ignore_result=True)
 def upkeep() -> None:
-    """What is done now and then."""
-    now = clock.now()
-    retention.forget(now)
-    matrix.forget(now)
-    inviting.settle(now)
-    keeping.forget(now)
-    papers.forget_files(now)
-    mandates.forget_links(now)
+    """What is done now and then; what is kept no longer goes by `identity.tasks.let_go`."""
+    inviting.settle(clock.now())
 
 
 @shared_task(name="portals.tasks.watch_agencies", ignore_result=True)

@@ -1,4 +1,4 @@
-"""What is kept of people and until when: how far each kind of data has been let go, and what people ask about theirs."""
+"""What is kept of people: how far each kind of it has been let go, and what people ask about theirs."""
 
 import uuid
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,12 +18,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from audit import log
-from audit.log import SYSTEM, Action, Actor, ActorKind, Channel
+from audit.log import Action, Actor, ActorKind, Channel
 from files import scanning
 from files.looking import STORE_UNAVAILABLE, NotTaken, look_at, size_refused
 from files.showing import GONE, NotShown, Shown, content_of, name_of, scanned_now
 from files.store import Shelf, StoreUnavailable
-from identity import agents, contacts, mandates, people
+from identity import agents, contacts, keeping, mandates, people
 from identity.models import Mandate, Membership, Subject
 from portals import reading
 from portals.agency import cases, look_ups, timeline
@@ -352,11 +353,21 @@ def forget_files(now: datetime) -> int:
             SHELF.forget(row.storage_key)
         except StoreUnavailable:
             break
-        count += MandatePaper.objects.filter(pk=row.pk).update(storage_key="")
-    count += SHELF.forget_orphans(_known, now)
-    if count:
-        log.record(Action.RETENTION_APPLIED, actor=SYSTEM, at=now, object_type="mandates", details={"files": count})
-    return count
+        count += MandatePaper.objects.filter(pk=row.pk).update(storage_key="", note="")
+    # A note outlives no file: also not that of one which was infected or taken back, and went before its time.
+    noted = keeping.filled(MandatePaper.objects.filter(over | unused, storage_key=""), "note")
+    keys = list(noted.order_by("pk").values_list("pk", flat=True)[:_MOST_AT_ONCE])
+    count += MandatePaper.objects.filter(pk__in=keys).update(note="")
+    return count + SHELF.forget_orphans(_known, now)
+
+
+def forget_those_of(subjects: Iterable[UUID]) -> int:
+    """Wipe the scans and notes of these people's mandates, which are over; returns how many. Caller's transaction."""
+    rows = MandatePaper.objects.filter(mandate__subject__in=subjects)
+    keys = list(rows.exclude(storage_key="").values_list("storage_key", flat=True))
+    rows.update(storage_key="", note="")
+    transaction.on_commit(lambda: [_forget(key) for key in keys], robust=True)
+    return len(keys)
 
 
 def _known(keys: list[str]) -> set[str]:

@@ -6,15 +6,14 @@ A file's parts go with its last line's check, whom a row names with its case; th
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from audit import log
-from audit.log import Action
 from portals.agency import cases
-from portals.models import AssistedCase, BulkImport, ImportRow, Invitation
+from portals.models import AssistedCase, BulkImport, ImportPart, ImportRow, Invitation
 from portals.models.imports import BulkImport as Import
 
 AT_ONCE = 200
@@ -42,17 +41,15 @@ def _imports(before: datetime, now: datetime) -> int:
                 found.state, found.trouble, found.finished_at = Import.State.CANCELLED, "NOT_STARTED", now
             found.file_name = ""
             found.save()
-            rows, _ = ImportRow.objects.filter(bulk_import=found).delete()
-            log.record(
-                Action.RETENTION_APPLIED,
-                actor=log.SYSTEM,
-                at=now,
-                object_type="import",
-                object_id=str(key),
-                details={"rows": rows},
-            )
+            ImportPart.objects.filter(bulk_import=found).delete()
+            ImportRow.objects.filter(bulk_import=found).delete()
             count += 1
     return count
+
+
+def rows_of(bulk_import: Any) -> QuerySet[ImportRow]:
+    """What is still kept of an import's lines."""
+    return ImportRow.objects.filter(bulk_import=bulk_import)
 
 
 def _cases(before: datetime, now: datetime) -> int:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from audit import clock
-from beckn import delivery, identities, nacks, participants, tasks
+from beckn import delivery, identities, nacks, participants, retention, tasks
 from beckn.door import Door
 from beckn.models import Inbox, Outbox, Participant
 from credentials.bootstrap import ensure
@@ -224,9 +224,9 @@ def test_sealed_values_are_wiped_after_a_day(bap, post):
     tell(bap, {"order": {"nguid": "session-9"}})
     post(bap, message(bap, "status", {"order": {"beckn:id": "o", "beckn:orderAttributes": {"userAuth": AUTH}}}))
     assert Inbox.objects.get().sealed
-    tasks.purge()
+    assert retention.wipe_sealed(clock.now()) == 0
     assert Inbox.objects.get().sealed
-    tasks.purge(clock.now() + timedelta(hours=25))
+    assert retention.wipe_sealed(clock.now() + timedelta(hours=25)) == 2
     assert Inbox.objects.get().sealed is None
     assert Outbox.objects.get().sealed is None
 

@@ -16,7 +16,7 @@ from audit import clock, log
 from credentials import bootstrap, claims, keys, publishing, services, tasks, trust
 from credentials.checks import issuer_is_found_at_our_address, sandbox_only, trust_is_fit_for_production
 from credentials.models import KeyAlgorithm, PresentedCredential, Publication, StatusList, StatusListVersion
-from credentials.presented import remember
+from credentials.presented import forget_bodies, remember
 from credentials.verification import Presented, verify_presented
 from tests.credentials.conftest import LISTS, NOON, PUBLISHED, enrollment
 
@@ -119,10 +119,9 @@ def test_bodies_of_presented_credentials_are_wiped_in_time(db: None) -> None:
     items = [Presented("", "", "", "something a stranger sent")]
     now = clock.now()
     remember(items, verify_presented(items, subject_did=None, now=now), now=now)
-    tasks.upkeep()
+    assert forget_bodies(now) == 0
     assert PresentedCredential.objects.filter(body__isnull=False).exists()
-    with override_settings(RETENTION_PRESENTED_DAYS=30), at(timedelta(days=31).total_seconds()):
-        tasks.upkeep()
+    assert forget_bodies(now + timedelta(days=31)) == 1
     assert not PresentedCredential.objects.filter(body__isnull=False).exists()
 
 

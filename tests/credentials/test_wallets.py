@@ -19,9 +19,10 @@ from joserfc.jwk import KeySet
 
 from audit import clock
 from audit.models import Event
-from credentials import claims, keys, multikey, services, tasks
+from credentials import claims, keys, multikey, services
 from credentials.models import IssuedCredential, WalletAccess, WalletCopy, WalletNonce, WalletOffer
 from credentials.wallets import forgetting, nonces, offers, sd_jwt
+from identity import retaining
 from tests.credentials.conftest import consent, enrollment
 from tests.credentials.issuer import key_of
 from tests.credentials.wallet import Wallet, p384
@@ -634,7 +635,7 @@ def test_the_upkeep_forgets_what_is_over(scene: Scene) -> None:
     scene.offer()
     long_ago = clock.now() - timedelta(days=1)
     WalletOffer.objects.update(created_at=long_ago - offers.LIFETIME, expires_at=long_ago)
-    tasks.upkeep()
+    retaining.work(clock.now())
     assert not WalletOffer.objects.exists()
 
 
