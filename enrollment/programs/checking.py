@@ -219,7 +219,7 @@ def _consents(version: ProgramVersion, around: Surroundings) -> Iterable[Problem
         if key in seen:
             yield Problem(Section.CONSENTS, _("%(type)s is asked twice: say it once.") % {"type": name})
         seen.add(key)
-        yield from (Problem(Section.CONSENTS, f"{name}: {said}") for said in consent_problems(consent))
+        yield from (Problem(Section.CONSENTS, f"{name}: {said}.") for _key, said in consent_problems(consent))
         yield from _consent_text(consent, name, around)
         if version.consent_capture == ConsentCapture.BY_CONFIRM and _is_sensitive(name):
             said = _("%(type)s: people are asked for it one by one all the same; a confirm never stands for it.")
@@ -229,35 +229,35 @@ def _consents(version: ProgramVersion, around: Surroundings) -> Iterable[Problem
         yield Problem(Section.CONSENTS, said, False)
 
 
-def consent_problems(consent: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is wrong with one of a program's consents, in sentences."""
-    found: list[str] = []
+def consent_problems(consent: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What is wrong with one of a program's consents: the entry's key and a sentence."""
+    found: list[tuple[str, str]] = []
     name = str(consent.get("type", ""))
     if not CODE.match(name):
-        found.append(_("its name is capital letters and underscores, for example DATA_COLLECTION"))
+        found.append(("type", _("its name is capital letters and underscores, for example DATA_COLLECTION")))
     if not str(consent.get("description", "")).strip():
-        found.append(_("say in one line what is asked for"))
+        found.append(("description", _("say in one line what is asked for")))
     if not consent.get("purposes") or not all(CODE.match(str(each)) for each in consent.get("purposes") or ()):
-        found.append(_("name at least one purpose, in capital letters, for example SETTLEMENT"))
+        found.append(("purposes", _("name at least one purpose, in capital letters, for example SETTLEMENT")))
     if not all(CODE.match(str(each)) for each in consent.get("data") or ()):
-        found.append(_("data are named in capital letters, for example INTERVAL_READINGS"))
+        found.append(("data", _("data are named in capital letters, for example INTERVAL_READINGS")))
     if not str(consent.get("grantee", "")).strip():
-        found.append(_("say who receives the data"))
+        found.append(("grantee", _("say who receives the data")))
     if consent.get("mode") not in CONSENT_MODES:
-        found.append(_("its mode is one of %(list)s") % {"list": ", ".join(CONSENT_MODES)})
+        found.append(("mode", _("its mode is one of %(list)s") % {"list": ", ".join(CONSENT_MODES)}))
     frequency = str(consent.get("frequency", ""))
     if frequency not in ("EVENT", "ONCE") and not DURATION.match(frequency):
-        found.append(_("how often is a period like PT15M or P1D, EVENT or ONCE"))
+        found.append(("frequency", _("how often is a period like PT15M or P1D, EVENT or ONCE")))
     validity = str(consent.get("validity", "ENROLLMENT"))
     if validity != "ENROLLMENT" and not DURATION.match(validity):
-        found.append(_("how long it holds is ENROLLMENT or a period like P1Y"))
+        found.append(("validity", _("how long it holds is ENROLLMENT or a period like P1Y")))
     if not TEXT_VERSION.match(str(consent.get("textVersion", ""))):
-        found.append(_("name the version of the text that people read"))
+        found.append(("textVersion", _("name the version of the text that people read")))
     ends = [bool(consent.get("fromUtility")), bool(consent.get("toUtility"))]
     if any(ends) != all(ends) or (name == CROSS_UTILITY and not all(ends)):
-        found.append(_("sharing between utilities names both of them"))
+        found.append(("fromUtility", _("sharing between utilities names both of them")))
     if all(ends) and consent.get("fromUtility") == consent.get("toUtility"):
-        found.append(_("sharing is between two different utilities"))
+        found.append(("toUtility", _("sharing is between two different utilities")))
     return tuple(found)
 
 

@@ -102,37 +102,34 @@ def add(
 
 def use_of(program: Program) -> dict[tuple[str, str], Use]:
     """Which versions of the program ask for which (type, version) of its texts."""
-    found: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for number, state, consents in program.versions.order_by("number").values_list(
-        "number", "state", "required_consents"
-    ):
+    return uses_of([program.pk]).get(program.pk, {})
+
+
+def uses_of(programs: Collection[int]) -> dict[int, dict[tuple[str, str], Use]]:
+    """The same for many programs, by their keys."""
+    found: dict[int, dict[tuple[str, str], dict[str, list[int]]]] = {}
+    versions = ProgramVersion.objects.filter(program__in=programs).order_by("number")
+    for pk, number, state, consents in versions.values_list("program_id", "number", "state", "required_consents"):
         for consent in consents:
             key = (str(consent.get("type", "")), str(consent.get("textVersion", "")))
-            found.setdefault(key, {}).setdefault(state, []).append(number)
+            numbers = found.setdefault(pk, {}).setdefault(key, {}).setdefault(state, [])
+            numbers += [number] if number not in numbers else []
     return {
-        key: Use(
-            tuple(by_state.get(VersionState.PUBLISHED, ())),
-            tuple(by_state.get(VersionState.RETIRED, ())),
-            tuple(by_state.get(VersionState.DRAFT, ())),
-        )
-        for key, by_state in found.items()
+        pk: {
+            key: Use(
+                tuple(by_state.get(VersionState.PUBLISHED, ())),
+                tuple(by_state.get(VersionState.RETIRED, ())),
+                tuple(by_state.get(VersionState.DRAFT, ())),
+            )
+            for key, by_state in by_text.items()
+        }
+        for pk, by_text in found.items()
     }
 
 
 def next_version(names: Collection[str]) -> str:
     """A name for the version after these: one more than the highest number, "1" where there is none."""
     return str(max((int(name) for name in names if name.isascii() and name.isdigit()), default=0) + 1)
-
-
-def types_of(program: Program) -> list[str]:
-    """The types that the program's versions ask for or that it has texts of."""
-    asked = {
-        str(consent.get("type", ""))
-        for consents in ProgramVersion.objects.filter(program=program).values_list("required_consents", flat=True)
-        for consent in consents
-    }
-    kept = set(ConsentText.objects.filter(program=program).values_list("consent_type", flat=True))
-    return sorted((asked | kept) - {""})
 
 
 def _clean(body: str) -> str:

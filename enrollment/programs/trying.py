@@ -51,6 +51,7 @@ class Line:
     is_met: bool
     needed: str
     actual: str
+    is_decided: bool = True  # False: something before it ended the matter
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,11 @@ def _lines(version: ProgramVersion, decision: Decision, facts: Facts, umid: str)
     found = {line.criterion for line in told}
     return (
         *told,
-        *(Line(c["kind"], umid, False, str(c.get("text") or ""), "") for c in asked if c["kind"] not in found),
+        *(
+            Line(c["kind"], umid, False, str(c.get("text") or ""), "", is_decided=False)
+            for c in asked
+            if c["kind"] not in found
+        ),
     )
 
 
