@@ -59,7 +59,8 @@ SECRET_KEYS_IN = frozenset(
         "phone",
     }
 )
-#: The same for what we send: links that open something, and what a reviewer writes. Our credentials' bytes are put in when a message leaves.
+#: The same for what we send: links that open something, and what a reviewer writes. Our credentials' bytes are put in
+#: when a message leaves.
 SECRET_KEYS_OUT = frozenset({"credentialUrl", "offerUrl", "uploadUrl", "nguid", "utilityCustomerId", "reviewText"})
 
 #: Who is wrong, as both profiles sort it: the proof, the system, else the business.
