@@ -190,9 +190,12 @@ def add(
     return row
 
 
-def suspend(subscriber_id: str, *, reason: str, now: datetime, actor: Actor = SYSTEM) -> Participant:
-    """Refuse this participant from now on; idempotent, the first moment stays. Raises Participant.DoesNotExist."""
-    return _set_suspended(subscriber_id, now, reason, Action.PARTICIPANT_SUSPENDED, now, actor)
+def suspend(subscriber_id: str, *, reason: str, now: datetime, actor: Actor = SYSTEM, code: str = "") -> Participant:
+    """Refuse this participant from now on; idempotent, the first moment stays. Raises Participant.DoesNotExist.
+
+    `reason` is for people and stays with the row; `code` is the journal's.
+    """
+    return _set_suspended(subscriber_id, now, reason, Action.PARTICIPANT_SUSPENDED, now, actor, code)
 
 
 def resume(subscriber_id: str, *, now: datetime, actor: Actor = SYSTEM) -> Participant:
@@ -201,7 +204,7 @@ def resume(subscriber_id: str, *, now: datetime, actor: Actor = SYSTEM) -> Parti
 
 
 def _set_suspended(
-    subscriber_id: str, at: datetime | None, reason: str, action: Action, now: datetime, actor: Actor
+    subscriber_id: str, at: datetime | None, reason: str, action: Action, now: datetime, actor: Actor, code: str = ""
 ) -> Participant:
     with transaction.atomic():
         row = Participant.objects.select_for_update().get(subscriber_id=subscriber_id)
@@ -209,7 +212,8 @@ def _set_suspended(
             return row
         row.suspended_at, row.suspended_reason, row.updated_at = at, reason[:255], now
         row.save(update_fields=["suspended_at", "suspended_reason", "updated_at"])
-        record(action, actor=actor, at=now, object_type="participant", object_id=subscriber_id)
+        details = {"reason": code} if code else None
+        record(action, actor=actor, at=now, object_type="participant", object_id=subscriber_id, details=details)
     _cache.clear()
     return row
 

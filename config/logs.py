@@ -11,28 +11,13 @@ from typing import Any
 
 import structlog
 
-MASK = "***"
-_IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?i)([?&](?:t|token|code|state|nonce|access_token|id_token)=)[^&\s\"'<>]+"), rf"\1{MASK}"),
-    (re.compile(r"(/(?:documents|uploads|wallet/offers|not-me|mandates|hand-over/link)/)[^/\s?\"'<>]+"), rf"\1{MASK}"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), MASK),
-    (re.compile(r"(?i)\b(bearer|basic|signature)\s+[^\s,;\"'}]{6,}(?:[^\n}]*signature=\"[^\"]*\")?"), rf"\1 {MASK}"),
-    (re.compile(r"(?i)(\w+://[^/\s:@]*:)[^@/\s]+@"), rf"\1{MASK}@"),
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+\w"), MASK),
-    (re.compile(r"(?<![\w.-])\+\d[\d ]{8,14}\d(?![\w.-])"), MASK),
-)
+from audit.masking import MASK, mask_text
+
 _SECRET_NAMES = re.compile(
     r"(?i)^(authorization|proxy-authorization|x-gateway-authorization|cookie|set-cookie|password|secret|client_secret|"
     r"token|access_?token|id_?token|user_?auth|otp|code|seed|private_?key|name|full_?name|e?mail|phone|mobile|"
     r"account_?number|credential_?data|presentation_?data|body|sealed)$"
 )
-
-
-def mask_text(text: str) -> str:
-    """Replace whatever looks like a secret or a contact in free text."""
-    for pattern, replacement in _IN_TEXT:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def mask_value(value: Any) -> Any:

@@ -237,13 +237,6 @@ TABLE: dict[str, Who] = {
     "admin:enrollment_recheck_changelist": Who.STAFF,
     "admin:enrollment_recheck_change": Who.STAFF,
     "admin:enrollment_recheck_done": Who.STAFF,
-    "admin:enrollment_document_changelist": Who.STAFF,
-    "admin:enrollment_document_change": Who.STAFF,
-    "admin:enrollment_document_file": Who.STAFF,
-    "admin:portals_mandatepaper_changelist": Who.STAFF,
-    "admin:portals_mandatepaper_change": Who.STAFF,
-    "admin:portals_mandatepaper_file": Who.STAFF,
-    "admin:portals_mandatepaper_decide": Who.STAFF,
     "admin:credentials_statuslist_changelist": Who.STAFF,
     "admin:credentials_statuslist_change": Who.STAFF,
     "admin:credentials_statuslist_publish": Who.STAFF,
@@ -334,6 +327,13 @@ TABLE: dict[str, Who] = {
     "admin:figures-utilities": Who.STAFF,
     "admin:figures-lists": Who.STAFF,
     "admin:figures-table": Who.STAFF,
+    "admin:journal": Who.STAFF,
+    "admin:journal-line": Who.STAFF,
+    "admin:journal-story": Who.STAFF,
+    "admin:journal-checks": Who.STAFF,
+    "admin:journal-check": Who.STAFF,
+    "admin:journal-exports": Who.STAFF,
+    "admin:journal-export": Who.STAFF,
 }
 
 
