@@ -70,7 +70,7 @@ def applications(asked: Asked) -> list[Section]:
 def _funnel(asked: Asked) -> Section:
     sums = reading.funnel(asked)
     names = _stages()
-    rows = [
+    rows: list[tuple[str, int, float | None, float | None]] = [
         (names[stage], sums[stage], _share(sums[stage], sums["started"]), _share(sums[stage], sums[before]))
         for stage, before in zip(reading.STAGES, (reading.STAGES[0], *reading.STAGES), strict=False)
     ]

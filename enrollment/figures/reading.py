@@ -70,13 +70,15 @@ def counted_until() -> FigureCursor | None:
 
 def funnel(asked: Asked) -> dict[str, int]:
     """How many applications came to each stage, were refused and given up; of those that began in the period."""
-    sums = asked.within(DailyFigure.objects).aggregate(**{name: Sum(name) for name in (*STAGES, "refused", "given_up")})
+    sums = asked.within(DailyFigure.objects.all()).aggregate(
+        **{name: Sum(name) for name in (*STAGES, "refused", "given_up")}
+    )
     return {name: value or 0 for name, value in sums.items()}
 
 
 def funnel_by(asked: Asked, dimension: str) -> list[dict[str, Any]]:
     """The same for each program, channel, utility or agency, the most begun first."""
-    rows = asked.within(DailyFigure.objects).values(value=F(dimension))
+    rows = asked.within(DailyFigure.objects.all()).values(value=F(dimension))
     if dimension == "agency_id":
         rows = rows.exclude(agency_id="")
     rows = rows.annotate(**{name: Sum(name) for name in (*STAGES, "refused", "given_up")})
@@ -85,13 +87,13 @@ def funnel_by(asked: Asked, dimension: str) -> list[dict[str, Any]]:
 
 def refusals(asked: Asked) -> list[dict[str, Any]]:
     """How many were refused with each code, of an application or at the door, the most first."""
-    rows = asked.within(RefusalFigure.objects).values("code", "at_the_door")
+    rows = asked.within(RefusalFigure.objects.all()).values("code", "at_the_door")
     return list(rows.annotate(count=Sum("count")).filter(count__gt=0).order_by("-count", "code")[:MOST_ROWS])
 
 
 def applications_over_time(asked: Asked) -> dict[date, dict[str, int]]:
     """Begun, confirmed and refused by point, of those that began then."""
-    rows = asked.within(DailyFigure.objects).values("day")
+    rows = asked.within(DailyFigure.objects.all()).values("day")
     rows = rows.annotate(started=Sum("started"), confirmed=Sum("confirmed"), refused=Sum("refused"))
     return _by_point(asked, rows, ("started", "confirmed", "refused"))
 
@@ -113,11 +115,11 @@ def living(asked: Asked) -> dict[date, Standing]:
     """Living enrolments and their capacity at the end of each point."""
     names = ("joined", "ended", "joined_kw", "ended_kw")
     sums = {name: Sum(name) for name in names}
-    before = asked.narrowed(DailyFigure.objects).filter(day__lt=asked.since).aggregate(**sums)
+    before = asked.narrowed(DailyFigure.objects.all()).filter(day__lt=asked.since).aggregate(**sums)
     number = (before["joined"] or 0) - (before["ended"] or 0)
     kw = (before["joined_kw"] or 0.0) - (before["ended_kw"] or 0.0)
     found = {}
-    moved = _by_point(asked, asked.within(DailyFigure.objects).values("day").annotate(**sums), names)
+    moved = _by_point(asked, asked.within(DailyFigure.objects.all()).values("day").annotate(**sums), names)
     for point, values in moved.items():
         number += int(values["joined"] - values["ended"])
         kw += values["joined_kw"] - values["ended_kw"]
@@ -127,7 +129,7 @@ def living(asked: Asked) -> dict[date, Standing]:
 
 def living_by(asked: Asked, dimension: str) -> list[dict[str, Any]]:
     """Living enrolments and capacity at the end of the period, for each value of a dimension, the most first."""
-    rows = asked.narrowed(DailyFigure.objects).filter(day__lte=asked.until).values(value=F(dimension))
+    rows = asked.narrowed(DailyFigure.objects.all()).filter(day__lte=asked.until).values(value=F(dimension))
     if dimension == "agency_id":
         rows = rows.exclude(agency_id="")
     rows = rows.annotate(living=Sum("joined") - Sum("ended"), kw=Sum("joined_kw") - Sum("ended_kw"))
@@ -222,8 +224,15 @@ def _answers(utility_id: str, system: str, outcomes: Mapping[str, Mapping[int, i
     for outcome in (CallFigure.Outcome.ANSWERED, CallFigure.Outcome.DECLINED, CallFigure.Outcome.FAILED):
         for bucket, count in outcomes.get(outcome, {}).items():
             took[bucket] += count
-    told = (number(outcome) for outcome in ("ANSWERED", "DECLINED", "FAILED", "NOT_ASKED"))
-    return Answers(utility_id, system, *told, times=_times(took, calls.BOUNDS))
+    return Answers(
+        utility_id,
+        system,
+        answered=number("ANSWERED"),
+        declined=number("DECLINED"),
+        failed=number("FAILED"),
+        not_asked=number("NOT_ASKED"),
+        times=_times(took, calls.BOUNDS),
+    )
 
 
 # --- status lists ----------------------------------------------------------------------------------------------------
