@@ -23,6 +23,7 @@ from config.health import may_see_details
 from credentials import list_watch
 from credentials.models import BulkAct, Publication, StatusChange
 from enrollment.models import CustomerNotice, UtilityChange, UtilityFeed, UtilityNotice
+from identity import alarms
 from utility_systems.models import SystemHealth
 
 OPEN = (State.WAITING, State.STUCK)  # finished rows are history, and many
@@ -46,6 +47,7 @@ class FromRows:
         oldest = open_acts.aggregate(since=Min("due_at"))["since"]
         age = (now - oldest).total_seconds() if oldest else 0
         yield GaugeMetricFamily("bulk_oldest_due_seconds", "How long the oldest of them has been due", age)
+        yield GaugeMetricFamily("alarms_open", "Alarms that no security officer has seen", alarms.open_alarms().count())
         yield _utility_systems()
         yield from _utility_news(now)
 

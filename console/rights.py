@@ -70,6 +70,15 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.AUDITOR: frozenset({Right.SEE, Right.UNMASK, Right.SEE_MESSAGES, Right.READ_AUDIT, Right.EXPORT_AUDIT}),
 }
 
+NAMES: Mapping[Role, Promise] = {
+    Role.VIEWER: _("Viewer"),
+    Role.CASE_WORKER: _("Case worker"),
+    Role.APPROVER: _("Approver"),
+    Role.PROGRAM_EDITOR: _("Program editor"),
+    Role.SECURITY_OFFICER: _("Security officer"),
+    Role.AUDITOR: _("Auditor"),
+}
+
 SENTENCES: Mapping[Role, Promise] = {
     Role.VIEWER: _("Sees programs, enrolments, messages' states and figures; personal data stays masked."),
     Role.CASE_WORKER: _(

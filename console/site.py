@@ -28,6 +28,7 @@ from audit import clock, log
 from audit.log import Action, Actor, ActorKind, Channel
 from console import news
 from console.menu import menu_of
+from console.rights import Right, may, rights_of
 from console.staff import doors
 from identity import alarms, console_sessions, staff
 from identity.limits import Budget, source_of
@@ -71,6 +72,7 @@ class ConsoleSite(AdminSite):
     index_title = _("Home")
     site_url = None
     login_form = SignInForm
+    login_template = "console/staff/break_glass.html"
     index_template = "console/index.html"
     enable_nav_sidebar = False
 
@@ -102,14 +104,15 @@ class ConsoleSite(AdminSite):
         """Whether whoever asks may see any page; which ones say their rights."""
         return staff.standing(request).is_in
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Of a local account; everybody else has their password elsewhere."""
         if staff.standing(request).state is not staff.State.BREAK_GLASS:
             raise Http404
         return super().password_change(request, extra_context)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        told = {"news": news.of_today(clock.now()), "alarms": list(alarms.open_alarms()[:ALARMS_SHOWN])}
+        told = {"news": news.of_today(clock.now(), rights_of(request)), "alarms": list(alarms.open_alarms()[:ALARMS_SHOWN])}
+        told["may_see_alarms"] = may(request, Right.MANAGE_STAFF)
         return super().index(request, {**told, **(extra_context or {})})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

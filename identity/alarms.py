@@ -39,7 +39,7 @@ def ring(kind: str, *, actor: Actor, now: datetime, told: Mapping[str, Any]) -> 
                 about=f"alarm:{alarm.pk}:{officer.pk}",
                 title=_("Console: %(what)s") % {"what": alarm.get_kind_display()},
                 text=_(
-                    "%(what)s, on %(day)s at %(time)s UTC.\n\nSign in to the console, look at what was done with it, and"
+                    "%(what)s, on %(day)s at %(time)s UTC.\n\nSign in to the console, see what was done with it, and"
                     " mark the alarm as seen: it stays on the first page until somebody has.\n\nYou get this"
                     " message because you are a security officer."
                 )

@@ -8,12 +8,15 @@ for emergencies, and nobody's own (`settings.BREAK_GLASS`). Source: issue of the
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 
 from identity.acr import reaches
@@ -22,6 +25,7 @@ from identity.models import StaffMember, User
 from identity.providers import STAFF, provider_for
 
 SEEN_EVERY = timedelta(minutes=5)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Role(StrEnum):
@@ -90,6 +94,21 @@ def roles_of(member: StaffMember) -> frozenset[Role]:
     return frozenset(Role(each) for each in member.roles if each in set(Role))
 
 
+def called(ids: Iterable[object]) -> dict[str, str]:
+    """Return what colleagues are called, by the ids that were given: members' own, or their accounts' (the journal's).
+
+    Who is not known is left out. One query.
+    """
+    given = {str(each) for each in ids}
+    accounts = [int(each) for each in given if each.isascii() and each.isdigit() and len(each) < 19]
+    members = [each for each in given if _UUID.fullmatch(each)]
+    found: dict[str, str] = {}
+    if accounts or members:
+        for row in StaffMember.objects.filter(Q(pk__in=members) | Q(user_id__in=accounts)):
+            found |= {name: row.name for name in (str(row.pk), str(row.user_id)) if name in given and row.name}
+    return found
+
+
 def seen(member: StaffMember, now: datetime) -> None:
     """Keep when a member was last here, to five minutes."""
     last = member.last_seen_at
@@ -115,13 +134,13 @@ def _standing(session: SessionStore, user: User) -> Standing:
     provider = provider_for(user.issuer)
     if provider is None or provider.kind != STAFF or not sign_in or sign_in["issuer"] != provider.issuer:
         return Standing(State.NOBODY)
-    acr, at = str(sign_in["acr"]), sign_in["at"]
-    how = {"acr": acr, "at": datetime.fromtimestamp(at, UTC) if at is not None else None}
+    acr, moment = str(sign_in["acr"]), sign_in["at"]
+    at = datetime.fromtimestamp(moment, UTC) if moment is not None else None
     member = StaffMember.objects.filter(user=user).first()
     if member is None:
-        return Standing(State.STRANGER, **how)
+        return Standing(State.STRANGER, None, acr, at)
     if member.switched_off_at is not None:
-        return Standing(State.SWITCHED_OFF, member, **how)
+        return Standing(State.SWITCHED_OFF, member, acr, at)
     if not reaches(acr, provider.minimum_acr, provider.acr_levels):
-        return Standing(State.TOO_WEAK, member, **how)
-    return Standing(State.MEMBER, member, **how)
+        return Standing(State.TOO_WEAK, member, acr, at)
+    return Standing(State.MEMBER, member, acr, at)

@@ -151,6 +151,7 @@ def change_roles(
     roles: Iterable[Role],
     *,
     officer_of: Iterable[str] | None = None,
+    reason: str = "",
     now: datetime,
     by: StaffMember | Actor,
 ) -> bool:
@@ -168,7 +169,7 @@ def change_roles(
         _keep_an_officer(kept)
     kept.roles, kept.officer_of = wanted, utilities
     kept.save(update_fields=["roles", "officer_of"])
-    told: dict[str, Any] = {"before": before, "roles": wanted}
+    told: dict[str, Any] = {"before": before, "roles": wanted, **_why(reason)}
     if utilities != officer_before:
         told |= {"officer_before": officer_before, "officer_of": utilities}
     _journal(Action.STAFF_CHANGED, kept, actor, now, **told)
@@ -176,7 +177,7 @@ def change_roles(
 
 
 @transaction.atomic
-def switch_off(member: StaffMember, *, now: datetime, by: StaffMember | Actor) -> bool:
+def switch_off(member: StaffMember, *, reason: str = "", now: datetime, by: StaffMember | Actor) -> bool:
     """Let a member in no more, from their next request on; False where that is so. Raises NotPossible.
 
     Of somebody who has not joined yet it takes the invitation back.
@@ -189,12 +190,12 @@ def switch_off(member: StaffMember, *, now: datetime, by: StaffMember | Actor) -
     letters.forget_staffs(kept, now)
     kept.switched_off_at, kept.invitation_digest, kept.invitation_ends_at = now, "", None
     kept.save(update_fields=["switched_off_at", "invitation_digest", "invitation_ends_at"])
-    _journal(Action.STAFF_SWITCHED_OFF, kept, actor, now)
+    _journal(Action.STAFF_SWITCHED_OFF, kept, actor, now, **_why(reason))
     return True
 
 
 @transaction.atomic
-def switch_on(member: StaffMember, *, now: datetime, by: StaffMember | Actor) -> bool:
+def switch_on(member: StaffMember, *, reason: str = "", now: datetime, by: StaffMember | Actor) -> bool:
     """Let a member in again with the roles they had; False where that is so. Raises NotPossible."""
     actor = _allowed(by, about=member)
     kept = _locked(member)
@@ -202,8 +203,13 @@ def switch_on(member: StaffMember, *, now: datetime, by: StaffMember | Actor) ->
         return False
     kept.switched_off_at = None
     _save_anew(kept)
-    _journal(Action.STAFF_SWITCHED_ON, kept, actor, now, roles=kept.roles)
+    _journal(Action.STAFF_SWITCHED_ON, kept, actor, now, roles=kept.roles, **_why(reason))
     return True
+
+
+def forget_letters(member: StaffMember, now: datetime) -> None:
+    """Take back the letter to somebody who gets their link in another way."""
+    letters.forget_staffs(member, now)
 
 
 def index_of(email: str) -> bytes | None:
@@ -285,6 +291,10 @@ def _send(member: StaffMember, link: Callable[[str], str], now: datetime) -> Non
 
 def _digest(token: str) -> str:
     return blind_index(token, purpose="staff-invitation").hex()
+
+
+def _why(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
 
 
 def _officer(member: StaffMember) -> dict[str, Any]:

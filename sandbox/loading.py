@@ -21,9 +21,11 @@ from beckn import participants
 from beckn.models import Source
 from credentials import trust
 from enrollment.models import ConflictPair, ConsentText, Program, ProgramVersion
-from identity import mandates
-from identity.models import Agency, Mandate, Membership, Subject, User
-from sandbox import agencies, generated
+from identity import mandates, staffing
+from identity.models import Agency, Mandate, Membership, StaffMember, Subject, User
+from identity.staff import Role
+from identity.staffing import Invited
+from sandbox import agencies, generated, staff
 from sandbox.issuing import did_web
 
 PROGRAMS = Path(__file__).resolve().parent / "programs.json"
@@ -43,6 +45,7 @@ def load(*, now: datetime) -> list[str]:
     said = list(load_programs(now))
     said += load_trust(now)
     said += load_agencies(now)
+    said += load_staff(now)
     said += load_network(now)
     return said
 
@@ -240,6 +243,22 @@ def _load_member(agency: Agency, login: str, now: datetime) -> str:
         },
     )
     return f"{work.operator_id} ({'lapsed' if work.lapsed else work.role.lower()})"
+
+
+def load_staff(now: datetime) -> Iterable[str]:
+    """The console's people, one for each role and two where two are needed; who was changed by hand stays so."""
+    issuer = next((each.issuer for each in settings.OIDC_PROVIDERS if each.kind == "STAFF"), "")
+    for login, person in staff.PEOPLE.items():
+        if not person.roles or not issuer:
+            continue
+        user = User.objects.for_login(issuer, staff.sub_of(Path(settings.VAR_DIR), login))
+        if StaffMember.objects.filter(user=user).exists():
+            continue
+        who = Invited(person.name, f"{login}@owner.sandbox.example", [Role(each) for each in person.roles])
+        with transaction.atomic():
+            member = staffing.invite(who, link=None, now=now, by=SYSTEM)
+            staffing.bind(member, user, now=now)
+        yield f"staff {login}: {', '.join(person.roles)}"
 
 
 def load_network(now: datetime) -> Iterable[str]:

@@ -31,6 +31,7 @@ DATABASE = "credentials"
 MUTUAL_TLS = 4  # after the deployment's own port: utility B's systems
 NATIONAL = 5  # the national identity provider
 AGENCIES = 6  # the identity provider of agencies' people
+STAFF = 7  # the identity provider of the console's people
 
 
 class Stopped(BaseException):
@@ -91,7 +92,7 @@ class Demo:
 
     def _refuse_taken_ports(self) -> None:
         mine = [self.port, *self.utilities_here().values(), self.port + MUTUAL_TLS]
-        mine += [self.port + NATIONAL, self.port + AGENCIES]
+        mine += [self.port + NATIONAL, self.port + AGENCIES, self.port + STAFF]
         taken = [port for port in mine if not _is_free(port)]
         if taken:
             raise DidNotStart(f"port {', '.join(map(str, taken))} is taken by another program; choose another PORT")
@@ -108,8 +109,10 @@ class Demo:
                 mutual_ports={generated.UTILITY_B: self.port + MUTUAL_TLS},
                 national_port=self.port + NATIONAL,
                 agencies_port=self.port + AGENCIES,
+                staff_port=self.port + STAFF,
             )
         )
+        values = generated.with_staff(values, self.port + STAFF)  # a demo from before the console had its own sign-in
         generated.certify(self.folder)
         if not os.environ.get("DATABASE_URL"):
             self.postgres = Postgres(self.folder)
@@ -145,7 +148,8 @@ class Demo:
             command += ["--var", str(self.folder), "--clock-offset", self._clock_offset()]
             self._start(name, command, **generated.of_utility(values, name))
         if self.utilities_here():
-            for name, port in (("national", self.port + NATIONAL), ("agencies", self.port + AGENCIES)):
+            for name, after in (("national", NATIONAL), ("agencies", AGENCIES), ("staff", STAFF)):
+                port = self.port + after
                 command = [sys.executable, "-m", f"sandbox.{name}", "--port", str(port)]
                 self._start(name, [*command, "--var", str(self.folder), "--clock-offset", self._clock_offset()])
 
@@ -192,7 +196,7 @@ def _is_free(port: int) -> bool:
 def warm_up(demo: Demo) -> None:
     """Have the identity providers start, which they do with their first request: nobody should wait for that."""
     here = demo.utilities_here()
-    ports = [*here.values(), demo.port + NATIONAL, demo.port + AGENCIES] if here else []
+    ports = [*here.values(), *(demo.port + each for each in (NATIONAL, AGENCIES, STAFF))] if here else []
     for port in ports:
         address = f"http://127.0.0.1:{port}/o/.well-known/openid-configuration"
         threading.Thread(target=_look_at, args=(address,), daemon=True).start()
@@ -223,6 +227,10 @@ def say_where(demo: Demo) -> None:
             f"\n  Agents sign in at {demo.base}/agency/sign-in: user name, password; then the code at {agencies}/outbox"
         )
         for login, password, name in _people_of(demo.port + AGENCIES):
+            print(f"    {login:<16} {password:<12} {name}")
+        staff = f"http://127.0.0.1:{demo.port + STAFF}"
+        print(f"\n  Staff sign in at {demo.base}/admin/: user name, password; then the code at {staff}/outbox")
+        for login, password, name in _people_of(demo.port + STAFF):
             print(f"    {login:<16} {password:<12} {name}")
         print("\n  People of the sandbox:")
         for person in json.loads((ROOT / "sandbox" / "personas.json").read_text())["people"]:

@@ -66,7 +66,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         # As in the demo: the utilities and the journey's callback address follow on the web's port.
-        self.port = free_ports(7)
+        self.port = free_ports(8)
         self.base = f"http://127.0.0.1:{self.port}"
         self.utility_ports = {name: self.port + number for number, name in enumerate(self.utilities, start=1)}
         self.logs = self.folder / "logs"
@@ -79,6 +79,7 @@ class Stack:
             utility_ports=self.utility_ports,
             mutual_ports=self.mutual_ports,
             agencies_port=self.port + 6,
+            staff_port=self.port + 7,
         )
         self.bap = self.new_bap("portal.test.example")
         self.children: dict[str, Child] = {}
@@ -191,11 +192,17 @@ class Stack:
 
     def agencies_url(self) -> str:
         """The identity provider of agencies' people; started when it is first asked for (from the main thread)."""
-        port = self.port + 6
-        if "agencies" not in self.children:
-            command = [sys.executable, "-m", "sandbox.agencies", "--port", str(port), "--var", str(self.folder)]
-            self._start("agencies", [*command, "--clock-offset", str(self.clock_offset)])
-            supervisor.wait_until_answers(self.children["agencies"], f"http://127.0.0.1:{port}/healthz")
+        return self._provider("agencies", self.port + 6)
+
+    def staff_url(self) -> str:
+        """The identity provider of the console's people; started when it is first asked for (from the main thread)."""
+        return self._provider("staff", self.port + 7)
+
+    def _provider(self, name: str, port: int) -> str:
+        if name not in self.children:
+            command = [sys.executable, "-m", f"sandbox.{name}", "--port", str(port), "--var", str(self.folder)]
+            self._start(name, [*command, "--clock-offset", str(self.clock_offset)])
+            supervisor.wait_until_answers(self.children[name], f"http://127.0.0.1:{port}/healthz")
         return f"http://127.0.0.1:{port}"
 
     def fault(self, mode: str, *, seconds: float = 30.0, utility: str = generated.UTILITY_A) -> None:

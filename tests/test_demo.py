@@ -70,7 +70,7 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    port = free_ports(6)
+    port = free_ports(8)
     yield port
     while Demo.running:
         Demo.running.pop().kill()

@@ -154,7 +154,8 @@ def join(request: HttpRequest) -> HttpResponse:
         return _page(request, "join_over", _("This invitation cannot be used"), status=410)
     is_signed_in = found.state is State.STRANGER
     roles = [(role.value, SENTENCES[role]) for role in staff.Role if role.value in member.roles]
-    told = {"member": member, "roles": roles, "providers": ours, "is_signed_in": is_signed_in, "state": found.state}
+    told: dict[str, Any] = {"member": member, "roles": roles, "providers": ours}
+    told |= {"is_signed_in": is_signed_in, "state": found.state}
     if request.method == "POST" and is_signed_in and request.POST.get("join"):
         assert isinstance(request.user, User)
         try:

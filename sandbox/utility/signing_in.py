@@ -100,10 +100,21 @@ def clients_of(settings_file: Path, issuer: str) -> list[dict[str, Any]]:
             "redirect_uris": [f"{base}/oidc/callback/{each['slug']}"],
             "post_logout": [f"{base}/oidc/signed-out"],
             "back_channel": f"{base}/oidc/logout/back-channel",
+            **(_of_the_console(settings, each["slug"]) if each.get("kind") == "STAFF" else {}),
         }
         for each in found
     ]
     return [app, *ours]
+
+
+def _of_the_console(settings: Mapping[str, str], slug: str) -> dict[str, Any]:
+    """Staff come back below /admin/, at the console's own address where it has one."""
+    at = (settings.get("CONSOLE_URL") or settings.get("PUBLIC_URL", "")) + "/admin"
+    return {
+        "name": "The console",
+        "redirect_uris": [f"{at}/sign-in/back/{slug}"],
+        "post_logout": [f"{at}/signed-out"],
+    }
 
 
 def _to_the_outbox(utility: "Utility") -> Callable[[Account, str], None]:

@@ -17,6 +17,7 @@ from tests.stack import Stack
 
 A, B = generated.UTILITY_A, generated.UTILITY_B
 AGENCIES = "agencies"  # in the place of a utility: where agencies' people sign in
+STAFF = "staff"  # where the console's people do
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Visitor:
     def at(self, utility: str = A) -> Browser:
         if utility not in self._browsers:
             folder = self.stack.folder / utility
-            base = self.stack.agencies_url() if utility == AGENCIES else self.stack.utility_url(utility)
+            apart = {AGENCIES: self.stack.agencies_url, STAFF: self.stack.staff_url}
+            base = apart[utility]() if utility in apart else self.stack.utility_url(utility)
             self._browsers[utility] = Provider(base, folder).browser()
         return self._browsers[utility]
 
@@ -84,6 +86,11 @@ class Visitor:
         page = self.sign_in(person, AGENCIES, page="/agency/sign-in", next=next, **form)
         return self.get(page.to) if page.to else page
 
+    def sign_in_staff(self, person: str, *, next: str = "") -> Page:
+        """Sign in at the console, with both steps; return the page that comes of it."""
+        page = self.sign_in(person, STAFF, page="/admin/sign-in", next=next)
+        return self.get(page.to) if page.to else page
+
     def decline(self, person: str, utility: str = A) -> str:
         """Sign in at the provider and say no to it; return the address of ours that it sends the browser back to."""
         browser, address = self.at(utility), self.begin(utility)
@@ -100,7 +107,7 @@ class Visitor:
         return next((str(cookie.value) for cookie in self.jar if cookie.name == name), "")
 
     def _token(self, address: str) -> str:
-        page = self.get(address if "sign-out" not in address else "/oidc/sign-in")
+        page = self.get(_page_with_a_form(address))
         found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         assert found, page
         return found[1]
@@ -120,3 +127,10 @@ class Visitor:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
+
+
+def _page_with_a_form(address: str) -> str:
+    """Where the form to this address stands: signing out has none of its own."""
+    if "sign-out" not in address:
+        return address
+    return "/admin/" if address.startswith("/admin/") else "/oidc/sign-in"
