@@ -86,6 +86,7 @@ class EnrollmentCase(models.Model):
             ),
             models.Index(fields=["agency_id", "-id"], condition=~Q(agency_id=""), name="cases_newest_of_agency"),
             models.Index(fields=["channel", "-id"], name="cases_newest_of_channel"),
+            models.Index(fields=["order_id"], name="cases_by_order"),
             models.Index(
                 fields=["program_id", "state"],
                 condition=Q(state__in=["SUBMITTED", "NEEDS_INPUT", "IN_REVIEW", "READY"]),
