@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from portals.utility import views_consents, views_ending, views_enrolments, views_help, views_my_data
+from portals.utility import (
+    views_consents,
+    views_ending,
+    views_enrolments,
+    views_help,
+    views_my_data,
+    views_requests,
+)
 
 _JOURNEY = "applications/<uuid:application_id>"
 _ENROLMENT = "enrolments/<uuid:application_id>"
@@ -12,6 +19,8 @@ urlpatterns = [
     path(f"{_JOURNEY}/consents/<int:place>/no", views_consents.RefusedConsent.as_view(), name="portal-consent-no"),
     path(f"{_JOURNEY}/help", views_help.Help.as_view(), name="portal-help"),
     path("my-data", views_my_data.MyData.as_view(), name="portal-my-data"),
+    path("my-data/ask/<slug:what>", views_requests.AskAboutMyData.as_view(), name="portal-my-data-ask"),
+    path("my-data/requests/<uuid:public_id>", views_requests.AboutMyData.as_view(), name="portal-my-data-request"),
     path("enrolments", views_enrolments.Enrolments.as_view(), name="portal-enrolments"),
     path(_ENROLMENT, views_enrolments.EnrolmentInFull.as_view(), name="portal-enrolment"),
     path(f"{_ENROLMENT}/credential", views_enrolments.CredentialPage.as_view(), name="portal-credential"),

@@ -16,6 +16,7 @@ from audit import clock
 from audit.log import Action, ActorKind, record
 from audit.readers import ReadLine, lines_of_subject
 from beckn import identities
+from identity import people_requests
 from identity.models import Agency, Subject, User
 from identity.sessions import actor_of
 from portals import csv, drafts, houses
@@ -24,6 +25,7 @@ from portals.models import Application
 
 #: So many lines a file holds, the newest.
 MOST_EXPORTED = 5000
+MOST_REQUESTS = 20
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -40,6 +42,7 @@ class MyData(View):
             "older": found.older if found else None,
             "is_first": cursor is None,
             "zone": zone_of_person(subject),
+            "requests": people_requests.of_person(subject)[:MOST_REQUESTS],
         }
         return render(request, "portal/my_data.html", context)
 

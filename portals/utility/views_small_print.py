@@ -43,6 +43,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
         "privacy",
         grievances=grievances,
         documents_days=settings.RETENTION_DOCUMENTS_DAYS,
+        people_days=settings.RETENTION_PEOPLE_DAYS,
         owner=settings.ISSUER_NAME,
     )
 
