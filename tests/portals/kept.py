@@ -63,7 +63,7 @@ def person(now: datetime, did: str) -> tuple[Subject, User]:
         iss=user.issuer,
         sub=user.sub,
         utility_customer_id="CUST-123456",
-        customer_index=blind_index("CUST-123456", purpose="customer"),
+        customer_index=blind_index("CUST-123456", purpose="utility_customer_id"),
         linked_at=now,
     )
     OidcSession.objects.create(
