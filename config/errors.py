@@ -11,14 +11,26 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
 from config.pages import house
+from identity.console_sessions import is_console
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 PAGE_TOO_OLD = "PAGE_TOO_OLD"  # in a problem's `code`: the page's own words then, in the reader's language
+AT_CONSOLE = {
+    403: "You may not do this",
+    404: "There is nothing at this address",
+    405: "This page cannot be used like that",
+    409: "This has changed meanwhile",
+    429: "Too many at once",
+    500: "Something went wrong on our side",
+    503: "Not possible right now",
+}
+ONCE_MORE = "This page is out of date"
 TITLES = {
     400: "The request cannot be understood.",
     403: "This is not allowed.",
@@ -79,12 +91,20 @@ class ErrorPages:
             _say_plainly(response)
         else:
             try:
-                page = render_to_string("error.html", _context(request, response))
+                page = _page(request, response)
             except Exception:  # the answer about a failure must not fail: the plain one is left
                 log.exception("an error page could not be made")
             else:
                 _replace(response, page, "text/html; charset=utf-8")
         return response
+
+
+def _page(request: HttpRequest, response: HttpResponse) -> str:
+    said = _context(request, response)
+    if not is_console(request):
+        return render_to_string("error.html", said)
+    title = ONCE_MORE if said["is_too_old"] else AT_CONSOLE.get(response.status_code, "This did not work")
+    return render_to_string("console/error.html", {**admin.site.each_context(request), **said, "title": title})
 
 
 def _say_plainly(response: HttpResponse) -> None:

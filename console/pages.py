@@ -101,7 +101,7 @@ class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
         ]
 
     def _guarded(self, view: View, right: Right | None = None) -> View:
-        """The view for who has the rights; they are told on it (`rights`), for the test of the roles."""
+        """The view for who has the rights. What looking and acting take is told on it, for the test of the roles."""
 
         def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             need(request, self.sees)
@@ -110,7 +110,7 @@ class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
             return view(request, *args, **kwargs)
 
         guarded: View = self.admin_site.admin_view(update_wrapper(asked, view))
-        guarded.rights = (self.sees, right or self.sees)  # type: ignore[attr-defined]
+        guarded.rights = (right or self.sees, right or self.sees)  # type: ignore[attr-defined]
         return guarded
 
     def acts_on_all(self) -> dict[str, View]:

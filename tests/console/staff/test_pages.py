@@ -65,6 +65,15 @@ def test_roles_are_changed_with_a_reason_and_count_at_the_next_page() -> None:
     assert "VIEWER → SECURITY_OFFICER · DUTIES" in text_of(officer.get(f"{LIST}{clerk.member.pk}/"))
 
 
+def test_who_may_not_is_told_so_on_a_page_of_the_console() -> None:
+    browser = desk(Role.VIEWER, name="Vani")
+    refused = browser.get(f"{LIST}invite/", headers={"accept": "text/html"})
+    assert refused.status_code == 403 and "None of your roles may do this" in text_of(refused)
+    assert "Vani" in text_of(refused) and "See my enrolments" not in text_of(refused)
+    lost = browser.get("/admin/staff/nobody/", headers={"accept": "text/html"})
+    assert lost.status_code == 404 and "There is nothing at this address" in text_of(lost)
+
+
 def test_nobody_changes_their_own_roles_and_no_page_offers_it() -> None:
     officer = desk(Role.SECURITY_OFFICER)
     own = f"{LIST}{officer.member.pk}/"
