@@ -18,11 +18,9 @@ class ConsoleConfig(AppConfig):
         from console import (  # noqa: F401 - they register their pages
             agencies,
             credentials,
-            documents,
             keys,
             lists,
             notices,
-            papers,
             rechecks,
             utilities,
         )

@@ -38,7 +38,6 @@ MENU: tuple[Group, ...] = (
             Entry(_("Cases to decide"), "admin:cases-to-decide", Right.DECIDE),
             Entry(_("Acts on many"), "admin:bulk-acts"),
             Entry(_("Re-checks"), "admin:enrollment_recheck_changelist"),
-            Entry(_("Mandates on paper"), "admin:portals_mandatepaper_changelist"),
             Entry(_("Requests about personal data"), "admin:person-requests", Right.ANSWER_PEOPLE),
             Entry(_("What customers are told"), "admin:enrollment_customernotice_changelist"),
         ),

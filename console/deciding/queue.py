@@ -146,22 +146,6 @@ def stopped_orders() -> QuerySet[Any]:
     return rows.select_related("enrollment").annotate(due=Case(is_open, default=_later("frozen_at")))
 
 
-def waiting(now: datetime) -> tuple[int, int, datetime | None]:
-    """How many wait, how many of them longer than they should, and since when the oldest has; for the home page."""
-    total, late, oldest = 0, 0, None
-    for rows, since in (
-        (documents(), "uploaded_at"),
-        (mandate_papers(), "uploaded_at"),
-        (stopped_orders(), "frozen_at"),
-    ):
-        found = list(rows.order_by(since).values_list(since, "due")[: 10 * PAGE])
-        total += len(found)
-        late += sum(due <= now for _since, due in found)
-        first = found[0][0] if found else None
-        oldest = min((each for each in (oldest, first) if each is not None), default=None)
-    return total, late, oldest
-
-
 def _later(field: str) -> ExpressionWrapper:
     return ExpressionWrapper(F(field) + Value(WITHIN), output_field=DateTimeField())
 

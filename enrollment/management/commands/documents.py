@@ -42,7 +42,11 @@ class Command(Reporting):
         approve.add_argument("--valid-until", type=_instant, default=None, help="2027-01-01T00:00:00Z")
         refuse = acts.add_parser("refuse", help="say that it is not; one person is enough")
         refuse.add_argument("document")
-        refuse.add_argument("--reason", type=code, required=True, help="a code like UNREADABLE")
+        refuse.add_argument("--reason", type=code, required=True, help=f"a code: {', '.join(reviews.REASONS)}")
+        refuse.add_argument(
+            "--text", default="", help="what the applicant reads about the next file; no names, no numbers"
+        )
+        refuse.add_argument("--for-good", action="store_true", help="no other file is asked for, the application ends")
         for act in (approve, refuse):
             act.add_argument("--reviewer", default="", metavar="WHO", help="operator:op-1; default: who runs this")
             act.add_argument("--agency", default="", metavar="ID", help="the reviewer's agency, if any")
@@ -95,9 +99,18 @@ class Command(Reporting):
         self.say(options, _told(row), f"{row.document_id}: {decided}")
 
     def _refuse(self, options: dict[str, Any]) -> None:
-        row = reviews.refuse(
-            options["document"], _reviewer(options), options["reason"], actor=operator(), now=clock.now()
-        )
+        try:
+            row = reviews.refuse(
+                options["document"],
+                _reviewer(options),
+                options["reason"],
+                text=options["text"],
+                is_final=options["for_good"],
+                actor=operator(),
+                now=clock.now(),
+            )
+        except ValueError as problem:
+            raise CommandError(str(problem)) from problem
         self.say(options, _told(row), f"{row.document_id}: refused ({row.refusal_reason})")
 
 
@@ -145,6 +158,7 @@ def _told(row: Document) -> dict[str, Any]:
         "reviewers": [who for who in (row.first_reviewer, row.second_reviewer) if who],
         "capacityKw": row.capacity_kw,
         "reason": row.refusal_reason,
+        "forGood": row.is_final,
     }
 
 
