@@ -48,6 +48,7 @@ class UtilityNotice(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=Q(state="WAITING"), name="utility_notices_due"),
+            models.Index(fields=["created_at"], condition=Q(state="STUCK"), name="utility_notices_stuck"),
             models.Index(fields=["enrollment", "utility_id"], name="utility_notices_of_one"),
         ]
 
