@@ -7,6 +7,6 @@ class IdentityConfig(AppConfig):
     verbose_name = "people and agencies"
 
     def ready(self) -> None:
-        from identity import encryption
+        from identity import checks, encryption  # noqa: F401 - the checks register themselves
 
         encryption.check_keys()  # wrong keys are found at the start, not at the first write

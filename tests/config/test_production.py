@@ -11,6 +11,7 @@ import pytest
 
 from config import production
 from config.env import Env, Misconfigured, load
+from identity import checks
 from sandbox import generated
 from tests.config.settings_of import production_values, sandbox_values
 
@@ -78,6 +79,10 @@ def test_a_public_url_without_tls_is_refused():
     assert "PUBLIC_URL" in refused(PUBLIC_URL="http://credentials.example.org")
 
 
+def test_a_consoles_url_without_tls_is_refused():
+    assert "CONSOLE_URL" in refused(CONSOLE_URL="http://console.example.org")
+
+
 def test_an_identity_provider_without_tls_is_refused():
     assert "OIDC_PROVIDERS" in refused(OIDC_PROVIDERS='[{"issuer": "http://idp.example.org"}]')
 
@@ -122,7 +127,7 @@ def test_a_production_install_without_the_sandbox_folder_loads_its_settings(tmp_
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     done = start(tmp_path, production_values())
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "production __Host-session"
+    assert done.stdout.strip() == "production __Host-session __Host-console False", "and nobody breaks any glass"
 
 
 def test_a_refused_production_process_ends_with_the_reason_and_without_a_trace(tmp_path):
@@ -134,6 +139,14 @@ def test_a_refused_production_process_ends_with_the_reason_and_without_a_trace(t
 
 def start(folder: Path, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
     code = "import django; django.setup(); from django.conf import settings as s"
-    code += "; print(s.DEPLOYMENT, s.SESSION_COOKIE_NAME)"
+    code += "; print(s.DEPLOYMENT, s.SESSION_COOKIE_NAME, s.CONSOLE_SESSION_COOKIE_NAME, s.BREAK_GLASS)"
     environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings", **values}
     return subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_a_console_that_nobody_can_enter_or_that_shares_its_host_is_told_to_the_operator(settings):
+    settings.OIDC_PROVIDERS, settings.BREAK_GLASS, settings.DEPLOYMENT = [], False, "production"
+    assert [each.id for each in checks.staff_can_sign_in()] == ["identity.W001", "identity.W002"]
+    assert "open to nobody" in checks.staff_can_sign_in()[0].msg
+    settings.CONSOLE_URL = "https://console.example.org"
+    assert [each.id for each in checks.staff_can_sign_in()] == ["identity.W001"]

@@ -10,7 +10,8 @@ from beckn.models import Participant
 from credentials.models import TrustEntry
 from enrollment.criteria import CRITERIA
 from enrollment.models import ConsentText, ProgramVersion
-from identity.models import Agency
+from identity.models import Agency, StaffMember
+from identity.staff import Role
 from sandbox import generated, loading
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +96,21 @@ def test_each_utility_is_trusted_only_for_itself_and_the_program_issuer_only_for
     everywhere = TrustEntry.objects.get(utilities=[])
     assert everywhere.types == ["ProgramEligibilityCredential"]
     assert everywhere.issuer.endswith(":issuers:program")
+
+
+def test_the_consoles_people_are_loaded_once_and_what_was_changed_by_hand_stays() -> None:
+    now = clock.now()
+    assert len(list(loading.load_staff(now))) == 8
+    clerk = StaffMember.objects.get(roles=["AUDITOR"])
+    StaffMember.objects.filter(pk=clerk.pk).update(switched_off_at=now)
+    assert list(loading.load_staff(now)) == []
+    assert StaffMember.objects.filter(switched_off_at=None).count() == 7
+    assert {role for each in StaffMember.objects.all() for role in each.roles} == {*Role}
+
+
+def test_an_older_demos_settings_get_the_provider_of_staff_and_keep_it() -> None:
+    older = {"OIDC_PROVIDERS": '[{"issuer": "http://127.0.0.1:9001/o", "kind": "UTILITY"}]', "VAR_DIR": "x"}
+    newer = generated.with_staff(older, 9007)
+    known = json.loads(newer["OIDC_PROVIDERS"])
+    assert [(each["kind"], each["issuer"]) for each in known][1] == ("STAFF", "http://127.0.0.1:9007/o")
+    assert generated.with_staff(newer, 9007) == newer and newer["VAR_DIR"] == "x"
