@@ -6,7 +6,9 @@ from pathlib import Path
 from sandbox import generated
 
 os.environ |= {
-    **generated.settings_for(8000, folder=Path("var/typing"), utility_ports={generated.UTILITY_A: 8001}),
+    **generated.settings_for(
+        8000, folder=Path("var/typing"), utility_ports={generated.UTILITY_A: 8001}, staff_port=8007
+    ),
     "DATABASE_URL": "postgresql://nobody@127.0.0.1/nothing",
     "SETTINGS_FILE": "",
 }
