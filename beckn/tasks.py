@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from audit import clock
 from audit.log import SYSTEM, Action, record
-from beckn import delivery, leases, outgoing, registry, sealing
+from beckn import delivery, leases, outgoing, registry, sealing, workers
 from beckn.door import Door, LeaseLost
 from beckn.messages import CALLBACKS, Received, received
 from beckn.models import Inbox, Outbox, State
@@ -61,12 +61,12 @@ def _claim_outbox(outbox_id: int) -> Outbox | None:
 
 @shared_task(name="beckn.tasks.purge", ignore_result=True)
 def purge(now: datetime | None = None) -> int:
-    """Give up what waited too long, forget the registry's old answers; return how many rows.
+    """Give up what waited too long, forget the registry's old answers and dead workers; return how many rows.
 
     What is kept no longer goes by `beckn.retention`.
     """
     at = now or clock.now()
-    return delivery.give_up(at) + registry.forget_old(at)
+    return delivery.give_up(at) + registry.forget_old(at) + workers.forget_old(at)
 
 
 def sweep_inbox(now: datetime) -> int:

@@ -5,6 +5,8 @@ the sweeper calls them itself. They are idempotent, so that two workers doing so
 """
 
 import logging
+import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -17,6 +19,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from audit import clock
+from beckn import workers
 
 log = logging.getLogger(__name__)
 Sweep = Callable[[datetime], int]
@@ -25,8 +28,17 @@ Sweep = Callable[[datetime], int]
 class Sweeper(threading.Thread):
     """Calls every room's `sweep(now)`, one after the other, with a pause between two rounds."""
 
-    def __init__(self, sweeps: Sequence[str], beat: Sequence[str], *, pause: float, beat_pause: float) -> None:
+    def __init__(
+        self,
+        sweeps: Sequence[str],
+        beat: Sequence[str],
+        *,
+        pause: float,
+        beat_pause: float,
+        queues: Collection[str] | None = None,
+    ) -> None:
         super().__init__(name="sweeper", daemon=True)
+        self.queues = sorted(queues or ())
         self.sweeps: dict[str, Sweep] = {name: function for name in sweeps if (function := find(name))}
         self.beat = [function for name in beat if (function := find(name))]
         self.pause = pause
@@ -35,6 +47,10 @@ class Sweeper(threading.Thread):
         self.patience = beat_pause if settings.CELERY_BROKER_URL.startswith("memory:") else 3 * beat_pause
         self._done = threading.Event()
         self._last_beat = time.monotonic()
+        self._who = f"{platform.node() or 'here'}:{os.getpid()}"
+        self._started_at = clock.now()
+        self._rounds = 0
+        self._last_sign = -workers.EVERY_SECONDS
 
     def run(self) -> None:
         while not self._done.wait(self.pause):
@@ -42,7 +58,12 @@ class Sweeper(threading.Thread):
 
     def round(self) -> int:
         """Look once everywhere; return how many rows were found due. One room's trouble does not stop the others."""
+        began = time.monotonic()
         found = sum(self._call(name, sweep, clock.now()) for name, sweep in self.sweeps.items())
+        self._rounds += 1
+        if began - self._last_sign >= workers.EVERY_SECONDS:
+            self._last_sign = began
+            self._call("sign of life", self._say_alive, round((time.monotonic() - began) * 1000))
         if time.monotonic() - self._last_beat >= self.patience:
             self.heard_beat()
             for job in self.beat:
@@ -59,7 +80,12 @@ class Sweeper(threading.Thread):
         self._done.set()
         if self.is_alive():
             self.join(5)
+        self._call("sign of life", workers.gone, self._who)
         connections.close_all()
+
+    def _say_alive(self, round_ms: int) -> None:
+        queues, started_at = self.queues, self._started_at
+        workers.beat(self._who, queues, started_at=started_at, rounds=self._rounds, round_ms=round_ms, now=clock.now())
 
     def _call(self, name: str, function: Callable[..., Any], *arguments: Any) -> int:
         try:
@@ -88,4 +114,5 @@ def make(queues: Collection[str] | None = None) -> Sweeper:
     wanted = [name for queue, names in apart.items() if queues is None or queue in queues for name in names]
     is_apart = queues is not None and set(queues) <= set(apart)
     sweeps, beat = ([], []) if is_apart else (settings.SWEEPS, settings.BEAT)
-    return Sweeper([*sweeps, *wanted], beat, pause=settings.SWEEP_SECONDS, beat_pause=settings.BEAT_SECONDS)
+    pauses = {"pause": settings.SWEEP_SECONDS, "beat_pause": settings.BEAT_SECONDS}
+    return Sweeper([*sweeps, *wanted], beat, queues=queues, **pauses)

@@ -111,7 +111,8 @@ class ConsoleSite(AdminSite):
         return super().password_change(request, extra_context)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        told = {"news": news.of_today(clock.now(), rights_of(request)), "alarms": list(alarms.open_alarms()[:ALARMS_SHOWN])}
+        told: dict[str, Any] = {"news": news.of_today(clock.now(), rights_of(request))}
+        told["alarms"] = list(alarms.open_alarms()[:ALARMS_SHOWN])
         told["may_see_alarms"] = may(request, Right.MANAGE_STAFF)
         return super().index(request, {**told, **(extra_context or {})})
 

@@ -58,3 +58,8 @@ def minimum_free_places() -> int:
 def presented_retention() -> timedelta:
     """How long the bytes of a credential that someone presented are kept for questions about its check."""
     return timedelta(days=int(getattr(settings, "RETENTION_PRESENTED_DAYS", 30)))
+
+
+def key_age() -> timedelta:
+    """How long an issuer key signs before the console asks for the next one; nothing happens by itself."""
+    return timedelta(days=int(getattr(settings, "ISSUER_KEY_DAYS", 365)))
