@@ -93,6 +93,7 @@ class PersonRequest(models.Model):
     file = EncryptedBytesField(null=True)
     file_sha256 = models.CharField(max_length=64, blank=True, default="")
     file_until = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True, help_text="When the person was written to, or found to have no address.")
 
     class Meta:
         db_table = "person_requests"
@@ -128,6 +129,11 @@ class PersonRequest(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="OPEN"), name="person_requests_open"),
             models.Index(fields=["state", "-id"], name="person_requests_by_state"),
+            models.Index(
+                fields=["closed_at"],
+                condition=Q(state__in=["ANSWERED", "REFUSED"], told_at=None),
+                name="person_requests_to_tell_of",
+            ),
             models.Index(fields=["file_until"], condition=Q(file__isnull=False), name="person_requests_with_file"),
         ]
 
