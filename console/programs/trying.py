@@ -57,9 +57,7 @@ class TryOnMeter(VersionPage):
             return self.page(form=form, status=status)
         lines = [{"name": condition_name(line.criterion), "line": line} for line in trial.lines]
         missing = [str(CREDENTIALS.get(each, each)) for each in trial.missing]
-        response = self.page(form=form, trial=trial, lines=lines, missing=missing, says=_verdict(trial))
-        response["Cache-Control"] = "no-store"
-        return response
+        return self.page(form=form, trial=trial, lines=lines, missing=missing, says=_verdict(trial))
 
 
 def _verdict(trial: trying.Trial) -> str:
