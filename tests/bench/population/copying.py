@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from django.db import connection as django_connection
 from django.db import models
+from psycopg import Binary
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Json, Jsonb
 
@@ -100,7 +101,8 @@ def _is_given(field: models.Field[Any, Any]) -> bool:
 
 
 def _default(field: models.Field[Any, Any]) -> Any:
-    return field.get_db_prep_save(field.get_default(), django_connection)
+    value = field.get_db_prep_save(field.get_default(), django_connection)
+    return value.obj if isinstance(value, Binary) else value
 
 
 _CONSTRAINTS = """
