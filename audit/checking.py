@@ -31,6 +31,8 @@ class Kind(StrEnum):
     SEAL_FORGED = "SEAL_FORGED"
     SEAL_MISSING = "SEAL_MISSING"
     UNLINKED = "UNLINKED"
+    EXPORT_CHANGED = "EXPORT_CHANGED"
+    EXPORT_FORGED = "EXPORT_FORGED"
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def _check_seals(walk: Walk, seals: Sequence[SealRow], keys: Mapping[str, bytes]
     for seal in seals:
         said = _statement(seal)
         before = hashlib.sha256(previous.statement.encode()).hexdigest() if previous else ""
-        if not _is_signed(seal, keys) or (said.get("day"), said.get("lastSeq")) != (seal.day, seal.last_seq):
+        if not is_signed(seal, keys) or (said.get("day"), said.get("lastSeq")) != (seal.day, seal.last_seq):
             walk.say(Kind.SEAL_FORGED, f"the seal of {seal.day} is not signed by key {seal.kid}")
         elif said.get("previousSeal") != before:
             walk.say(Kind.SEAL_MISSING, f"the seal of {seal.day} follows a seal that is not here")
@@ -214,13 +216,14 @@ def _check_seals(walk: Walk, seals: Sequence[SealRow], keys: Mapping[str, bytes]
 def _check_kept(walk: Walk, seals: Sequence[SealRow], kept_seals: Sequence[SealRow], keys: Mapping[str, bytes]) -> None:
     here = {seal.statement for seal in seals}
     for seal in kept_seals:
-        if not _is_signed(seal, keys):
+        if not is_signed(seal, keys):
             walk.say(Kind.SEAL_FORGED, f"the kept seal of {seal.day} is not signed by key {seal.kid}")
         elif seal.statement not in here:
             walk.say(Kind.SEAL_MISSING, f"the kept seal of {seal.day} is no longer among the seals")
 
 
-def _is_signed(seal: SealRow, keys: Mapping[str, bytes]) -> bool:
+def is_signed(seal: SealRow, keys: Mapping[str, bytes]) -> bool:
+    """Whether one of these keys made the seal."""
     try:
         signature = base64.urlsafe_b64decode(seal.signature + "=" * (-len(seal.signature) % 4))
         Ed25519PublicKey.from_public_bytes(keys[seal.kid]).verify(signature, seal.statement.encode())

@@ -12,14 +12,22 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import Q
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
+from psycopg.errors import QueryCanceled
 
 from audit.log import ActorKind, Channel
 from audit.models import Event
 
 #: Lines a page holds, where nobody says otherwise; and how many of one object are read at most.
 A_PAGE, MOST_OF_AN_OBJECT = 50, 500
+#: How long a search may read.
+SEARCH_SECONDS = 4
+
+
+class TooMuch(Exception):
+    """So many lines would have to be read that the search was stopped."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,45 @@ class ReadLine:
     object_type: str
     object_id: str
     details: Mapping[str, Any]
+    key: int = 0
+    subject: str = ""
+
+    @property
+    def public_id(self) -> str:
+        """The reference without what it begins with, for addresses."""
+        return self.reference.removeprefix("log-")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What lines are looked for: all that is said has to hold; what is empty does not count.
+
+    `actors` are `(kind, id)`, any of them; `operator` is who of an agency; `subjects` and `actions` any of theirs;
+    `since` and `until` (exclusive) are the period.
+    """
+
+    subjects: tuple[str, ...] = ()
+    actors: tuple[tuple[str, str], ...] = ()
+    operator: str = ""
+    actions: tuple[str, ...] = ()
+    object_type: str = ""
+    object_id: str = ""
+    channel: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        return self == Search()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of a search, the newest first, and whether there are lines beyond its ends."""
+
+    lines: tuple[ReadLine, ...]
+    has_newer: bool
+    has_older: bool
 
 
 @dataclass(frozen=True)
@@ -119,6 +166,86 @@ def lines_of_agency(
     return Lines(tuple(_line(row) for row in found[:most]), found[most].pk if len(found) > most else None)
 
 
+def matching(asked: Search) -> QuerySet[Event]:
+    """The lines that a search means, in no order."""
+    rows = Event.objects.all()
+    if asked.subjects:
+        rows = rows.filter(_one_of("subject", asked.subjects)).exclude(subject="")
+    if asked.actors:
+        rows = rows.filter(reduce(or_, (Q(actor_kind=kind, actor_id=each) for kind, each in asked.actors)))
+    if asked.operator:
+        rows = rows.annotate(operator=KeyTextTransform("operator", "details")).filter(operator=asked.operator)
+    if asked.actions:
+        rows = rows.filter(_one_of("action", asked.actions))
+    for name in ("object_type", "object_id", "channel"):
+        if getattr(asked, name):
+            rows = rows.filter(**{name: getattr(asked, name)})
+    if asked.since is not None:
+        rows = rows.filter(at__gte=asked.since)
+    if asked.until is not None:
+        rows = rows.filter(at__lt=asked.until)
+    return rows
+
+
+def actors_called(ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return `(kind, id)` of everybody whom the journal knows by one of these ids."""
+    asked = [(kind.value, each) for kind in ActorKind for each in ids]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT kind, id FROM unnest(%s::text[], %s::text[]) AS asked(kind, id) WHERE EXISTS"
+            " (SELECT 1 FROM audit_logs e WHERE e.actor_kind = asked.kind AND e.actor_id = asked.id)",
+            [[kind for kind, _ in asked], [each for _, each in asked]],
+        )
+        return tuple((kind, each) for kind, each in cursor.fetchall())
+
+
+def search(asked: Search, *, before: int | None = None, after: int | None = None, most: int = A_PAGE) -> Found:
+    """Return a page of what is looked for: the newest, or what lies `before` or `after` a line, named by its key.
+
+    In the order of time, and of writing where that is the same: each filter has an index of that order. Raises TooMuch
+    where two filters together would have it read for longer than SEARCH_SECONDS.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {int(SEARCH_SECONDS * 1000)}")
+            found = _search(asked, before=before, after=after, most=most)
+            cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+            return found
+    except OperationalError as problem:
+        if isinstance(problem.__cause__, QueryCanceled):
+            raise TooMuch from problem
+        raise
+
+
+def _search(asked: Search, *, before: int | None = None, after: int | None = None, most: int = A_PAGE) -> Found:
+    rows = matching(asked)
+    if before is None and after is None:
+        return _page(rows, most, has_newer=False)
+    beside = before if after is None else after
+    at = Event.objects.filter(pk=beside).values_list("at", flat=True).first()
+    if at is None:
+        return Found((), False, False)
+    if after is None:
+        return _page(rows.filter(at__lte=at).exclude(at=at, pk__gte=before), most, has_newer=True)
+    newer = list(rows.filter(at__gte=at).exclude(at=at, pk__lte=after).order_by("at", "pk")[: most + 1])
+    return Found(tuple(_line(row) for row in reversed(newer[:most])), len(newer) > most, True)
+
+
+def _page(rows: QuerySet[Event], most: int, *, has_newer: bool) -> Found:
+    found = list(rows.order_by("-at", "-pk")[: most + 1])
+    return Found(tuple(_line(row) for row in found[:most]), has_newer, len(found) > most)
+
+
+def _one_of(name: str, values: Sequence[str]) -> Q:
+    """One value is asked for by equality: then an index gives the rows in their order."""
+    return Q(**{name: values[0]}) if len(values) == 1 else Q(**{f"{name}__in": values})
+
+
+def line_of(row: Event) -> ReadLine:
+    """Return one line as it is shown."""
+    return _line(row)
+
+
 def _line(row: Event) -> ReadLine:
     return ReadLine(
         reference=row.reference,
@@ -131,4 +258,6 @@ def _line(row: Event) -> ReadLine:
         object_type=row.object_type,
         object_id=row.object_id,
         details=row.details or {},
+        key=row.pk,
+        subject=row.subject,
     )

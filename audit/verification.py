@@ -9,10 +9,23 @@ from typing import Any, TextIO
 
 from django.db import connection
 
+from audit import archive, walking
 from audit import seals as sealing
-from audit import walking
 from audit.chain import Entry
-from audit.checking import WINDOW, Finding, Kind, LinkRow, Report, SealRow, Walk, by_link, check, conclude
+from audit.checking import (
+    WINDOW,
+    Finding,
+    Kind,
+    LinkRow,
+    Report,
+    SealRow,
+    Walk,
+    by_link,
+    check,
+    conclude,
+    is_signed,
+    knows,
+)
 from audit.models import Check, Link, Seal, WorkState
 from audit.sequencer import columns_sql, entry
 from audit.signer import signer
@@ -61,6 +74,22 @@ def verify_chain(
     return walk.report(len(seals))
 
 
+def of_link(seq: int) -> tuple[Finding, ...]:
+    """Return what is wrong with one link: whether it follows the one before, and its event is as it was written."""
+    return walking.walk(_fetch, seq, seq, {}).findings
+
+
+def seals_hold(seals: Sequence[Seal]) -> dict[date, bool]:
+    """Say for each of some seals whether it is signed by a key of ours and knows the link that is there now."""
+    there = dict(Link.objects.filter(seq__in=[seal.last_seq for seal in seals]).values_list("seq", "hash"))
+    keys = dict(signer().public_keys()) if seals else {}
+    return {
+        seal.day: is_signed(row := seal_row(sealing.published(seal)), keys)
+        and knows(row, bytes(there.get(seal.last_seq, b"")))
+        for seal in seals
+    }
+
+
 def last_link() -> int:
     """Return the place of the last link; 0 where there is none."""
     return Link.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
@@ -74,14 +103,19 @@ def address_of_database() -> dict[str, Any]:
 
 
 def verify_export(path: Path, *, kept_seals: Sequence[SealRow] = (), keys: dict[str, bytes] | None = None) -> Report:
-    """Walk an export; without pinned `keys` its own are believed. Raises ValueError when it is no export."""
+    """Walk an export; without pinned `keys` its own are believed. Raises ValueError when it is no export.
+
+    Also one of the older kind: JSON lines with a head, which is not signed itself.
+    """
+    if archive.is_archive(path):
+        return archive.verify(path, keys=keys, kept_seals=kept_seals)
     with path.open(encoding="utf-8") as file:
         head = _read_line(file.readline())
         if head.get("format") != FORMAT:
             raise ValueError("this is no export of a journal")
         seals = [seal_row(each) for each in head["seals"]]
         keys = keys_of(head["keys"]) if keys is None else keys
-        rows = (_exported_link(_read_line(line)) for line in file)
+        rows = (archive.link_of(_read_line(line)) for line in file)
         return check(rows, seals, keys, kept_seals=kept_seals)
 
 
@@ -195,14 +229,6 @@ def _forgotten(end: int) -> Finding | None:
         message = f"{asked} knows another link {newest.last_seq}: the chain was made anew"
         return Finding(Kind.SEAL_MISMATCH, message, newest.last_seq)
     return None
-
-
-def _exported_link(line: dict[str, Any]) -> LinkRow:
-    fields = line["event"]
-    found = Entry(int(fields["id"]), f"log-{fields['public_id']}", fields) if fields else None
-    return LinkRow(
-        int(line["seq"]), int(line["eventId"]), bytes.fromhex(line["prevHash"]), bytes.fromhex(line["hash"]), found
-    )
 
 
 def _read_line(line: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ _FROM = (
 _QUICK = f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, {SPELLED}{_FROM}"
 _WHOLE = f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, e.id, {columns_sql()}{_FROM}"
 _BEFORE = "SELECT seq, hash FROM audit_links WHERE seq < %s ORDER BY seq DESC LIMIT 1"
-_DETAILS, _ID = NAMES.index("details"), NAMES.index("id")
+ID = NAMES.index("id")
 
 # Python and orjson write fractions and numbers beyond 64 bits differently. jsonb puts a space behind `:` and `,`.
 _OTHERWISE_SPELLED = re.compile(r"(?:^|[:,] |\[)-?\d+\.|\d{18}")
@@ -188,7 +188,7 @@ def _quick(page: Sequence[Any], seq: int, last_hash: bytes) -> bytes | None:
     """Return the hash of the page's last link if all of it holds, else None: then somebody looks closely."""
     for row in page:
         seq += 1
-        if row[0] != seq or row[2] != last_hash or row[4 + _ID] != row[1]:
+        if row[0] != seq or row[2] != last_hash or row[4 + ID] != row[1]:
             return None
         last_hash = hashlib.sha256(b'%b{"event":%b,"seq":%d}' % (last_hash, spelled(row[4:]), seq)).digest()
         if row[3] != last_hash:

@@ -29,6 +29,7 @@ SECTIONS = {
     "claims": 300,
     "bulk": 300,
     "matrix": 120,
+    "journal": 600,
     "agencies": 300,
     "profile": 120,
 }
@@ -42,6 +43,7 @@ WHOLE = (
     "proof",
     "utilities",
     "matrix",
+    "journal",
     "agencies",
     "portal",
     "imports",
