@@ -98,7 +98,12 @@ class ConsoleSite(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         found = staff.standing(request)
-        return {**super().each_context(request), "menu": menu_of(request), "standing": found}
+        return {
+            **super().each_context(request),
+            "menu": menu_of(request),
+            "standing": found,
+            **_time_left(request, found),
+        }
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether whoever asks may see any page; which ones say their rights."""
@@ -135,6 +140,14 @@ class ConsoleSite(AdminSite):
             response.status_code = 429
             response.headers["Retry-After"] = str(FROM_ONE_ADDRESS.retry_after_seconds)
         return response
+
+
+def _time_left(request: HttpRequest, found: staff.Standing) -> dict[str, Any]:
+    """When the session ends: nobody should lose what they type to a clock that they cannot see."""
+    if not found.is_in:
+        return {}
+    minutes = int(settings.CONSOLE_IDLE.total_seconds() // 60)
+    return {"session_ends": console_sessions.ends_at(request), "idle_minutes": minutes}
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -6,11 +6,13 @@ staff's by where its row is. Whoever stays away for `CONSOLE_IDLE`, or is here f
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 
@@ -61,8 +63,7 @@ def begin(request: HttpRequest, now: datetime, *, sign_in: dict[str, Any] | None
 def ends_at(request: HttpRequest) -> datetime | None:
     """When the session ends whatever is done; None for one that nobody has signed in to."""
     began = request.session.get(BEGAN)
-    now = clock.now()
-    return datetime.fromtimestamp(began, now.tzinfo) + settings.CONSOLE_LASTS if began is not None else None
+    return datetime.fromtimestamp(began, UTC) + settings.CONSOLE_LASTS if began is not None else None
 
 
 def forget_old(now: datetime) -> int:
@@ -91,7 +92,10 @@ def _finish(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response.delete_cookie(name, path="/", samesite="Lax")
         return response
     if session.modified and not session.is_empty() and response.status_code != 500:
-        session.save()
+        try:
+            session.save()
+        except UpdateError:
+            raise SessionInterrupted("the session was ended while the page was made") from None
         response.set_cookie(
             name, session.session_key or "", path="/", secure=settings.HTTPS, httponly=True, samesite="Lax"
         )
