@@ -5,8 +5,9 @@ and told in the log lines.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Count, Min
@@ -16,11 +17,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from audit import clock
-from audit.models import Pending
+from audit.log import Action
+from audit.models import Event, Pending
+from beckn import workers
 from beckn.models import Inbox, Outbox, State
 from config import errors
 from config.health import may_see_details
-from credentials import list_watch
+from console import news
+from console.operations import endings, queues
+from credentials import bulk, list_watch
 from credentials.models import BulkAct, Publication, StatusChange
 from enrollment.models import CustomerNotice, UtilityChange, UtilityFeed, UtilityNotice
 from identity import alarms
@@ -50,6 +55,65 @@ class FromRows:
         yield GaugeMetricFamily("alarms_open", "Alarms that no security officer has seen", alarms.open_alarms().count())
         yield _utility_systems()
         yield from _utility_news(now)
+        yield from _workers(now)
+        yield from _queues(now)
+        yield _endings(now)
+        yield _refused(now)
+        yield from _people_wanted(now)
+
+
+def _workers(now: datetime) -> Iterator[Metric]:
+    """How many workers live, when the last gave a sign of life, and which queues nobody works on."""
+    living = [each for each in workers.all_of_them() if workers.is_alive(each, now)]
+    seen = workers.last_seen()
+    silence = (now - seen).total_seconds() if seen else math.inf
+    yield GaugeMetricFamily("workers_alive", "Workers that gave a sign of life within a minute", len(living))
+    yield GaugeMetricFamily("worker_silence_seconds", "Since any worker gave a sign of life", silence)
+    without = workers.queues_without_one(living)
+    yield GaugeMetricFamily("queues_without_worker", "Queues that no living worker takes", len(without))
+
+
+def _queues(now: datetime) -> Iterator[Metric]:
+    """The page of operations as figures: what waits, how long the oldest has been due, what was given up."""
+    depth = GaugeMetricFamily("work_waiting", "Rows that wait, at most 10000 are counted", labels=["queue"])
+    age = GaugeMetricFamily("work_oldest_due_seconds", "How long the oldest has been due", labels=["queue"])
+    stuck = GaugeMetricFamily("work_stuck", "Rows that were given up and wait for a person", labels=["queue"])
+    for queue in queues.all_of_them(now):
+        depth.add_metric([queue.code], queue.waiting)
+        age.add_metric([queue.code], queue.seconds(now))
+        stuck.add_metric([queue.code], queue.stuck)
+    yield from (depth, age, stuck)
+
+
+def _endings(now: datetime) -> Metric:
+    """Keys and certificates that end within thirty days and that nothing follows, or that have ended."""
+    left = GaugeMetricFamily(
+        "ending_seconds", "Until a key or certificate ends, negative when it has", labels=["kind", "name"]
+    )
+    for each in endings.all_of_them(now):
+        left.add_metric([each.kind, each.name], (each.ends_at - now).total_seconds())
+    return left
+
+
+def _refused(now: datetime) -> Metric:
+    refused = GaugeMetricFamily(
+        "messages_refused_last_hour", "Refusals written down within an hour, at most 1000", labels=["code"]
+    )
+    newest = Event.objects.filter(action=Action.MESSAGE_REFUSED, at__gte=now - timedelta(hours=1)).order_by("-id")
+    for code, count in Counter(newest.values_list("details__code", flat=True)[:1000]).items():
+        refused.add_metric([code or "?"], count)
+    return refused
+
+
+def _people_wanted(now: datetime) -> Iterator[Metric]:
+    """What waits for a person at the console, as its first page counts it."""
+    found = news.of_today(now)
+    wanted = GaugeMetricFamily("console_news", "Lines of the console's first page", labels=["urgent"])
+    for is_urgent in (True, False):
+        wanted.add_metric([str(is_urgent).lower()], sum(each.is_urgent is is_urgent for each in found))
+    yield wanted
+    acts = bulk.to_approve(now).count()
+    yield GaugeMetricFamily("bulk_acts_to_approve", "Acts on many that wait for a second person", acts)
 
 
 def _utility_systems() -> Metric:

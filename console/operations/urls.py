@@ -1,5 +1,7 @@
 """The addresses of this room, below /admin/; `console.site` guards and hangs them."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-pages: list[URLPattern] = []
+from console.operations import views
+
+pages: list[URLPattern] = [path("operations/", views.OperationsPage.as_view(), name="operations")]
