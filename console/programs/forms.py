@@ -180,9 +180,14 @@ class WhoForm(SectionForm):
 
 
 class ProofsForm(SectionForm):
-    """Files in place of a certificate; the credentials are entries of their own."""
+    """Files in place of a certificate, and mandates on paper; the credentials are entries of their own."""
 
     section = Section.PROOFS
+    paper_review = one(
+        _("Who looks at a customer's mandate on paper"),
+        [("", _("another person of the agency")), ("PROVIDER", _("we do, among the cases to decide"))],
+        required=False,
+    )
     takes_files = forms.BooleanField(
         label=_("A file may stand in for a device's certificate"),
         required=False,
@@ -197,10 +202,14 @@ class ProofsForm(SectionForm):
         kept = self._kept()
         size = kept.get("maxBytes") or MAX_BYTES
         return {
+            "paper_review": self._assistance().get("paperReview", ""),
             "takes_files": bool(kept),
             "formats": list(kept.get("formats") or FORMATS),
             "megabytes": max(1, size // 1024**2),
         }
+
+    def _assistance(self) -> Mapping[str, Any]:
+        return (self.version.presentation or {}).get("assistance") or {}
 
     def _kept(self) -> Mapping[str, Any]:
         return next((each for each in self.version.documents if each.get("kind") == CERTIFICATE_FILE), {})
@@ -216,8 +225,12 @@ class ProofsForm(SectionForm):
     def values(self) -> dict[str, Any]:
         kept = self._kept()
         others = [each for each in self.version.documents if each is not kept]
+        review = self.cleaned_data["paper_review"]
+        rest = {key: value for key, value in self._assistance().items() if key != "paperReview"}
+        assistance = rest | ({"paperReview": review} if review else {})
+        told = {"presentation": self.presentation_with(assistance=assistance)}
         if not self.cleaned_data["takes_files"]:
-            return {"documents": others}
+            return {"documents": others, **told}
         chosen = [each for each in FORMATS if each in self.cleaned_data["formats"]]
         size = self.cleaned_data["megabytes"]
         unchanged = kept and size == max(1, (kept.get("maxBytes") or MAX_BYTES) // 1024**2)
@@ -228,7 +241,7 @@ class ProofsForm(SectionForm):
             "formats": chosen,
             "maxBytes": kept["maxBytes"] if unchanged and kept.get("maxBytes") else size * 1024**2,
         }
-        return {"documents": [entry, *others]}
+        return {"documents": [entry, *others], **told}
 
 
 class ConsentsForm(SectionForm):

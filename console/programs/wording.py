@@ -149,6 +149,10 @@ def lines_of(version: ProgramVersion, section: Section) -> list[tuple[str, str]]
     if section is Section.WORDS:
         lines.append((str(FIELD_NAMES["support"]), said(list((version.support or {}).values())) or "–"))
         lines.append((_("Minutes it takes to apply"), said((version.presentation or {}).get("minutes")) or "–"))
+    if section is Section.PROOFS:
+        review = ((version.presentation or {}).get("assistance") or {}).get("paperReview")
+        by_us, by_agency = _("we do, among the cases to decide"), _("another person of the agency")
+        lines.append((_("Who looks at a mandate on paper"), by_us if review == "PROVIDER" else by_agency))
     if section is Section.DATES:
         lines.append((_("Says that it opens again"), said((version.presentation or {}).get("reopensAt")) or "–"))
     return lines

@@ -18,7 +18,7 @@ from enrollment.programs.drafting import NotWritten, Overtaken
 from enrollment.programs.texts import Words
 from enrollment.states import CaseState, EnrollmentState
 from tests.enrollment.world import World, code, the_case, the_enrollment
-from tests.factories import DATA_COLLECTION, FLEX, LONG_AGO, NOON, a_program, criterion
+from tests.factories import DATA_COLLECTION, FLEX, LONG_AGO, NOON, a_program, criterion, meter
 
 EDITOR = Actor(ActorKind.STAFF, "7", Channel.CONSOLE)
 
@@ -41,12 +41,17 @@ def publish(draft: ProgramVersion, simulated: str = "") -> publishing.Published:
 
 
 def close(version: ProgramVersion, **how: Any) -> publishing.Published:
-    said = {"at": NOON, "seen": digest_of(version), "reason": "The season is over", **how}
-    return publishing.close(version.program_id, **said, actor=EDITOR, now=NOON)
+    asked = {"at": NOON, "seen": digest_of(version), "reason": "The season is over", **how}
+    return publishing.close(version.program_id, **asked, actor=EDITOR, now=NOON)
 
 
 def lines(*actions: Action) -> list[Event]:
     return list(Event.objects.filter(action__in=[str(each) for each in actions]).order_by("pk"))
+
+
+def said(event: Event) -> dict[str, Any]:
+    assert event.details is not None
+    return event.details
 
 
 def test_every_field_of_a_version_stands_in_one_section():
@@ -78,7 +83,7 @@ def test_of_two_who_write_a_draft_the_later_one_is_told_and_undoes_nothing():
         drafting.save(draft.pk, {"name": "The second one's"}, seen=seen, actor=EDITOR, now=NOON)
     draft.refresh_from_db()
     assert draft.name == "The first one's name"
-    assert lines(Action.PROGRAM_CHANGED)[-1].details["fields"] == ["name"]
+    assert said(lines(Action.PROGRAM_CHANGED)[-1])["fields"] == ["name"]
 
 
 @pytest.mark.django_db
@@ -95,7 +100,7 @@ def test_publishing_retires_what_held_in_the_same_commit_and_says_so_to_the_cata
     told = CatalogChange.objects.order_by("pk").values_list("version", "state")
     assert list(told)[-2:] == [(former.pk, "RETIRED"), (done.version.pk, "PUBLISHED")]
     retired, published = lines(Action.PROGRAM_RETIRED, Action.PROGRAM_PUBLISHED)
-    assert (retired.details["number"], published.details["number"], published.details["former"]) == (1, 2, 1)
+    assert (said(retired)["number"], said(published)["number"], said(published)["former"]) == (1, 2, 1)
     assert published.before_digest != published.after_digest == digest_of(done.version)
     with pytest.raises(NotWritten, match="no draft any more"):
         save(done.version, name="Too late")
@@ -114,7 +119,7 @@ def test_whoever_publishes_has_read_the_very_words_that_are_published():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "problem"),
     [
         ({"name": " "}, "a name"),
         ({"conflict_group": "CONTROL"}, "kept for devices"),
@@ -132,10 +137,10 @@ def test_whoever_publishes_has_read_the_very_words_that_are_published():
         ({"hold_minutes": 0}, "one minute"),
     ],
 )
-def test_a_draft_with_a_problem_is_kept_and_not_published(changes: dict[str, Any], said: str):
+def test_a_draft_with_a_problem_is_kept_and_not_published(changes: dict[str, Any], problem: str):
     draft = draft_of(a_program(), **changes)
 
-    with pytest.raises(publishing.NotPublishable, match=said):
+    with pytest.raises(publishing.NotPublishable, match=problem):
         publish(draft)
     assert ProgramVersion.objects.get(state="PUBLISHED").number == 1
 
@@ -166,22 +171,22 @@ def test_a_consent_text_is_added_in_all_its_languages_and_never_changes():
         ("en", "Line one\nline two", True),
         ("ur", "متن", False),
     ]
-    assert lines(Action.CONSENT_TEXT_ADDED)[0].details["digests"]["en"] == rows[0].digest
+    assert said(lines(Action.CONSENT_TEXT_ADDED)[0])["digests"]["en"] == rows[0].digest
     for change, problem in (
         ({"version": "1"}, "already"),
         ({"version": "2", "words": {"ur": Words("متن")}}, "English"),
         ({"version": "a b"}, "version's name"),
         ({"consent_type": "research"}, "capital letters"),
     ):
-        said = {"consent_type": "RESEARCH", "version": "2", "words": words, **change}
+        asked: dict[str, Any] = {"consent_type": "RESEARCH", "version": "2", "words": words, **change}
         with pytest.raises(NotWritten, match=problem):
-            texts.add(version.program_id, **said, reviewed_by="", actor=EDITOR, now=NOON)
+            texts.add(version.program_id, **asked, reviewed_by="", actor=EDITOR, now=NOON)
     assert ConsentText.objects.filter(consent_type="RESEARCH").count() == 2
 
 
 @pytest.mark.django_db
 def test_closing_a_program_refuses_what_is_open_and_ends_nobody(world: World):
-    world.utility.knows(*_meters("umid-002", "umid-003"))
+    world.utility.knows(meter("umid-002"), meter("umid-003"))
     assert world.version is not None
     world.enrolled(1)
     world.prepare(world.application(2, "umid-002"))
@@ -193,7 +198,7 @@ def test_closing_a_program_refuses_what_is_open_and_ends_nobody(world: World):
     assert the_case(2).state == CaseState.REJECTED
     assert the_enrollment(1).state == EnrollmentState.ACTIVE and the_enrollment(1).program_version == world.version
     (line,) = lines(Action.PROGRAM_CLOSED)
-    assert (line.details["open_cases"], line.details["enrolled"], line.details["former"]) == (1, 1, 1)
+    assert (said(line)["open_cases"], said(line)["enrolled"], said(line)["former"]) == (1, 1, 1)
     with pytest.raises(NotWritten, match="closed already"):
         close(done.version)
 
@@ -270,9 +275,3 @@ def test_two_texts_are_compared_word_by_word():
     assert "".join(p.text for p in pieces if p.kind != "NEW") == "You allow daily readings."
     assert "".join(p.text for p in pieces if p.kind != "GONE") == "You allow hourly readings, and no more."
     assert ("GONE", "daily ") in [(p.kind, p.text) for p in pieces]
-
-
-def _meters(*umids: str) -> list[Any]:
-    from tests.factories import meter
-
-    return [meter(umid) for umid in umids]
