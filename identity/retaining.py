@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from audit import log
 from audit.log import Action
 from identity import keeping
-from identity.keeping import How, Kind
+from identity.keeping import Kind
 from identity.models import KeptKind
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def work(now: datetime, *, seconds: float = SECONDS) -> int:
     enough = time.monotonic() + seconds
     count = 0
     for kind in keeping.kinds():
-        if kind.how is How.STAYS or known.get(kind.code, now) > now:
+        if known.get(kind.code, now) > now:
             continue
         count += _work_on(kind, now, enough)
         if time.monotonic() > enough:
@@ -82,7 +82,8 @@ def _taken(kind: Kind, now: datetime) -> bool:
 
 def _one_batch(kind: Kind, now: datetime) -> int:
     """What goes and that it is counted belong together."""
-    assert kind.let_go is not None
+    if kind.let_go is None:
+        return 0  # it stays: only how old it is by now is looked up
     with transaction.atomic():
         found = kind.let_go(now)
         if found:

@@ -9,7 +9,7 @@ from celery import shared_task
 
 from audit import clock
 from credentials.aside import Aside
-from portals import callbacks, catalogue, mandates, overdue
+from portals import answers, callbacks, catalogue, mandates, overdue
 from portals.agency import case_batches, cases, handovers, signals, suspension, thresholds
 from portals.imports import inviting, working
 
@@ -24,7 +24,7 @@ def sweep(now: datetime) -> int:
     if time.monotonic() - _looked_at >= _LOOK_EVERY:
         _looked_at = time.monotonic()
         found += callbacks.settle(now) + overdue.look(now)
-        found += mandates.tell(now) + handovers.end_overdue(now) + cases.settle_all(now)
+        found += mandates.tell(now) + answers.tell(now) + handovers.end_overdue(now) + cases.settle_all(now)
         found += int((suspension.is_due(now) or signals.is_due(now)) and _agencies.start())
     return found
 

@@ -77,10 +77,11 @@ def who(line: ReadLine) -> str:
 
 
 def zone_of_person(subject: Subject | None) -> str:
-    """The zone of the person's newest journey, UTC without any (decision 55)."""
+    """The zone of the person's newest journey, else of a utility that knows them, UTC without any (decision 55)."""
     newest = drafts.of_person(subject).first()
-    wanted = newest.utility_id if newest else ""
-    return houses.house_of(wanted).time_zone
+    if newest is None and subject is not None:
+        newest = subject.utility_links.order_by("-linked_at").first()
+    return houses.house_of(newest.utility_id if newest else "").time_zone
 
 
 def _known_as(subject: Subject) -> list[Any]:

@@ -9,8 +9,7 @@ from django.apps import apps
 from django.db import connection
 
 from audit.models import Event
-from enrollment import keeping_files
-from enrollment.models import Consent, Document, Enrollment, EnrollmentCase
+from enrollment.models import Consent, Document, Enrollment
 from identity import keeping, retaining
 from identity.encryption import encrypted_fields
 from identity.keeping import How
@@ -71,7 +70,7 @@ def test_what_has_aged_is_gone_of_every_kind_and_the_evidence_stays(world, setti
     assert personal() - filled() == set(), "a kind without a row: the test would not see it stay"
     before = _evidence()
 
-    for night in (1, 40, 101, 401, 1100, 1101):
+    for night in (1100, 1101):
         _work_all(world.now + timedelta(days=night))
 
     assert filled() == set()
@@ -97,15 +96,6 @@ def test_whoever_is_still_enrolled_keeps_their_name_however_long_it_lasts(world)
     _work_all(world.now + timedelta(days=10_000))
     subject.refresh_from_db()
     assert subject.name == "Rajesh"
-
-
-def test_a_file_that_waits_for_its_review_is_kept_beyond_its_time(world, settings, tmp_path):
-    settings.DOCUMENTS_DIR = tmp_path
-    everything(world)
-    Document.objects.update(state="UPLOADED", decided_at=None, refusal_reason="", first_reviewer="")
-    EnrollmentCase.objects.update(state="IN_REVIEW")
-    _work_all(world.now + timedelta(days=500))
-    assert keeping_files.SHELF.read(Document.objects.get().storage_key)
 
 
 def _work_all(now: datetime) -> None:
