@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock
-from console.pages import OnlyLookedAt
+from console.pages import ListOfMany
 from credentials import addresses, bitstring
 from credentials.models import IssuedCredential, Purpose, StatusListVersion
 from credentials.verification import Policy, verify_kept
@@ -41,13 +41,13 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(IssuedCredential)
-class CredentialAdmin(OnlyLookedAt):
+class CredentialAdmin(ListOfMany):
     list_display = ("id", "kind", "profile", "place", "issued", "begins", "ends", "state")
     list_filter = ("kind", "profile", StateFilter)
     list_select_related = ("status_list",)
     search_fields = ("url",)  # turns the search field on; `get_search_results` says what is found
     change_list_template = "console/issuedcredential_list.html"
-    ordering = ("-issued_at",)
+    ordering = ("-issued_at", "-pk")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": gettext("Issued credentials"), **(extra_context or {})})

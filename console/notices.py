@@ -14,11 +14,25 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from console.pages import OnlyLookedAt
+from console.pages import ListOfMany, OfUtility
+from enrollment import wording
 from enrollment.models import CustomerNotice, UtilityChange, UtilityNotice
 
 
-class _List(OnlyLookedAt):
+class OfTemplate(admin.SimpleListFilter):
+    """Which notice, of those that there are words for."""
+
+    title = _("notice")
+    parameter_name = "template"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(each, each) for each in wording.book("en")["notices"]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(template=self.value()) if self.value() else queryset
+
+
+class _List(ListOfMany):
     """A list whose lines say everything; a row has no page of its own."""
 
     list_display_links = None
@@ -35,7 +49,7 @@ class _List(OnlyLookedAt):
 @admin.register(UtilityNotice)
 class NoticeAdmin(_List):
     list_display = ("utility_id", "enrollment_number", "kind", "event", "effective", "informed", "attempts", "problem")
-    list_filter = ("state", "kind", "utility_id")
+    list_filter = ("state", "kind", OfUtility)
     search_fields = ("enrollment__enrollment_id",)
     ordering = ("-pk",)
     title = _("What utilities are told")  # type: ignore[assignment]
@@ -75,7 +89,7 @@ class NoticeAdmin(_List):
 @admin.register(CustomerNotice)
 class CustomerNoticeAdmin(_List):
     list_display = ("order", "template", "stopped", "written", "sent", "attempts", "problem")
-    list_filter = ("state", "template", "utility_id")
+    list_filter = ("state", OfTemplate, OfUtility)
     search_fields = ("case__order_id",)
     ordering = ("-pk",)
     title = _("What customers are told")  # type: ignore[assignment]
@@ -118,7 +132,7 @@ class CustomerNoticeAdmin(_List):
 @admin.register(UtilityChange)
 class ChangeAdmin(_List):
     list_display = ("utility_id", "kind", "what", "effective", "came_by", "followed")
-    list_filter = ("utility_id", "kind", "outcome")
+    list_filter = (OfUtility,)
     ordering = ("-pk",)
     title = _("What utilities have told us")  # type: ignore[assignment]
 

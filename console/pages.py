@@ -7,8 +7,11 @@ from functools import update_wrapper
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -150,3 +153,34 @@ class OnlyLookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _named(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+
+class _AsOrdered(ChangeList):
+    """The list in its own order, whatever an address asks for: only that one has an index."""
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
+        self.params.pop(ORDER_VAR, None)
+        return list(super().get_ordering(request, queryset))
+
+
+class ListOfMany(OnlyLookedAt):
+    """The list of a table of millions: newest first and no other way, nothing counted beside its filters."""
+
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **named: Any) -> type[ChangeList]:
+        return _AsOrdered
+
+
+class OfUtility(admin.SimpleListFilter):
+    """Which utility, of those in the settings: asking the table for all it has would read all of it."""
+
+    title = _("utility")
+    parameter_name = "utility_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(each.id, each.name or each.id) for each in settings.UTILITIES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(utility_id=self.value()) if self.value() else queryset

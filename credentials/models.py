@@ -306,6 +306,11 @@ class IssuedCredential(models.Model):
             ),
         ]
         indexes = [
+            # The console's list, newest first, whole and by what few of them are.
+            models.Index(fields=["-issued_at", "-id"], name="credentials_newest"),
+            models.Index(fields=["kind", "-issued_at", "-id"], name="credentials_newest_of_kind"),
+            models.Index(fields=["profile", "-issued_at", "-id"], condition=~Q(profile=""), name="credentials_shaped"),
+            models.Index(fields=["valid_until"], name="credentials_by_their_end"),
             models.Index(fields=["revoke_at"], condition=Q(revoke_at__isnull=False), name="revocation_due"),
             models.Index(
                 fields=["status_list", "status_index"], condition=Q(revoked_at__isnull=False), name="revoked_by_list"

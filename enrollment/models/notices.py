@@ -52,6 +52,7 @@ class CustomerNotice(models.Model):
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=Q(state="WAITING"), name="customer_notices_due"),
             models.Index(fields=["case", "template"], name="customer_notices_of_a_case"),
+            models.Index(fields=["template", "-id"], name="customer_notices_of_a_kind"),
             models.Index(fields=["created_at"], condition=Q(state="STUCK"), name="customer_notices_stuck"),
         ]
 
