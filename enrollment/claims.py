@@ -204,7 +204,9 @@ def living_together(mine: Side, other: Side, now: datetime, *, most: int) -> lis
             """,  # noqa: S608 - only our own names and numbered placeholders are put in
             named,
         )
-        return [Together(*row) for row in cursor.fetchall()]
+        found = [Together(*row) for row in cursor.fetchall()]
+        cursor.execute("SET LOCAL enable_hashjoin TO DEFAULT")
+        return found
 
 
 def hold(

@@ -45,7 +45,7 @@ SOURCE_NAMES = {
 class Lines(forms.CharField):
     """One thing a line; blank lines do not count."""
 
-    widget = forms.Textarea
+    widget = forms.Textarea(attrs={"rows": 4})
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(map(str, value)) if isinstance(value, list | tuple) else value

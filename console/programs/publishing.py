@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from beckn import identities
 from console.programs.common import REFUSED, TOO_LATE, DraftPage, ProgramPage, address_of, program_or_404
 from console.programs.forms import CloseForm, PublishForm, RetypedForm
 from console.programs.looking import told_differences
@@ -74,8 +77,10 @@ class Publish(DraftPage):
         )
 
 
-def _told(now: Any) -> str:
-    """Our own portal asks for the catalogue at once; others ask when they do."""
+def _told(now: datetime) -> str:
+    """Our own portal, where there is one here, asks for the catalogue at once; others ask when they do."""
+    if not any(identity.role == identities.PORTAL for identity in settings.BECKN_IDENTITIES):
+        return " " + _("Portals see it when they next ask for the catalogue.")
     catalogue.refresh(now)
     return " " + _("Our portal asks for the new catalogue now; other portals see it when they next ask.")
 

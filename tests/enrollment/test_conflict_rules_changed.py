@@ -76,7 +76,8 @@ def test_a_rule_is_saved_only_with_what_was_shown_and_binds_who_comes_after(both
 
     assert ConflictPair.objects.get().verdict == "DENY"
     line = Event.objects.get(action=str(Action.RULE_CHANGED))
-    assert line.details is not None and line.details["groups"] == ["FLEX", "TRADE"] and line.details["would_conflict"] == 2
+    assert line.details is not None
+    assert (line.details["groups"], line.details["would_conflict"]) == (["FLEX", "TRADE"], 2)
     assert line.details["simulation"] == deny_again().digest
     assert code(both.prepare(both.application(7, "umid-002", program_id=TRADE))) == Code.ENROLLMENT_CONFLICT
     assert {the_enrollment(n).state for n in (1, 2, 5, 6)} == {"ACTIVE"}, "nobody's enrolment ends by a rule"

@@ -64,7 +64,8 @@ def test_nothing_is_written_but_that_somebody_looked(world: World, draft: Progra
     assert Event.objects.count() == before + 1
     line = Event.objects.latest("pk")
     assert (line.action, line.object_type, line.object_id) == (str(Action.READ_PII), "meter", "umid-001")
-    assert line.details is not None and line.details["program"] == draft.program.program_id and line.details["version"] == 2
+    assert line.details is not None
+    assert (line.details["program"], line.details["version"]) == (draft.program.program_id, 2)
     assert not EnrollmentCase.objects.exists() and not Claim.objects.exists()
 
 
