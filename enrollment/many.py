@@ -7,6 +7,7 @@ Source: issue of the console (3, 8); docs/decisions/bulk-acts.md.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,16 +71,17 @@ class Since:
 
 def foresee(kind: str, what: Filter) -> Foreseen:
     """Say what an act would be done to now; changes nothing, and counts no further than one act may go."""
-    found = _found(kind, what)
-    ids = list(found.order_by().values_list("pk", flat=True)[: MOST + 1])
-    count, living = min(len(ids), MOST), Enrollment.objects.filter(pk__in=ids[:MOST])
-    consents = Consent.objects.filter(enrollment__in=ids[:MOST], state=ConsentState.GRANTED)
+    found = _found(kind, what).order_by()
+    count = found[: MOST + 1].count()
+    if count > MOST:
+        return Foreseen(count=MOST, is_more=True, consents=0, portals=0, by_state={})
+    consents = Consent.objects.filter(enrollment__in=found.values("pk"), state=ConsentState.GRANTED)
     return Foreseen(
         count=count,
-        is_more=len(ids) > MOST,
+        is_more=False,
         consents=consents.count() if kind == BulkKind.END else 0,
-        portals=living.order_by().values("case__bap_id").distinct().count(),
-        by_state=_states(living),
+        portals=found.values("case__bap_id").distinct().count(),
+        by_state=dict(sorted(found.values_list("state").annotate(Count("pk")))),
     )
 
 
@@ -92,14 +94,15 @@ def ask(kind: str, what: Filter, asked: Asked, *, person: str, count: int, keep_
         raise NotPossible(_("Only a member of staff with an account of their own can ask for this."))
     if what.is_empty:
         raise NotPossible(_("Narrow the list first: everybody at once is never meant."))
-    ids = list(_found(kind, what).order_by().values_list("credential_id", flat=True)[: MOST + 1])
+    found = dict(_found(kind, what).order_by().values_list("credential_id", "state")[: MOST + 1])
+    ids = list(found)
     if not ids:
         raise NotPossible(_("There is no such enrolment now."))
     if len(ids) > MOST:
         raise NotPossible(_("These are more than one act takes. Narrow the list."))
     if len(ids) != count:
         raise NotPossible(_("Meanwhile other enrolments are meant than were shown. Look at the new number."))
-    options: dict[str, Any] = {"filter": what.kept(), "states": _states(Enrollment.objects.filter(credential__in=ids))}
+    options: dict[str, Any] = {"filter": what.kept(), "states": dict(sorted(Counter(found.values()).items()))}
     if keep_outliving and kind == BulkKind.END:
         options["keepOutliving"] = True
     with transaction.atomic():
@@ -160,10 +163,6 @@ def since(act: BulkAct, *, most: int = 10_000) -> Since:
 
 def _found(kind: str, what: Filter) -> QuerySet[Enrollment]:
     return what.rows().filter(state__in=TOUCHES[kind])
-
-
-def _states(rows: QuerySet[Enrollment]) -> dict[str, int]:
-    return dict(sorted(rows.order_by().values_list("state").annotate(Count("pk"))))
 
 
 _STATES = """

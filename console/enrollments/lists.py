@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +28,10 @@ class EnrollmentList(ConsolePage):
     title = _("Enrolments")
     template_name = "console/enrollments/list.html"
     acts = Right.UNMASK
+
+    @cached_property
+    def form(self) -> finding.FilterForm:
+        return finding.form_of(self.request)
 
     def get(self, request: HttpRequest, **named: Any) -> HttpResponse:
         wanted = request.GET.get("q", "").strip()
@@ -59,7 +64,7 @@ class EnrollmentList(ConsolePage):
         return self.page(status=400, slice=self._narrowed(), account_problem=problem, **said)
 
     def context(self) -> dict[str, Any]:
-        form = finding.form_of(self.request)
+        form = self.form
         may_ask = may(self.request, Right.ACT) and form.is_valid() and not form.filter.is_empty
         return {
             "form": form,
@@ -71,8 +76,7 @@ class EnrollmentList(ConsolePage):
         }
 
     def _narrowed(self) -> Slice:
-        form = finding.form_of(self.request)
-        found = slice_of(_shown(form.filter.rows()), self.request, key="case_id")
+        found = slice_of(_shown(self.form.filter.rows()), self.request, key="case_id")
         return _told(found)
 
     def _found(self, pks: list[int]) -> Slice:
