@@ -193,7 +193,9 @@ def resume(enrollment: Enrollment, asked: Asked) -> StaffAct:
 def revoke_consent(consent: Consent, asked: Asked) -> StaffAct:
     """Revoke one consent; the program says whether its enrolment goes on, is suspended, or ends. Raises NotPossible."""
     enrollment = consent.enrollment
-    command = WithdrawConsent(order=_order(enrollment.case), consent_reference=consent.consent_id, reason=asked.reason)
+    command = WithdrawConsent(
+        order=_order(enrollment.case), consent_reference=str(consent.credential_id), reason=asked.reason
+    )
     kept: list[StaffAct] = []
 
     def write(result: Result, case: EnrollmentCase, before: EnrollmentState) -> None:

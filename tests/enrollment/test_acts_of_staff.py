@@ -16,10 +16,10 @@ from credentials.models import BulkAct, IssuedCredential, PublicCheck
 from enrollment import by_staff, freezing, many
 from enrollment.by_staff import Asked, NotPossible
 from enrollment.filtering import Filter
-from enrollment.models import Consent, CustomerNotice, Enrollment, EnrollmentCase, StaffAct
+from enrollment.models import Claim, Consent, CustomerNotice, Enrollment, EnrollmentCase, StaffAct
 from enrollment.results import ConsentWithdrawn, Ended, Snapshot
 from tests.enrollment.test_bulk_ending import always, enrolled, never, room_for_news, work_off  # noqa: F401
-from tests.enrollment.world import World, at, live_claims, the_case, the_enrollment
+from tests.enrollment.world import World, at, the_case, the_enrollment
 from tests.factories import DATA_COLLECTION, FLEX, NOON
 
 LATER = NOON + timedelta(minutes=5)
@@ -50,7 +50,8 @@ def test_staff_ends_an_enrolment_with_all_that_belongs_to_it_and_leaves_reason_a
     act = by_staff.end(the_enrollment(), asked(note="Rang twice."))
 
     row = the_enrollment()
-    assert (row.state, row.cancelled_at, row.end_reason) == ("CANCELLED", LATER, "MISUSE") and live_claims() == []
+    assert (row.state, row.cancelled_at, row.end_reason) == ("CANCELLED", LATER, "MISUSE")
+    assert {claim.period.upper for claim in Claim.objects.all()} == {LATER}
     assert Consent.objects.get().state == "REVOKED"
     assert (act.kind, act.note, act.by, act.log_reference) == ("END", "Rang twice.", "17", row.end_log_reference)
     assert set(act.credentials) == set(IssuedCredential.objects.values_list("pk", flat=True))
