@@ -48,6 +48,7 @@ WHOLE = (
     "portal",
     "imports",
     "load",
+    "console",
 )
 
 
