@@ -26,7 +26,7 @@ from portals.models import MandatePaper
 
 #: What applicants are told: "typically within two working days" (screens P8).
 WITHIN = timedelta(days=2)
-PAGE = 50
+PAGE = 25
 _KINDS = (Decidable.DOCUMENT, Decidable.PAPER, Decidable.ORDER)
 #: Where staff finds each kind.
 PAGES = {
@@ -129,21 +129,23 @@ def documents() -> QuerySet[Any]:
     """Files that applicants have handed in and nobody has decided about."""
     due = Least("case__deadline", _later("uploaded_at"))
     rows = Document.objects.filter(state=DocumentState.UPLOADED, case__state=CaseState.IN_REVIEW)
-    return rows.select_related("case__program_version__program").annotate(due=due)
+    return rows.select_related("case__program_version").annotate(due=due)
 
 
 def mandate_papers() -> QuerySet[Any]:
     """Mandates on paper that the program's owner reviews."""
     until = ExpressionWrapper(F("case__opened_at") + Value(papers.LASTS), output_field=DateTimeField())
-    rows = papers.owners_queue().filter(state=MandatePaper.State.WAITING)
-    return rows.annotate(due=Least(until, _later("uploaded_at")))
+    rows = MandatePaper.objects.filter(by_owner=True, state=MandatePaper.State.WAITING)
+    return rows.select_related("case__agency", "case__program", "mandate").annotate(
+        due=Least(until, _later("uploaded_at"))
+    )
 
 
 def stopped_orders() -> QuerySet[Any]:
     """Orders whose customer has said "this was not me"."""
     is_open = When(state__in=OPEN_CASE_STATES, then=Least("deadline", _later("frozen_at")))
-    rows = EnrollmentCase.objects.filter(frozen_at__isnull=False).select_related("program_version__program")
-    return rows.select_related("enrollment").annotate(due=Case(is_open, default=_later("frozen_at")))
+    rows = EnrollmentCase.objects.filter(frozen_at__isnull=False).select_related("program_version", "enrollment")
+    return rows.annotate(due=Case(is_open, default=_later("frozen_at")))
 
 
 def _later(field: str) -> ExpressionWrapper:
@@ -177,7 +179,8 @@ def _of(
         # Of equal moments: by kind, then by key.
         equal = Q(due=after.due) & (Q(pk__gt=after.pk) if rank == after.rank else Q())
         rows = rows.filter(Q(due__gt=after.due) | equal if rank >= after.rank else Q(due__gt=after.due))
-    return [((row.due, rank, row.pk), _MAKERS[kind](row)) for row in rows.order_by("due", "pk")[: PAGE + 1]]
+    rows = rows.only(*_SHOWN[kind]).order_by("due", "pk")[: PAGE + 1]
+    return [((row.due, rank, row.pk), _MAKERS[kind](row)) for row in rows]
 
 
 def _references(held: QuerySet[ReviewLease]) -> Sequence[str]:
@@ -230,6 +233,42 @@ def _program(case: EnrollmentCase) -> str:
     return case.program_version.name if case.program_version is not None else case.program_id
 
 
+#: What a line of the queue needs; the rest of these rows is encrypted, or long.
+_SHOWN: Mapping[Decidable, Sequence[str]] = {
+    Decidable.DOCUMENT: (
+        "document_id",
+        "kind",
+        "der_id",
+        "asked_at",
+        "uploaded_at",
+        "uploaded_by_agency",
+        "first_reviewer",
+        "case__subject_id",
+        "case__program_id",
+        "case__deadline",
+        "case__program_version__name",
+    ),
+    Decidable.PAPER: (
+        "uploaded_at",
+        "case__reference",
+        "case__opened_at",
+        "case__agency__agency_id",
+        "case__program__program_id",
+        "mandate__subject_id",
+    ),
+    Decidable.ORDER: (
+        "order_id",
+        "subject_id",
+        "program_id",
+        "agency_id",
+        "frozen_at",
+        "updated_at",
+        "deadline",
+        "state",
+        "program_version__name",
+        "enrollment__order_number",
+    ),
+}
 _MAKERS: Mapping[Decidable, Callable[[Any], Item]] = {
     Decidable.DOCUMENT: _document,
     Decidable.PAPER: _paper,
