@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from enrollment.consents import key_of
 from enrollment.models import Consent, Enrollment, EnrollmentCase, ReliedCertificate
-from enrollment.states import ConsentState
+from enrollment.states import ConsentState, OnConsentRevoked
 
 
 class Obstacle(StrEnum):
@@ -48,5 +48,8 @@ def of_many(enrollments: Sequence[Enrollment]) -> Mapping[int, Obstacle]:
 
 
 def _required(enrollment: Enrollment) -> set[tuple[str, str, str]]:
+    """The consents without which it does not run: none where the program goes on without them (decision 8)."""
+    if enrollment.program_version.on_required_consent_revoked == OnConsentRevoked.KEEP:
+        return set()
     asked = enrollment.program_version.required_consents
     return {key_of(each) for each in asked if each.get("required", True)}

@@ -20,7 +20,7 @@ from enrollment.models import Claim, Consent, CustomerNotice, Enrollment, Enroll
 from enrollment.results import ConsentWithdrawn, Ended, Snapshot
 from tests.enrollment.test_bulk_ending import always, enrolled, never, room_for_news, work_off  # noqa: F401
 from tests.enrollment.world import World, at, the_case, the_enrollment
-from tests.factories import DATA_COLLECTION, FLEX, NOON
+from tests.factories import FLEX, NOON, a_program, meter
 
 LATER = NOON + timedelta(minutes=5)
 CLERK = Actor(ActorKind.STAFF, "17", Channel.CONSOLE)
@@ -123,8 +123,9 @@ def test_staff_suspends_and_resumes_and_everybody_is_told(world: World, told: li
     ]
 
 
-def test_nobody_resumes_over_a_consent_that_the_program_needs(world: World) -> None:
-    world.enrolled()
+def test_nobody_resumes_over_a_consent_that_the_program_needs(bare_world: World) -> None:
+    a_program(on_required_consent_revoked="SUSPEND")
+    bare_world.enrolled()
     act = by_staff.revoke_consent(Consent.objects.get(), asked())
     row = the_enrollment()
     assert row.state == "SUSPENDED" and act.consent == Consent.objects.get()
@@ -138,7 +139,7 @@ def test_nobody_resumes_over_a_consent_that_the_program_needs(world: World) -> N
 
 def test_a_revoked_consent_is_told_to_the_portal(world: World, told: list[Any]) -> None:
     world.enrolled()
-    by_staff.revoke_consent(Consent.objects.get(consent_type=DATA_COLLECTION), asked("USER_REQUESTED"))
+    by_staff.revoke_consent(Consent.objects.get(consent_type="DATA_COLLECTION"), asked("USER_REQUESTED"))
     action, result, _case = told[-1]
     assert action == "on_update" and isinstance(result, ConsentWithdrawn) and result.consent.state == "REVOKED"
 
@@ -249,14 +250,13 @@ def test_the_second_person_sees_what_has_changed_since(world: World) -> None:
 
 
 def enrolled_later(world: World, number: int) -> None:
-    from tests.factories import meter
-
     world.utility.knows(meter(f"umid-{number:03d}"))
     world.enrolled(number, f"umid-{number:03d}")
 
 
-def test_many_are_suspended_and_resumed_but_for_those_that_something_keeps(world: World, told: list[Any]) -> None:
-    enrolled(world, 3)
+def test_many_are_suspended_and_resumed_but_for_those_that_something_keeps(bare_world: World, told: list[Any]) -> None:
+    a_program(on_required_consent_revoked="SUSPEND")
+    enrolled(bare_world, 3)
     pause = ask_many("PAUSE", 3)
     approve(pause)
     work_off()
