@@ -36,11 +36,26 @@ HANDS = {
     "staff-roles": {Role.SECURITY_OFFICER},
     "staff-switch-off": {Role.SECURITY_OFFICER},
     "alarms": {Role.SECURITY_OFFICER},
+    "participant-suspend": {Role.SECURITY_OFFICER},
     "credentials_issuerkey_revoke": {Role.SECURITY_OFFICER},
     "credentials_issuerkey_announce": {Role.SECURITY_OFFICER},
     "credentials_statuslist_publish": {Role.SECURITY_OFFICER},
-    "portals_mandatepaper_decide": {Role.CASE_WORKER, Role.APPROVER},
+    "enrollment-end": {Role.CASE_WORKER},
+    "enrollment-suspend": {Role.CASE_WORKER},
+    "enrollment-resume": {Role.CASE_WORKER},
+    "consent-revoke": {Role.CASE_WORKER},
+    "bulk-ask": {Role.CASE_WORKER},
+    "bulk-act-approve": {Role.APPROVER},
+    "bulk-act-refuse": {Role.APPROVER},
+    "document-to-decide": {Role.CASE_WORKER, Role.APPROVER},
     "enrollment_recheck_done": {Role.CASE_WORKER, Role.APPROVER},
+    "received-message-give-up": {Role.CASE_WORKER, Role.SECURITY_OFFICER},
+    "person-request-erase": {Role.CASE_WORKER},
+    "program-publish": {Role.PROGRAM_EDITOR},
+    "program-close": {Role.PROGRAM_EDITOR},
+    "conflict-pair": {Role.PROGRAM_EDITOR},
+    "journal": {Role.SECURITY_OFFICER, Role.AUDITOR},
+    "journal-exports": {Role.AUDITOR},
 }
 
 
@@ -101,7 +116,7 @@ def test_a_role_gets_in_exactly_where_its_rights_lead(role: Role | None) -> None
             status = getattr(browser, method)(url).status_code
             if (status == 403) == is_allowed or status == 500:
                 wrong.append((method, pattern.name, status, "allowed" if is_allowed else "not allowed"))
-    assert wrong == []
+    assert wrong == [], "\n".join(map(str, wrong))
 
 
 def test_dangerous_acts_are_in_the_hands_that_the_issue_names() -> None:
