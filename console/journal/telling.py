@@ -24,7 +24,7 @@ from audit import readers
 from audit.log import Action, ActorKind
 from audit.models import Event
 from audit.readers import Search
-from beckn.models import Inbox, Outbox, Participant
+from beckn.models import Inbox, Outbox
 from console.enrollments import names
 from console.journal import words
 from console.messages import reasons
@@ -85,9 +85,7 @@ def cases_of(reference: str) -> list[EnrollmentCase]:
         return _of_line(reference)
     found = list(rows.filter(_by_enrollment(reference))[:1])
     if not found:
-        # By both columns of its index: an order's id alone would have every case read.
-        portals = list(Participant.objects.values_list("subscriber_id", flat=True))
-        found = list(rows.filter(bap_id__in=portals, order_id=reference).order_by("-pk")[:20])
+        found = list(rows.filter(order_id=reference).order_by("-pk")[:20])
     if not found and (credential := addresses.read_typed(reference)):
         of_it = Q(enrollment__credential=credential) | Q(enrollment__consents__credential=credential)
         keys = EnrollmentCase.objects.filter(of_it).values_list("pk", flat=True)[:1]
