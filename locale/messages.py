@@ -28,7 +28,7 @@ LANGUAGES = ("hi", "ur")
 # The console, the agencies' desks and the VC API speak English only; what is below is what customers read and hear.
 PYTHON = ("config", "portals", "identity/mandates.py")
 DESKS = ("templates/agency", "portals/agency", "portals/models/cases.py", "portals/models/imports.py")
-DESKS += ("portals/models/signals.py", "portals/models/papers.py", "portals/imports")
+DESKS += ("portals/models/signals.py", "portals/models/papers.py", "portals/imports", "portals/retention.py")
 FOR_CUSTOMERS = ("views_proof.py", "views_handovers.py", "views_in_hand.py", "suspension.py", "inviting.py")
 # Months that Django's Hindi has with spelling mistakes; ours go before its own.
 DJANGO_WRITES_WRONG = ("September", "November", "December")
