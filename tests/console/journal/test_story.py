@@ -34,7 +34,7 @@ def told(world: World) -> Enrollment:  # noqa: F811
     found = Enrollment.objects.select_related("case", "credential").get()
     portal = peer(PORTAL)
     asked = {"order": {"beckn:id": "order-1", "beckn:buyer": {"beckn:person": "sealed:0"}}}
-    more = {"transaction_id": "tx-1", "at": NOON}
+    more: dict[str, Any] = {"transaction_id": "tx-1", "at": NOON}
     message = came(portal, body={"context": {"bap_id": PORTAL}, "message": asked}, **more)
     owed(portal, in_answer_to=message, state="DONE", done_at=NOON, sent_at=NOON, **more)
     came(portal, body={"message": {"order": {"beckn:id": "order-2"}}}, message_id="of-another-order", **more)
