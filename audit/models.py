@@ -5,7 +5,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -47,6 +47,19 @@ class Event(models.Model):
             models.Index(fields=["actor_kind", "actor_id", "at", "id"], name="audit_logs_actor"),
             models.Index(fields=["channel", "at", "id"], name="audit_logs_channel"),
             models.Index(fields=["-id"], name="audit_logs_refused", condition=models.Q(action="message.refused")),
+            models.Index(
+                KeyTextTransform("code", "details"),
+                models.OrderBy(models.F("id"), descending=True),
+                name="audit_logs_refused_for",
+                condition=models.Q(action="message.refused"),
+            ),
+            # Who sent it: whom the message names itself, where nobody was proven.
+            models.Index(
+                Coalesce(KeyTextTransform("claims", "details"), "actor_id", output_field=models.TextField()),
+                models.OrderBy(models.F("id"), descending=True),
+                name="audit_logs_refused_of",
+                condition=models.Q(action="message.refused"),
+            ),
             # Each of an agency's people's lines.
             models.Index(
                 "actor_id",

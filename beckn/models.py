@@ -297,6 +297,7 @@ class Outbox(models.Model):
             models.Index("participant", "id", name="outbox_of_participant"),
             models.Index("action", "id", name="outbox_of_action"),
             models.Index("state", "id", name="outbox_not_done", condition=~Q(state="DONE")),
+            models.Index("participant", name="outbox_stuck_of", condition=Q(state="STUCK")),
         ]
 
     def __str__(self) -> str:
