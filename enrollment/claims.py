@@ -163,50 +163,51 @@ class Together:
     other_program_pk: int
 
 
-def living_together(mine: Side, other: Side, now: datetime, *, most: int) -> list[Together]:
+def living_together(sides: Sequence[tuple[Side, Side]], now: datetime, *, most: int) -> list[Together]:
     """Return pairs of living claims, one of each side, on one resource at one time; at most `most`, in no order.
 
     Both sides are read in the order of resources from one index, so that a million claims take a part of a second.
     """
-    if most <= 0:
+    if not sides:
         return []
-    joins, conditions = "", ""
     named: dict[str, Any] = {"now": now, "most": most}
+    parts = [_together_sql(place, mine, other, named) for place, (mine, other) in enumerate(sides)]
+    with connection.cursor() as cursor:
+        # Both sides come sorted out of the index; hashing half a million rows would take three times as long.
+        cursor.execute("SET LOCAL enable_hashjoin = off")
+        cursor.execute(f"{' UNION ALL '.join(parts)} LIMIT %(most)s", named)
+        return [Together(*row) for row in cursor.fetchall()]
+
+
+def _together_sql(place: int, mine: Side, other: Side, named: dict[str, Any]) -> str:
+    """One pair of sides as a query in brackets; its parameters are put into `named`."""
+    joins, conditions = "", ""
     for alias, side in (("a", mine), ("b", other)):
-        named[f"{alias}_group"] = resource_key("GROUP", side.group)
+        named[f"{alias}_group_{place}"] = resource_key("GROUP", side.group)
         for column, operator, value in (
             ("program_id", "=", side.program_pk),
             ("program_id", "<>", side.not_program_pk),
             ("kind", "=", side.kind or None),
         ):
             if value is not None:
-                name = f"{alias}_{column}_{'is' if operator == '=' else 'not'}"
+                name = f"{alias}_{column}_{'is' if operator == '=' else 'not'}_{place}"
                 named[name] = value
                 conditions += f" AND {alias}.{column} {operator} %({name})s"
         if side.program_group:
-            named[f"{alias}_program_group"] = side.program_group
+            named[f"{alias}_program_group_{place}"] = side.program_group
             joins += f" JOIN enrollment_cases {alias}k ON {alias}k.id = {alias}.case_id"
             joins += f" JOIN program_versions {alias}v ON {alias}v.id = {alias}k.program_version_id"
-            conditions += f" AND {alias}v.conflict_group = %({alias}_program_group)s"
-    with connection.cursor() as cursor:
-        # Both sides come sorted out of the index; hashing half a million rows would take three times as long.
-        cursor.execute("SET LOCAL enable_hashjoin = off")
-        cursor.execute(
-            f"""
-            SELECT a.case_id, b.case_id, a.program_id, b.program_id
-              FROM claims a JOIN claims b ON b.resource = a.resource {joins}
-             WHERE a.conflict_group = %(a_group)s AND a.state = 'CLAIMED'
-               AND b.conflict_group = %(b_group)s AND b.state = 'CLAIMED'
-               AND (upper_inf(a.period) OR upper(a.period) > %(now)s)
-               AND (upper_inf(b.period) OR upper(b.period) > %(now)s)
-               AND a.period && b.period AND a.case_id <> b.case_id {conditions}
-             LIMIT %(most)s
-            """,  # noqa: S608 - only our own names and numbered placeholders are put in
-            named,
-        )
-        found = [Together(*row) for row in cursor.fetchall()]
-        cursor.execute("SET LOCAL enable_hashjoin TO DEFAULT")
-        return found
+            conditions += f" AND {alias}v.conflict_group = %({alias}_program_group_{place})s"
+    return f"""
+    (SELECT a.case_id, b.case_id, a.program_id, b.program_id
+       FROM claims a JOIN claims b ON b.resource = a.resource {joins}
+      WHERE a.conflict_group = %(a_group_{place})s AND a.state = 'CLAIMED'
+        AND b.conflict_group = %(b_group_{place})s AND b.state = 'CLAIMED'
+        AND (upper_inf(a.period) OR upper(a.period) > %(now)s)
+        AND (upper_inf(b.period) OR upper(b.period) > %(now)s)
+        AND a.period && b.period AND a.case_id <> b.case_id {conditions}
+      LIMIT %(most)s)
+    """  # noqa: S608 - only our own names and placeholders are put in
 
 
 def hold(

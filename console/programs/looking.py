@@ -23,6 +23,7 @@ from console.programs.wording import (
     lines_of,
     value_of,
 )
+from console.rights import Right, may
 from enrollment.criteria import CRITERIA
 from enrollment.models import CatalogChange, ConsentText, Program, ProgramVersion
 from enrollment.programs import differences, publishing
@@ -132,6 +133,7 @@ class OneVersion(VersionPage):
         return {
             **super().context(),
             "title": version_name(version),
+            "may_audit": may(self.request, Right.READ_AUDIT),
             "state": STATES[version.state],
             "is_draft": is_draft,
             "holding": holding if holding is not None and holding.pk != version.pk else None,

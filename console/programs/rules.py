@@ -29,7 +29,8 @@ class ConflictRules(ConsolePage):
     template_name = "console/programs/rules.html"
 
     def context(self) -> dict[str, Any]:
-        groups, verdicts = rules.groups(), rules.verdicts()
+        verdicts = rules.verdicts()
+        groups = rules.groups(verdicts)
         programs: dict[str, list[ProgramVersion]] = {}
         shown = ProgramVersion.objects.filter(state=VersionState.PUBLISHED).only("name", "conflict_group", "program_id")
         for version in shown.order_by("name"):
@@ -66,15 +67,15 @@ class OnePair(ProgramPage):
 
     def context(self) -> dict[str, Any]:
         first, second = self._pair()
-        now = rules.verdict_on(first, second)
-        wanted = ALLOW if now == DENY else DENY
+        is_denied = self._verdict == DENY
+        wanted = ALLOW if is_denied else DENY
         simulation = self._simulated(first, second, wanted)
         return {
             **super().context(),
             "title": _("%(first)s and %(second)s") % {"first": first, "second": second},
             "first": first,
             "second": second,
-            "is_denied": now == DENY,
+            "is_denied": is_denied,
             "wanted": wanted,
             "simulation": simulation,
             "form": ReasonForm(),
@@ -114,7 +115,9 @@ class OnePair(ProgramPage):
 
     def _pair(self) -> tuple[str, str]:
         asked = sorted((self.request.GET.get("a", ""), self.request.GET.get("b", "")))
-        known = rules.groups()
+        verdicts = rules.verdicts()
+        known = rules.groups(verdicts)
+        self._verdict = verdicts.get((asked[0], asked[1]), ALLOW)
         if asked[0] == asked[1] or not all(each in known for each in asked):
             raise Http404(_("There are no such groups."))
         return asked[0], asked[1]

@@ -7,7 +7,7 @@ before it is saved, and saved only with the digest of what was shown. Source: sp
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,12 +71,11 @@ class Simulation:
         return min(self.count, MOST)
 
 
-def groups() -> list[str]:
-    """Every conflict group of a version that is published or being written, and of a pair; in order."""
+def groups(pairs: Mapping[tuple[str, str], str]) -> list[str]:
+    """Every conflict group of a version that is published or being written, and of a pair of the table; in order."""
     states = [VersionState.DRAFT, VersionState.PUBLISHED]
     named = set(ProgramVersion.objects.filter(state__in=states).values_list("conflict_group", flat=True))
-    for pair in ConflictPair.objects.values_list("group_a", "group_b"):
-        named |= set(pair)
+    named |= {group for pair in pairs for group in pair}
     return sorted(named - {"", CONTROL_GROUP})
 
 
@@ -89,7 +88,8 @@ def verdict_on(first: str, second: str) -> str:
     """DENY where the two may not meet; a missing pair is ALLOW, a group with itself DENY (rule R1)."""
     if first == second:
         return DENY
-    return verdicts().get(_in_order(first, second), ALLOW)
+    low, high = _in_order(first, second)
+    return ConflictPair.objects.filter(group_a=low, group_b=high).values_list("verdict", flat=True).first() or ALLOW
 
 
 def simulate_pair(first: str, second: str, verdict: str, now: datetime) -> Simulation:
@@ -186,14 +186,9 @@ def _in_order(first: str, second: str) -> tuple[str, str]:
     return (first, second) if first < second else (second, first)
 
 
-def _meeting(sides: Iterable[tuple[Side, Side]], now: datetime) -> list[claims.Together]:
-    found: list[claims.Together] = []
+def _meeting(sides: Sequence[tuple[Side, Side]], now: datetime) -> list[claims.Together]:
     with transaction.atomic():
-        for mine, other in sides:
-            found += claims.living_together(mine, other, now, most=MOST + 1 - len(found))
-            if len(found) > MOST:
-                break
-    return found
+        return claims.living_together(sides, now, most=MOST + 1)
 
 
 def _simulation(change: Mapping[str, Any], found: Sequence[claims.Together]) -> Simulation:

@@ -72,13 +72,12 @@ def test_nothing_is_written_but_that_somebody_looked(world: World, draft: Progra
 @pytest.mark.django_db
 def test_a_meter_is_tried_as_whoever_stands_to_it_so(world: World, draft: ProgramVersion):
     tenant = holder("did:example:tenant", customer="CUST-2", role=Role.TENANT)
-    accounts_only = holder("", customer="CUST-9")
-    world.utility.knows(meter(holders=(holder(), tenant)), meter("umid-002", holders=(accounts_only,)))
+    world.utility.knows(meter(holders=(holder(), tenant)))
 
     assert lines(tried(draft, role="TENANT"))["METER_ROLE"] == (False, "TENANT")
     assert lines(tried(draft))["METER_ROLE"][0] and tried(draft).role == "OWNER"
-    assert world.version is not None
-    assert tried(world.version, "umid-002").can_join, "a record of accounts only names nobody, and holds all the same"
+    nobody = tried(draft, role="OPERATOR")
+    assert nobody.role == "" and not nobody.can_join, "who is not at the meter is refused like anybody else"
 
 
 @pytest.mark.django_db

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit.models import Event
 from enrollment import catalog
@@ -37,7 +39,9 @@ def both(world: World) -> World:  # noqa: F811
 
 @pytest.mark.django_db
 def test_a_pair_shows_whom_it_would_refuse_and_is_saved_with_what_was_shown(both: World, editor: Desk):
-    shown = page(editor.get(PAIR))
+    with CaptureQueriesContext(connection) as asked:
+        shown = page(editor.get(PAIR))
+    assert len(asked) <= 12
     assert "1 pair of living enrolments (2 enrolments) shares a meter" in shown and "ENR-2026-" in shown
     assert "may meet : FLEX, TRADE" in page(editor.get("/admin/conflict-rules/"))
     stale = {"wanted": "DENY", "simulated": "0" * 64, "reason": "Paid twice"}
