@@ -84,6 +84,8 @@ class Enrollment(models.Model):
             # What staff looks through among a million: the newest applications first, whatever they are narrowed to.
             models.Index(fields=["state", "-case"], name="enrollments_newest_of_state"),
             models.Index(fields=["program_version", "-case"], name="enrollments_newest_of_version"),
+            # Together: the suspended ones of a program may all be old, and each index alone would be walked to its end.
+            models.Index(fields=["program_version", "state", "-case"], name="enrollments_newest_of_both"),
             models.Index(fields=["enrolled_at"], name="enrollments_by_day"),
             models.Index(
                 models.Func("period", function="lower"), condition=Q(state="SCHEDULED"), name="scheduled_starts"
