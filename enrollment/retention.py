@@ -194,13 +194,13 @@ KINDS = (
 # --- one person ------------------------------------------------------------------------------------------------------
 
 
-def _uses(before: datetime) -> Q:
+def _uses(before: datetime) -> Iterable[Exists]:
     mine = Enrollment.objects.filter(subject=OuterRef("pk"))
-    recent = Q(state__in=LIVE) | Q(cancelled_at__gte=before) | Q(state="EXPIRED", period__endswith__gte=before)
+    over = Q(state="EXPIRED", period__endswith__gte=before)
+    yield Exists(mine.filter(Q(state__in=LIVE) | Q(cancelled_at__gte=before) | over))
     cases = EnrollmentCase.objects.filter(subject=OuterRef("pk")).exclude(state="CONFIRMED")
-    open_cases = cases.filter(Q(state__in=OPEN_CASE_STATES) | Q(updated_at__gte=before))
-    consents = Consent.objects.filter(grantor=OuterRef("pk"), state=ConsentState.GRANTED)
-    return Q(Exists(mine.filter(recent))) | Q(Exists(open_cases)) | Q(Exists(consents))
+    yield Exists(cases.filter(Q(state__in=OPEN_CASE_STATES) | Q(updated_at__gte=before)))
+    yield Exists(Consent.objects.filter(grantor=OuterRef("pk"), state=ConsentState.GRANTED))
 
 
 def _cases(person: Person) -> QuerySet[EnrollmentCase]:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Func, IntegerField, Model, Q, QuerySet
+from django.db.models import Exists, F, Func, IntegerField, Model, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
@@ -98,7 +98,7 @@ class Person:
 class Room:
     """What one room says of what it keeps.
 
-    `uses(before)` is a condition on Subject: this room has dealt with the person since then, or still does.
+    `uses(before)` are conditions on Subject, each of which says: this room has had to do with the person since then.
     `transactions` are the ids under which messages about these Subjects' applications went.
     `held` is everything it keeps of a person. `blocks` is what has to end before anything is erased. `erase` takes away
     what may go, in the caller's transaction, and returns how much of what; `stays` is what it keeps nevertheless, and
@@ -107,7 +107,7 @@ class Room:
 
     name: str
     kinds: tuple[Kind, ...] = ()
-    uses: Callable[[datetime], Q] | None = None
+    uses: Callable[[datetime], Iterable[Exists]] | None = None
     transactions: Callable[[tuple[UUID, ...]], Iterable[str]] | None = None
     held: Callable[[Person], Iterable[Section]] | None = None
     blocks: Callable[[Person, datetime], Iterable[Block]] | None = None
@@ -136,9 +136,13 @@ def person_of(subject: Subject) -> Person:
     return Person(kept, ids, dids, users, tuple(sorted(told)))
 
 
-def in_use(before: datetime) -> Q:
-    """Subjects that some room has dealt with since `before`, or still does."""
-    return reduce(or_, (room.uses(before) for room in rooms() if room.uses is not None), Q(pk=None))
+def unused(subjects: QuerySet[Subject], before: datetime) -> QuerySet[Subject]:
+    """Those of these people with whom no room has had to do since `before`."""
+    # One condition after the other: PostgreSQL makes a join of each. Of one that is a sum of them it asks row by row.
+    for room in rooms():
+        for use in room.uses(before) if room.uses is not None else ():
+            subjects = subjects.filter(~use)
+    return subjects
 
 
 def days(setting: str) -> Callable[[], timedelta]:

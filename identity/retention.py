@@ -13,7 +13,8 @@ from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from audit.models import Event
+from audit import exports
+from audit.models import Event, Export
 from audit.readers import lines_of_subject
 from identity import jwts, keeping, limits, one_time_codes, sessions
 from identity.keeping import Ground, How, Kind, Person, Room, Section
@@ -96,7 +97,7 @@ def _known() -> QuerySet[Subject]:
 
 
 def _contacts(now: datetime) -> int:
-    keys = keeping.some(_known().exclude(keeping.in_use(now - keeping.of_people())))
+    keys = keeping.some(keeping.unused(_known(), now - keeping.of_people()))
     return _forget_contacts(keys)
 
 
@@ -299,6 +300,17 @@ KINDS = (
         oldest=lambda: keeping.first(PersonRequest.objects.filter(answer__isnull=False), "closed_at"),
     ),
     Kind(
+        code="audit.exports",
+        name=_("Files of journal lines that auditors had made"),
+        ground=Ground.PROOF,
+        how=How.DELETE,
+        since=_("the file’s last day"),
+        period=timedelta,
+        stays=_("That it was made, for whom, its filters and its SHA-256. The lines name nobody."),
+        let_go=exports.forget,
+        oldest=lambda: keeping.first(Export.objects.exclude(parts=[]), "expires_at"),
+    ),
+    Kind(
         code="identity.mandates",
         name=_("Mandates: whom a customer let act for them, for what, until when"),
         ground=Ground.PROOF,
@@ -324,13 +336,12 @@ KINDS = (
 # --- one person ------------------------------------------------------------------------------------------------------
 
 
-def _uses(before: datetime) -> Q:
-    mandates = Mandate.objects.filter(subject=OuterRef("pk"), valid_until__gte=before)
-    requests = PersonRequest.objects.filter(subject=OuterRef("pk"), asked_at__gte=before)
-    signed_in = User.objects.filter(subject=OuterRef("pk"), last_login__gte=before)
-    linked = SubjectUtilityLink.objects.filter(subject=OuterRef("pk"), linked_at__gte=before)
-    helps = Membership.objects.filter(user__subject=OuterRef("pk"), active=True)
-    return Q(Exists(mandates)) | Q(Exists(requests)) | Q(Exists(signed_in)) | Q(Exists(linked)) | Q(Exists(helps))
+def _uses(before: datetime) -> Iterable[Exists]:
+    yield Exists(Mandate.objects.filter(subject=OuterRef("pk"), valid_until__gte=before))
+    yield Exists(PersonRequest.objects.filter(subject=OuterRef("pk"), asked_at__gte=before))
+    yield Exists(User.objects.filter(subject=OuterRef("pk"), last_login__gte=before))
+    yield Exists(SubjectUtilityLink.objects.filter(subject=OuterRef("pk"), linked_at__gte=before))
+    yield Exists(Membership.objects.filter(user__subject=OuterRef("pk"), active=True))
 
 
 def _held(person: Person) -> Iterable[Section]:

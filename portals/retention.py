@@ -92,8 +92,8 @@ def _delete(keys: list[UUID], now: datetime) -> None:
 def _journeys(now: datetime) -> int:
     """A batch of journeys that are long over, with receipts and credentials; the provider's evidence is its own."""
     before = now - keeping.of_people()
-    in_use = Subject.objects.filter(pk=OuterRef("subject")).filter(keeping.in_use(before))
-    over = Application.objects.filter(updated_at__lt=before).filter(Q(state=Application.State.ENDED) | ~Exists(in_use))
+    idle = keeping.unused(Subject.objects.filter(pk=OuterRef("subject")), before)
+    over = Application.objects.filter(Q(state=Application.State.ENDED) | Exists(idle), updated_at__lt=before)
     keys = keeping.some(over.order_by("updated_at"), AT_ONCE)
     _delete(keys, now)
     return len(keys)
@@ -222,8 +222,8 @@ KINDS = (
 # --- one person ------------------------------------------------------------------------------------------------------
 
 
-def _uses(before: datetime) -> Q:
-    return Q(Exists(Application.objects.filter(subject=OuterRef("pk"), updated_at__gte=before)))
+def _uses(before: datetime) -> Iterable[Exists]:
+    yield Exists(Application.objects.filter(subject=OuterRef("pk"), updated_at__gte=before))
 
 
 def _mine(person: Person) -> QuerySet[Application]:
