@@ -14,7 +14,8 @@ from django.test import Client
 from django.urls import NoReverseMatch, get_resolver, reverse
 
 from audit import clock
-from identity import mandates
+from audit.log import SYSTEM
+from identity import mandates, people_requests
 from identity.access import TABLE, Who
 from identity.models import Mandate, Membership, Subject, User
 from portals.models import Application, ConsentReceipt, HeldCredential
@@ -62,6 +63,7 @@ def theirs() -> Application:
         evidence_kind=Mandate.Evidence.CODE,
         evidence_digest="0" * 64,
     )
+    people_requests.ask(row.subject, "EXPORT", actor=SYSTEM, now=now)
     return row
 
 
@@ -74,12 +76,13 @@ def addresses(row: Application) -> Iterator[tuple[str, str]]:
         "batch_id": row.batch_id,
         "pk": row.pk,
         "mandate_id": row.subject.mandates.get().mandate_id,
+        "public_id": row.subject.requests.get().public_id,
     }
     for name, who in TABLE.items():
         if not name.startswith("portal-") or who is not Who.PERSON:
             continue
         wanted = parameters(name)
-        if not wanted or "slug" in wanted:
+        if not wanted or {"slug", "what"} & set(wanted):  # a program, a question: nobody's own
             continue
         yield name, reverse(name, kwargs={each: values[each] for each in wanted})
 
@@ -196,4 +199,5 @@ def state_of(row: Application) -> tuple[Any, ...]:
         fresh.credentials.count(),
         fresh.help_codes.count(),
         [each.state for each in fresh.subject.mandates.all()],
+        [each.state for each in fresh.subject.requests.all()],
     )
