@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from console.deciding import words
 from enrollment import remembering, replaying
 from enrollment.commands import DerRef
 from enrollment.models import EnrollmentCase
@@ -20,7 +21,6 @@ _MOST_METERS = 5
 _SOURCES = {
     "UTILITY_API": gettext_lazy("the utility's register"),
     "MAKER": gettext_lazy("the maker's account"),
-    "DECLARED": gettext_lazy("nobody but the applicant"),
 }
 
 
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`as_of` is when it was heard; `source` who says what is known of the device."""
+    """`as_of` is when it was heard; `source` who knows the device, "" where nobody but the applicant does."""
 
     device: list[Line]
     meters: list[tuple[str, list[Line]]]
@@ -54,7 +54,7 @@ def of_device(case: EnrollmentCase, der_id: str) -> Comparison:
     return Comparison(
         _device(declared, known, _subject(case)),
         _meters(replay, _subject(case)),
-        str(_SOURCES.get(known.source if known.is_registered else "DECLARED", known.source)),
+        str(_SOURCES.get(known.source, known.source)) if known.is_registered else "",
         replay.at,
     )
 
@@ -75,7 +75,7 @@ def _device(declared: DerRef, known: DerFacts, subject: str) -> list[Line]:
     if known.owner_did:
         owner = _("the applicant") if known.owner_did == subject else _("somebody else")
     return [
-        _line(_("Kind of device"), declared.type, known.type if is_known else ""),
+        _line(_("Kind of device"), words.device(declared.type), words.device(known.type) if is_known else ""),
         _figure(_("Power"), declared.declared_kw, known.rated_kw if is_known else None, "kW"),
         _figure(_("Energy"), declared.declared_kwh, known.energy_kwh if is_known else None, "kWh"),
         Line(_("Maker and model"), "–", made or "–"),
@@ -115,13 +115,13 @@ def _of_rows(declared: DerRef, der_id: str) -> list[Line]:
     row = Der.objects.filter(der_id=der_id).first()
     if row is None:
         return [
-            _line(_("Kind of device"), declared.type, ""),
+            _line(_("Kind of device"), words.device(declared.type), ""),
             _figure(_("Power"), declared.declared_kw, None, "kW"),
             _figure(_("Energy"), declared.declared_kwh, None, "kWh"),
         ]
     made = " ".join(each for each in (row.manufacturer, row.model) if each)
     return [
-        _line(_("Kind of device"), declared.type, row.type),
+        _line(_("Kind of device"), words.device(declared.type), words.device(row.type)),
         _figure(_("Power"), declared.declared_kw, row.rated_kw, "kW"),
         _figure(_("Energy"), declared.declared_kwh, row.energy_kwh, "kWh"),
         Line(_("Maker and model"), "–", made or "–"),

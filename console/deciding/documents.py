@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import clock
 from console import personal
-from console.deciding import comparing, queue
+from console.deciding import comparing, queue, words
 from console.deciding.evidence import is_picture, picture
 from console.deciding.forms import AGAIN, APPROVE, REASONS, REFUSE, FileForm
 from console.deciding.queue import Item
@@ -117,6 +117,8 @@ class OneFile(OneCase):
         name = case.subject.name if case.subject is not None else ""
         return {
             "case": case,
+            "state": words.file(row.state),
+            "case_state": words.application(case.state),
             "compared": comparing.of_device(case, row.der_id),
             "is_picture": is_picture(row),
             "is_kept": bool(row.storage_key),

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console import personal
-from console.deciding import queue
+from console.deciding import queue, words
 from console.deciding.forms import CLOSE, OrderForm
 from console.deciding.queue import Item
 from console.deciding.views import OneCase, Undecided
@@ -81,6 +81,8 @@ class OneOrder(OneCase):
         enrollment = self.enrollment
         return {
             "enrollment": enrollment,
+            "state": words.application(row.state),
+            "enrollment_state": words.enrollment(enrollment.state) if enrollment is not None else "",
             "person": told,
             "has_person": any(kept.values()),
             "enrollment_page": _address("admin:enrollment", enrollment.pk) if enrollment else "",
