@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -172,37 +173,31 @@ def _about(row: Export) -> dict[str, Any]:
 
 
 def _pages(row: Export) -> Iterator[list[Any]]:
-    """The rows in pages by key: everything, or the lines that were found, which are few or picked out one by one."""
+    """The rows in pages by their place: everything, or what was found, whose places are looked up once.
+
+    No cursor and no temporary table: between two pages the connection may be another's (PgBouncer).
+    """
     if not row.filters:
-        yield from _by_place(row, "TRUE", [])
+        place = 0
+        while page := _fetch(walking.QUICK, [place, row.last_seq, walking.PAGE]):
+            place = page[-1][0]
+            yield page
         return
     asked = readers.matching(as_search(row.filters))
     ids, parameters = asked.order_by().values("pk").query.sql_with_params()
-    yield from _by_place(row, f"e.id IN ({ids})", list(parameters))
-
-
-def _by_place(row: Export, where: str, parameters: Sequence[Any]) -> Iterator[list[Any]]:
-    # A table of its own holds the places that were found, so that no page searches again.
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS pg_temp.exported")
-        cursor.execute(
-            "CREATE TEMPORARY TABLE exported AS SELECT l.seq FROM audit_links l"  # noqa: S608 - our own words
-            f" LEFT JOIN audit_logs e ON e.id = l.event_id WHERE l.seq <= %s AND ({where})",
-            [row.last_seq, *parameters],
-        )
-        cursor.execute("CREATE INDEX ON exported (seq)")
-        cursor.execute("ANALYZE exported")
-    place = 0
-    sql = (
-        f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, {walking.SPELLED}"  # noqa: S608 - our own column names
-        " FROM (SELECT seq FROM exported WHERE seq > %s ORDER BY seq LIMIT %s) x JOIN audit_links l ON l.seq = x.seq"
-        " LEFT JOIN audit_logs e ON e.id = l.event_id ORDER BY l.seq"
+    found = _fetch(
+        f"SELECT seq FROM audit_links WHERE seq <= %s AND event_id IN ({ids}) ORDER BY seq",  # noqa: S608 - Django's SQL
+        [row.last_seq, *parameters],
     )
-    while page := _fetch(sql, [place, walking.PAGE]):
-        place = page[-1][0]
-        yield page
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS pg_temp.exported")
+    places = array("q", (each for (each,) in found))
+    for start in range(0, len(places), walking.PAGE):
+        yield _fetch(_AT_PLACES, [list(places[start : start + walking.PAGE])])
+
+
+_AT_PLACES = (
+    f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, {walking.SPELLED}"  # noqa: S608 - our own column names
+    " FROM audit_links l LEFT JOIN audit_logs e ON e.id = l.event_id WHERE l.seq = ANY(%s) ORDER BY l.seq"
+)
 
 
 def _fetch(sql: str, parameters: Sequence[Any]) -> list[Any]:

@@ -48,7 +48,7 @@ _FROM = (
     " FROM audit_links l LEFT JOIN audit_logs e ON e.id = l.event_id"
     " WHERE l.seq > %s AND l.seq <= %s ORDER BY l.seq LIMIT %s"
 )
-_QUICK = f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, {SPELLED}{_FROM}"
+QUICK = f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, {SPELLED}{_FROM}"
 _WHOLE = f"SELECT l.seq, l.event_id, l.prev_hash, l.hash, e.id, {columns_sql()}{_FROM}"
 _BEFORE = "SELECT seq, hash FROM audit_links WHERE seq < %s ORDER BY seq DESC LIMIT 1"
 ID = NAMES.index("id")
@@ -94,7 +94,7 @@ def walk_piece(
     seq, last_hash = (int(before[0][0]), bytes(before[0][1])) if before else (0, chain.GENESIS)
     findings: list[Finding] = []
     count, place = 0, first - 1
-    while page := fetch(_QUICK, [place, last, PAGE]):
+    while page := fetch(QUICK, [place, last, PAGE]):
         place = page[-1][0]
         found = _quick(page, seq, last_hash)
         if found is None or not _meets_seals(page, seq, wanted):
