@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -144,15 +145,9 @@ def words_between(before: str, after: str) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
+#: Words, blanks and marks between words each by themselves; vowel signs stay with their letters.
+_WORD = re.compile(r"\s+|[.,;:!?()।۔،]|[^\s.,;:!?()।۔،]+")
+
+
 def _words(text: str) -> list[str]:
-    found: list[str] = []
-    for line in text.splitlines(keepends=True):
-        word = ""
-        for letter in line:
-            word += letter
-            if letter.isspace():
-                found.append(word)
-                word = ""
-        if word:
-            found.append(word)
-    return found
+    return _WORD.findall(text)
