@@ -134,7 +134,8 @@ def words_between(before: str, after: str) -> tuple[Piece, ...]:
     """Two texts word by word, as one text with what went and what came."""
     old, new = _words(before), _words(after)
     pieces: list[Piece] = []
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    is_long = max(len(old), len(new)) > _LONG
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=is_long).get_opcodes():
         if tag == "equal":
             pieces.append(Piece("SAME", "".join(old[i1:i2])))
             continue
@@ -145,8 +146,10 @@ def words_between(before: str, after: str) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-#: Words, blanks and marks between words each by themselves; vowel signs stay with their letters.
-_WORD = re.compile(r"\s+|[.,;:!?()।۔،]|[^\s.,;:!?()।۔،]+")
+#: Words and the marks between them, each with the blanks behind it; vowel signs stay with their letters.
+_WORD = re.compile(r"[.,;:!?()।۔،]\s*|[^\s.,;:!?()।۔،]+\s*|\s+")
+#: Of more words than that, those on every line are no anchors: comparing all with all would take seconds.
+_LONG = 1000
 
 
 def _words(text: str) -> list[str]:

@@ -276,9 +276,9 @@ def test_two_texts_are_compared_word_by_word():
     assert "".join(p.text for p in pieces if p.kind != "GONE") == "You allow hourly readings, and no more."
     assert [(p.kind, p.text) for p in pieces] == [
         ("SAME", "You allow "),
-        ("GONE", "daily"),
-        ("NEW", "hourly"),
-        ("SAME", " readings"),
+        ("GONE", "daily "),
+        ("NEW", "hourly "),
+        ("SAME", "readings"),
         ("NEW", ", and no more"),
         ("SAME", "."),
     ]
