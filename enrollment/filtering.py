@@ -16,6 +16,9 @@ from django.db.models import QuerySet
 
 from enrollment.models import Enrollment, ProgramVersion
 
+#: Keys are given out in the order of enrolling, but for those that enrol at the same moment.
+_OUT_OF_ORDER = 10_000
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -46,10 +49,17 @@ class Filter:
         if self.agency:
             rows = rows.filter(case__agency_id=self.agency)
         if self.enrolled_from:
-            rows = rows.filter(enrolled_at__gte=_midnight(self.enrolled_from))
+            first = _midnight(self.enrolled_from)
+            rows = rows.filter(enrolled_at__gte=first, pk__gte=_key_at(first) - _OUT_OF_ORDER)
         if self.enrolled_until:
-            rows = rows.filter(enrolled_at__lt=_midnight(self.enrolled_until + timedelta(days=1)))
+            last = _midnight(self.enrolled_until + timedelta(days=1))
+            rows = rows.filter(enrolled_at__lt=last, pk__lt=_key_at(last) + _OUT_OF_ORDER)
         return rows
+
+    @property
+    def key(self) -> str:
+        """The field in whose order a page of them is read: the row's own key knows the days."""
+        return "pk" if self.enrolled_from or self.enrolled_until else "case_id"
 
     def kept(self) -> dict[str, str]:
         """What of it is kept with an act (JSON), and stands in an address."""
@@ -73,6 +83,16 @@ class Filter:
     def query(self) -> str:
         """It as the query of an address."""
         return urlencode(self.kept())
+
+
+def _key_at(at: datetime) -> int:
+    """The key of the first enrolment from a moment on; one past the last where there is none."""
+    later = Enrollment.objects.filter(enrolled_at__gte=at).order_by("enrolled_at")
+    found = later.values_list("pk", flat=True).first()
+    if found is not None:
+        return int(found)
+    newest = Enrollment.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return int(newest or 0) + 1
 
 
 def _midnight(day: date) -> datetime:
