@@ -10,11 +10,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit.log import Action, record
+from console.enrollments import finding
 from console.journal import telling, words
 from console.pages import ConsolePage
 from console.personal import masked
 from console.rights import Right, may
 from console.site import actor_of
+from enrollment.states import EnrollmentState
 
 
 class StoryPage(ConsolePage):
@@ -55,6 +57,7 @@ class StoryPage(ConsolePage):
             title=gettext("The story of %(number)s") % {"number": number},
             asked=asked,
             story=story,
+            state=finding.STATES.get(EnrollmentState(enrollment.state), enrollment.state) if enrollment else "",
             is_opened=is_opened,
             may_open=not is_opened and may(self.request, Right.SEE_MESSAGES),
             subject=masked(case.subject.did or "") if case.subject else "",

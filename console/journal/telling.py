@@ -276,7 +276,7 @@ def _consents(told: Story) -> Iterator[Told]:
                 (gettext("By"), f"{words.ACTORS.get(event.actor_kind, event.actor_kind)} {event.actor_id}"),
                 (gettext("Words"), f"{consent.text_version} ({consent.locale})" if consent.text_version else "–"),
                 (gettext("Digest of the words"), consent.text_digest or "–"),
-                *words.details_of(event.detail),
+                *words.details_of({key: each for key, each in event.detail.items() if key != "textDigest"}),
             ]
             title = f"{consent.consent_type}: {event.event.lower()}"
             state = _GOOD if event.event == "GRANTED" else _LATE

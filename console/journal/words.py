@@ -205,4 +205,6 @@ def _plain(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
+    if isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value):
+        return ", ".join(str(each) for each in value) or gettext("none")
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

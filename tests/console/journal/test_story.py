@@ -38,7 +38,8 @@ def told(world: World) -> Enrollment:  # noqa: F811
     message = came(portal, body={"context": {"bap_id": PORTAL}, "message": asked}, **more)
     owed(portal, in_answer_to=message, state="DONE", done_at=NOON, sent_at=NOON, **more)
     came(portal, body={"message": {"order": {"beckn:id": "order-2"}}}, message_id="of-another-order", **more)
-    refused = {"code": "TIMESTAMP_IN_FUTURE", "transaction_id": "tx-1", "message_id": "m-0", "action": "confirm"}
+    refused: dict[str, Any] = {"code": "SIGNATURE_INVALID", "why": "AHEAD", "seconds": 12, "allowed_seconds": 5}
+    refused |= {"transaction_id": "tx-1", "message_id": "m-0", "action": "confirm"}
     actor = Actor(ActorKind.PARTICIPANT, PORTAL, Channel.PORTAL)
     record(Action.MESSAGE_REFUSED, actor=actor, at=NOON, object_type="message", details=refused)
     world.end(1, now=NOON + timedelta(hours=1), reason="MOVED_AWAY")
@@ -95,7 +96,7 @@ def test_a_story_has_everything_in_the_order_of_time(auditor: Desk, told: Enroll
     assert [each.at for each in entries] == sorted(each.at for each in entries)
     text = text_of(answer)
     assert f"holds: checked when it came, with key k1 of {PORTAL}" in text
-    assert "clock" in text, "why the first try was refused, in words"
+    assert "Created 12 s in the future by our clock" in text, "why the first try was refused, in words"
     credential = told.credential
     assert f"list enrolment {credential.status_list.number}, index {credential.status_index}" in text.lower()
     assert "After: 2.0 s" in text and "Ended" in text and "Enrolled" in text
