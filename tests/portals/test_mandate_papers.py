@@ -482,31 +482,3 @@ def test_the_case_shows_how_each_document_and_paper_stands_and_no_address_to_cha
 
     assert "not accepted (it cannot be read)" in page and "being looked at by the program’s owner" in page
     assert "Approved" in page and "secret-token" not in page
-
-
-def test_where_the_next_file_is_sent_to_stands_why_the_one_before_was_not_accepted(
-    agent: Membership, reviewer: Membership
-) -> None:
-    paper = uploaded(agent)
-    decide(paper, reviewer, APPROVE)
-    application = AssistedCase.objects.get().application
-    assert application is not None
-    asked = {
-        "documentId": "document-2",
-        "kind": "DER_CERTIFICATE",
-        "derId": "der-1",
-        "formats": ["image/png"],
-        "maxBytes": 1 << 20,
-        "uploadUrl": "https://owner.example/documents/secret-token",
-        "status": "ASKED",
-        "reason": "INCOMPLETE",
-        "reviewText": "Please photograph <all> of the page.",
-    }
-    order = {"beckn:orderAttributes": {"documents": [asked]}}
-    application.told = {**application.told, "on_init": {"message": {"order": order}, "at": clock.now().isoformat()}}
-    application.save(update_fields=["told"])
-
-    page = signed_in_agent(agent).get(f"/agency/cases/{paper.case_id}/documents").content.decode()
-
-    assert "a page or a part of it is missing" in page and "Please photograph &lt;all&gt; of the page." in page
-    assert "Choose the file" in page and "secret-token" not in page
