@@ -59,9 +59,11 @@ def _filled(form: forms.Form) -> dict[str, Any]:
     """What a browser would send of the form as it stands."""
     found: dict[str, Any] = {}
     for bound in form:
-        value = bound.value()
-        is_tick = isinstance(bound.field, forms.BooleanField)
-        shown = "on" if is_tick and value else None if is_tick else bound.field.widget.format_value(value)
+        shown = bound.value()
+        if isinstance(bound.field, forms.BooleanField):
+            shown = "on" if shown else None
+        elif not isinstance(bound.field, forms.ChoiceField):
+            shown = bound.field.widget.format_value(shown)
         found |= {bound.html_name: shown} if shown not in (None, [], "") else {}
     return found
 
