@@ -58,7 +58,7 @@ REASONS = [
 class ReasonForm(forms.Form):
     """Why, as a code that goes into the journal."""
 
-    reason = forms.ChoiceField(label=_("Reason"), choices=REASONS)
+    reason = forms.ChoiceField(label=_("Reason"), choices=REASONS, error_messages={"required": _("Select the reason.")})
 
 
 class RolesForm(forms.Form):
@@ -96,8 +96,17 @@ class ChangeForm(RolesForm, ReasonForm):
 
 
 class InviteForm(RolesForm):
-    name = forms.CharField(label=_("Name, as colleagues read it"), max_length=100)
-    email = forms.EmailField(label=_("E-mail address at the organisation"), max_length=200)
+    name = forms.CharField(
+        label=_("Name, as colleagues read it"), max_length=100, error_messages={"required": _("Write their name.")}
+    )
+    email = forms.EmailField(
+        label=_("E-mail address at the organisation"),
+        max_length=200,
+        error_messages={
+            "required": _("Write their e-mail address."),
+            "invalid": _("Write an e-mail address like name@organisation.example."),
+        },
+    )
     field_order = ("name", "email", "roles", "officer_of")
 
 
