@@ -211,7 +211,7 @@ class Suspend(Act):
             gettext("Within a second every message of it is refused, and it is told that it is suspended."),
             gettext("What it has sent before is still worked off."),
             gettext(
-                "What we owe it waits, and is given up after 24 hours of waiting; given up messages can be tried again."
+                "What we owe it waits. After 24 hours it is stuck, and can be tried again when the participant is back."
             ),
             gettext("Enrolments that came through it stay as they are."),
         ]
@@ -230,7 +230,7 @@ class Resume(Act):
     def consequences(self, row: Participant) -> list[str]:
         return [
             gettext("Within a second its messages are taken again."),
-            gettext("What waited for it is sent now. What was given up meanwhile has to be tried again one by one."),
+            gettext("What waited for it is sent now. What got stuck meanwhile has to be tried again one by one."),
         ]
 
 

@@ -26,6 +26,7 @@ from utility_systems.models import SystemHealth
 
 LAST_HOUR = timedelta(hours=1)
 REFUSED_SPIKE = 20  # refusals in an hour that are more than somebody's single mistake
+FEW = 3
 LATE = timedelta(minutes=10)  # a message or a line that waits so long has no worker
 
 
@@ -48,15 +49,27 @@ def _keys(now: datetime) -> list[News]:
 
 
 def _lists(now: datetime) -> list[News]:
+    """Lists that are over or not renewed; many at once have one cause, and are one line."""
+    standings = list_watch.standings()
+    over = [each.path for each in standings if each.is_over(now)]
+    late = [each.path for each in standings if each.is_late(now) and not each.is_over(now)]
     news = []
-    for standing in list_watch.standings():
-        told = {"list": standing.path}
-        if standing.is_over(now):
-            text = _("The status list %(list)s is over: verifiers refuse every credential on it.")
-            news.append(News(text % told, _LISTS))
-        elif standing.is_late(now):
-            text = _("The status list %(list)s is not renewed in time: is a worker running?")
-            news.append(News(text % told, _LISTS))
+    for paths, one, many in (
+        (
+            over,
+            _("The status list %(list)s is over: verifiers refuse every credential on it."),
+            _("%(count)d status lists are over, %(list)s among them: verifiers refuse every credential on them."),
+        ),
+        (
+            late,
+            _("The status list %(list)s is not renewed in time: is a worker running?"),
+            _("%(count)d status lists are not renewed in time, %(list)s among them: is a worker running?"),
+        ),
+    ):
+        if len(paths) > FEW:
+            news.append(News(many % {"count": len(paths), "list": paths[0]}, _LISTS))
+        else:
+            news += [News(one % {"list": path}, _LISTS) for path in paths]
     return news
 
 

@@ -26,6 +26,7 @@ from utility_systems.models import SystemHealth
 LAST_HOUR = timedelta(hours=1)
 LATE = timedelta(minutes=10)
 MOST = 50
+FEW = 5
 
 
 class OperationsPage(ConsolePage):
@@ -98,11 +99,16 @@ def _lists(now: datetime) -> dict[str, Any]:
     published = [each for each in standings if each.valid_until is not None]
     return {
         "count": len(published),
-        "over": [each.path for each in standings if each.is_over(now)],
-        "late": [each.path for each in standings if each.is_late(now) and not each.is_over(now)],
+        "over": _few([each.path for each in standings if each.is_over(now)]),
+        "late": _few([each.path for each in standings if each.is_late(now) and not each.is_over(now)]),
         "next_end": min((each.valid_until for each in published if each.valid_until), default=None),
         "fullest": max((100 * each.taken / each.size for each in standings if not each.closed), default=0.0),
     }
+
+
+def _few(paths: list[str]) -> list[str]:
+    more = gettext("and %(count)d more") % {"count": len(paths) - FEW}
+    return [*paths[:FEW], more] if len(paths) > FEW else paths
 
 
 def _ending(each: endings.Ending, now: datetime) -> dict[str, Any]:
