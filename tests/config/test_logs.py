@@ -5,7 +5,9 @@ import logging
 
 import pytest
 
+from beckn import tasks
 from config import logs
+from tests.console.messages.rows import came, peer
 
 SECRETS = [
     ("GET /credentials/8f6e?t=s3cr3t-token-value HTTP/1.1", "s3cr3t-token-value"),
@@ -69,3 +71,21 @@ def test_what_is_no_secret_stays_readable(written):
     assert (line["event"], line["status"], line["path"]) == ("delivered", 200, "/beckn/init")
     assert line["subject"] == "8f6ed5ad-6d4a-4f0e-9c1b-b6a07c3a3b5b"
     assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.django_db
+def test_every_line_of_a_request_and_of_a_worker_names_the_message_it_is_about(written, client):
+    someone = peer("one.example")
+    row = came(someone, state="WAITING", message_id="message-7", transaction_id="transaction-7", action="nonsense")
+    tasks.drain()  # no handler knows the action
+    of_row = [line for line in map(json.loads, written) if line.get("inbox") == row.pk]
+    assert {(line["message_id"], line["transaction_id"]) for line in of_row} == {("message-7", "transaction-7")}
+    assert any(line["event"] == "a handler failed" for line in of_row)
+
+    written.clear()
+    body = {"context": {"message_id": "message-8", "transaction_id": "transaction-8"}, "message": {}}
+    client.post("/beckn/search", body, content_type="application/json", HTTP_X_ADAPTER_SECRET="none")
+    client.get("/")
+    lines = {line["path"]: line for line in map(json.loads, written) if line["event"] == "request"}
+    assert lines["/beckn/search"]["request"] != lines["/"]["request"]
+    assert "message_id" not in lines["/"]  # what one request named is not the next one's
