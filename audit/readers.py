@@ -219,15 +219,15 @@ def search(asked: Search, *, before: int | None = None, after: int | None = None
 
 def _search(asked: Search, *, before: int | None = None, after: int | None = None, most: int = A_PAGE) -> Found:
     rows = matching(asked)
-    if before is None and after is None:
+    place = before if after is None else after
+    if place is None:
         return _page(rows, most, has_newer=False)
-    beside = before if after is None else after
-    at = Event.objects.filter(pk=beside).values_list("at", flat=True).first()
+    at = Event.objects.filter(pk=place).values_list("at", flat=True).first()
     if at is None:
         return Found((), False, False)
     if after is None:
-        return _page(rows.filter(at__lte=at).exclude(at=at, pk__gte=before), most, has_newer=True)
-    newer = list(rows.filter(at__gte=at).exclude(at=at, pk__lte=after).order_by("at", "pk")[: most + 1])
+        return _page(rows.filter(at__lte=at).exclude(at=at, pk__gte=place), most, has_newer=True)
+    newer = list(rows.filter(at__gte=at).exclude(at=at, pk__lte=place).order_by("at", "pk")[: most + 1])
     return Found(tuple(_line(row) for row in reversed(newer[:most])), len(newer) > most, True)
 
 
