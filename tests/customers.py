@@ -26,6 +26,7 @@ class Block(enum.IntEnum):
     IMPORTS = 890_001
     PAPERS = 900_001
     ASSISTED_PERSONAS = 920_001
+    CONSOLE = 940_001
 
     def customers(self) -> Iterator[str]:
         """One after the other, each a customer of utility A with one meter of the same name."""
