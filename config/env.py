@@ -329,7 +329,7 @@ class Env(BaseModel):
     )
     CONSOLE_URL: Annotated[str, AfterValidator(lambda url: _origin(url) if url else "")] = Field(
         default="",
-        description="the console's own address, https://console.example.org, nothing else is there (default: PUBLIC_URL)",
+        description="the console's own address, https://console.example.org, with nothing else (default: PUBLIC_URL)",
     )
     CONSOLE_SESSION_MINUTES: int = Field(
         default=30, ge=1, le=480, description="minutes without a page after which staff sign in again, 1 to 480"

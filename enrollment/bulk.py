@@ -3,7 +3,8 @@
 It is always somebody's explicit act: a program that closes and an agency that is suspended leave enrolments as they
 are. What staff asks for at the console needs a second person (`credentials.bulk.approve`). The set is frozen when it is
 asked for, as the enrolments' credentials (`credentials.bulk`); each batch is one transaction with all that belongs to
-an ending: state, claims, places, consents, credentials, and a journal line for each person. Whoever placed the orders is told afterwards, at a pace that leaves room for one person's answer.
+an ending: state, claims, places, consents, credentials, and a journal line for each person. Whoever placed the orders
+is told afterwards, at a pace that leaves room for one person's answer.
 Source: issue "bulk revocation", issue of the console (3, 8), onboarding guide 17.7, decisions 8, 52, 62;
 docs/decisions/bulk-acts.md.
 """

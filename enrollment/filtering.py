@@ -37,7 +37,7 @@ class Filter:
 
     def rows(self) -> QuerySet[Enrollment]:
         """The enrolments that are meant, in no order."""
-        rows = Enrollment.objects.all()
+        rows: QuerySet[Enrollment] = Enrollment.objects.all()
         if self.state:
             rows = rows.filter(state=self.state)
         if self.program:

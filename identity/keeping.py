@@ -185,9 +185,9 @@ def delete(rows: QuerySet[Any], batch: int = BATCH) -> int:
     return len(found)
 
 
-def wipe(rows: QuerySet[Any], batch: int = BATCH, **empty: Any) -> int:
+def wipe(rows: QuerySet[Any], **empty: Any) -> int:
     """Write `empty` over some of these rows; returns how many. The caller has a transaction open."""
-    found = some(rows, batch)
+    found = some(rows)
     if found:
         _model(rows)._default_manager.filter(pk__in=found).update(**empty)
     return len(found)

@@ -108,7 +108,9 @@ def _over_time(asked: Asked) -> Section:
     points = reading.applications_over_time(asked)
     names = (_("Started"), _("Confirmed"), _("Refused"))
     columns = ("started", "confirmed", "refused")
-    rows = tuple((str(point), *(each[name] for name in columns)) for point, each in points.items())
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (str(point), *(each[name] for name in columns)) for point, each in points.items()
+    )
     is_empty = not any(each["started"] for each in points.values())
     series = [(name, [each[column] for each in points.values()]) for name, column in zip(names, columns, strict=True)]
     title = _("Applications over time")

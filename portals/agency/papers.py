@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -366,7 +367,8 @@ def forget_those_of(subjects: Iterable[UUID]) -> int:
     rows = MandatePaper.objects.filter(mandate__subject__in=subjects)
     keys = list(rows.exclude(storage_key="").values_list("storage_key", flat=True))
     rows.update(storage_key="", note="")
-    transaction.on_commit(lambda: [_forget(key) for key in keys], robust=True)
+    for key in keys:
+        transaction.on_commit(partial(_forget, key), robust=True)
     return len(keys)
 
 

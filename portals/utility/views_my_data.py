@@ -78,9 +78,9 @@ def who(line: ReadLine) -> str:
 
 def zone_of_person(subject: Subject | None) -> str:
     """The zone of the person's newest journey, else of a utility that knows them, UTC without any (decision 55)."""
-    newest = drafts.of_person(subject).first()
-    if newest is None and subject is not None:
-        newest = subject.utility_links.order_by("-linked_at").first()
+    journey = drafts.of_person(subject).first()
+    link = subject.utility_links.order_by("-linked_at").first() if journey is None and subject is not None else None
+    newest = journey or link
     return houses.house_of(newest.utility_id if newest else "").time_zone
 
 
