@@ -114,7 +114,7 @@ def _erase(person: Person, now: datetime) -> Mapping[str, int]:
     """Messages that still have to be dealt with are: they go when their time is over."""
     done = 0
     for rows in (_sent(person), _received(person)):
-        while found := keeping.delete(rows.filter(state__in=OVER)):
+        while found := keeping.delete(rows.filter(state__in=OVER), waits=True):
             done += found
     return {"MESSAGE": done}
 

@@ -23,12 +23,12 @@ def personal() -> QuerySet[IssuedCredential]:
     return IssuedCredential.objects.filter(Q(personal_claims__isnull=False) | Q(document__isnull=False))
 
 
-def forget_contents(rows: QuerySet[IssuedCredential]) -> int:
+def forget_contents(rows: QuerySet[IssuedCredential], *, waits: bool = False) -> int:
     """Wipe what is personal of these credentials, and their signed forms; the caller has a transaction open.
 
     Id, dates, place in the status list and revocation stay. The link in the holder's hands opens nothing any more.
     """
-    found = keeping.some(rows.order_by())
+    found = keeping.some(rows.order_by(), waits=waits)
     if found:
         SignedForm.objects.filter(credential__in=found, sealed_body__isnull=False).delete()
         nobodys = access_digest(secrets.token_urlsafe(32))
@@ -146,7 +146,7 @@ def _blocks(person: Person, now: datetime) -> Iterable[Block]:
 
 def _erase(person: Person, now: datetime) -> Mapping[str, int]:
     count = 0
-    while found := forget_contents(personal().filter(subject_did__in=person.dids)):
+    while found := forget_contents(personal().filter(subject_did__in=person.dids), waits=True):
         count += found
     return {"CREDENTIAL_CONTENT": count}
 

@@ -328,10 +328,21 @@ def _erase(person: Person, now: datetime) -> Mapping[str, int]:
     transaction.on_commit(lambda: _forget(files), robust=True)
     payloads = _cases(person).filter(payload__isnull=False).order_by().update(payload=None)
     notes = _erase_notes(person)
+    addresses = _erase_addresses(person)
     links = MeterSubjectLink.objects.filter(subject__in=person.ids).delete()[0]
     links += DerSubjectLink.objects.filter(subject__in=person.ids).delete()[0]
     gone = NotMeLink.objects.filter(notice__case__subject__in=person.ids).delete()[0]
-    return {"FILE": len(files), "ANSWERS": payloads, "NOTE": notes, "METER": links, "LINK": gone}
+    return {"FILE": len(files), "ANSWERS": payloads, "NOTE": notes, "METER": links, "LINK": gone, "ADDRESS": addresses}
+
+
+def _erase_addresses(person: Person) -> int:
+    """The addresses of the meters they had, but where somebody else is enrolled, or lives."""
+    theirs = Q(meters__enrollments__enrollment__subject__in=person.ids) | Q(meters__subject_links__subject__in=person.ids)
+    there = EnrollmentMeter.objects.filter(meter__site=OuterRef("pk"), enrollment__state__in=LIVE)
+    others = MeterSubjectLink.objects.filter(meter__site=OuterRef("pk")).exclude(subject__in=person.ids)
+    sites = keeping.filled(Site.objects.filter(theirs), "address").exclude(Exists(there) | Exists(others))
+    keys = set(sites.values_list("pk", flat=True))
+    return Site.objects.filter(pk__in=keys).update(address="")
 
 
 def _erase_notes(person: Person) -> int:

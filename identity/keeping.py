@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, F, Func, IntegerField, Model, Q, QuerySet
+from django.db.models import Exists, F, Func, IntegerField, Model, OuterRef, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
@@ -137,11 +137,13 @@ def person_of(subject: Subject) -> Person:
 
 
 def unused(subjects: QuerySet[Subject], before: datetime) -> QuerySet[Subject]:
-    """Those of these people with whom no room has had to do since `before`."""
+    """Those of these people with whom no room has had to do since `before`, under whichever record they were known."""
+    merged = Subject.objects.filter(merged_into=OuterRef("pk"))  # an enrolment stays with the record it was made for
+    living = Subject.objects.filter(merged_from=OuterRef("pk"))
     # One condition after the other: PostgreSQL makes a join of each. Of one that is a sum of them it asks row by row.
     for room in rooms():
         for use in room.uses(before) if room.uses is not None else ():
-            subjects = subjects.filter(~use)
+            subjects = subjects.filter(~use).filter(~Exists(merged.filter(use)), ~Exists(living.filter(use)))
     return subjects
 
 
@@ -172,14 +174,18 @@ def first(rows: QuerySet[Any], field: str) -> datetime | None:
     return found
 
 
-def some(rows: QuerySet[Any], batch: int = BATCH) -> list[Any]:
-    """Keys of some of these rows, locked; those that somebody else holds are left for the next time."""
-    return list(rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:batch])
+def some(rows: QuerySet[Any], batch: int = BATCH, *, waits: bool = False) -> list[Any]:
+    """Keys of some of these rows, locked; those that somebody else holds are left for the next time.
+
+    An erasure has no next time: it `waits` for them, in the order of the keys.
+    """
+    rows = rows.order_by("pk") if waits else rows
+    return list(rows.select_for_update(skip_locked=not waits, of=("self",)).values_list("pk", flat=True)[:batch])
 
 
-def delete(rows: QuerySet[Any], batch: int = BATCH) -> int:
+def delete(rows: QuerySet[Any], batch: int = BATCH, *, waits: bool = False) -> int:
     """Delete some of these rows; returns how many. The caller has a transaction open."""
-    found = some(rows, batch)
+    found = some(rows, batch, waits=waits)
     if found:
         _model(rows)._default_manager.filter(pk__in=found).delete()
     return len(found)

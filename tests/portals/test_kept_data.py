@@ -13,11 +13,11 @@ from enrollment.models import Consent, Document, Enrollment
 from identity import keeping, retaining
 from identity.encryption import encrypted_fields
 from identity.keeping import How
-from identity.models import KeptKind, Subject
+from identity.models import KeptKind, Subject, SubjectUtilityLink
 from portals.models import AssistedCase
 from tests.enrollment.conftest import bare_world, running_utility, utility, world
 from tests.identity.test_personal_data import stated
-from tests.portals.kept import everything
+from tests.portals.kept import SECRET, everything, person
 
 __all__ = ["bare_world", "running_utility", "utility", "world"]
 #: Encrypted, and nobody's: keys of ours, and codes that are over in minutes.
@@ -96,6 +96,17 @@ def test_whoever_is_still_enrolled_keeps_their_name_however_long_it_lasts(world)
     _work_all(world.now + timedelta(days=10_000))
     subject.refresh_from_db()
     assert subject.name == "Rajesh"
+
+
+def test_whoever_is_enrolled_under_a_record_that_was_merged_into_theirs_keeps_their_name_and_number(world):
+    world.enrolled()
+    enrolled = Subject.objects.get(enrollments__isnull=False)
+    living, _user = person(world.now, "did:example:the-same-person")
+    Subject.objects.filter(pk=enrolled.pk).update(merged_into=living)
+    _work_all(world.now + timedelta(days=10_000))
+    living.refresh_from_db()
+    assert living.name == SECRET
+    assert SubjectUtilityLink.objects.get(subject=living).utility_customer_id == "CUST-123456"
 
 
 def _work_all(now: datetime) -> None:

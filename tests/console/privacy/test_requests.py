@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,19 +13,24 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
 from audit import clock
 from audit.models import Event
-from enrollment.models import Consent, Document, Enrollment
+from credentials.models import IssuedCredential
+from enrollment.models import Consent, Document, Enrollment, ReviewNote
+from enrollment.states import Decidable
 from identity import people_requests
-from identity.models import PersonRequest, Subject, SubjectUtilityLink, User
+from identity.models import Mandate, PersonRequest, Subject, SubjectUtilityLink, User
 from identity.staff import Role
-from portals.models import Application, ConsentReceipt, HeldCredential
+from portals.models import Application, ConsentReceipt, HeldCredential, MandatePaper
 from tests.enrollment.world import World
+from tests.factories import UTILITY_A
 from tests.portals.kept import SECRET, everything, journey, person
 from tests.staff import Desk, break_glass, desk
+from utility_systems.models import Meter, MeterSubjectLink, Site
 
 BACKEND = "identity.oidc.backend.Backend"
 
@@ -150,6 +156,66 @@ def test_erasure_takes_what_may_go_keeps_the_evidence_and_the_person_reads_both(
     read = home.get(f"/my-data/requests/{row.public_id}").content.decode()
     assert "What was erased" in read and "both sides may have to prove them" in read
     _the_journal_names_the_acts_and_nobody(kept.subject, ["person.asked", "person.erased"])
+
+
+def test_erasure_takes_the_address_of_their_meter_but_not_where_somebody_else_is_enrolled(kept, world, worker):
+    site = Site.objects.get(utility_id=UTILITY_A, site_ref="site-001")
+    Meter.objects.filter(enrollments__enrollment=kept.enrollment).update(site=site)
+    row = ask(at_home(kept.user), "erasure")
+    worker.post(page(row, "erase"), {"reference": str(row.public_id)[:8]})
+    site.refresh_from_db()
+    row.refresh_from_db()
+    assert site.address == "" and dict(row.answer["went"])["ADDRESS"] == 1
+
+    Site.objects.filter(pk=site.pk).update(address=SECRET)
+    neighbour = Subject.objects.create()
+    MeterSubjectLink.objects.create(
+        meter=Meter.objects.get(enrollments__enrollment=kept.enrollment),
+        subject=neighbour,
+        role="TENANT",
+        valid=(clock.now(), None),
+        source="UTILITY_API",
+    )
+    again = ask(at_home(kept.user), "erasure")
+    worker.post(page(again, "erase"), {"reference": str(again.public_id)[:8]})
+    site.refresh_from_db()
+    assert site.address == SECRET
+
+
+def test_erasure_takes_what_staff_noted_about_their_mandates_on_paper(kept, worker):
+    paper = MandatePaper.objects.get()
+    Mandate.objects.filter(pk=paper.mandate_id).update(subject=kept.subject)
+    about = {"kind": Decidable.PAPER, "by": worker.member, "at": clock.now(), "text": SECRET}
+    ReviewNote.objects.create(reference=str(paper.pk), **about)
+    ReviewNote.objects.create(reference=str(uuid4()), **about)
+    row = ask(at_home(kept.user), "erasure")
+    worker.post(page(row, "erase"), {"reference": str(row.public_id)[:8]})
+    assert ReviewNote.objects.filter(kind=Decidable.PAPER).count() == 1, "somebody else's stays"
+    assert not ReviewNote.objects.filter(reference=str(paper.pk)).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_erasure_waits_for_a_row_that_somebody_holds_and_takes_that_too(kept, worker):
+    row, credential = ask(at_home(kept.user), "erasure"), kept.enrollment.credential
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                IssuedCredential.objects.select_for_update().get(pk=credential.pk)
+                held.set()
+                free.wait(10)
+        finally:
+            connection.close()
+
+    holder, later = threading.Thread(target=hold), threading.Timer(0.5, free.set)
+    holder.start()
+    assert held.wait(10)
+    later.start()
+    assert worker.post(page(row, "erase"), {"reference": str(row.public_id)[:8]}).status_code == 302
+    holder.join()
+    credential.refresh_from_db()
+    assert (credential.personal_claims, credential.document) == (None, None)
 
 
 def test_staff_takes_a_request_of_whoever_shows_who_they_are_and_one_of_a_kind_is_open(known, worker):
