@@ -85,7 +85,12 @@ class RecheckAdmin(OnlyLookedAt):
 
     def told_of(self, request: HttpRequest, row: Recheck) -> dict[str, Any]:
         mandate = Mandate.objects.filter(mandate_id=row.enrollment.case.mandate_id or "-").first()
-        return {"outcomes": Recheck.Outcome.choices, "may_act": may(request, Right.DECIDE), "mandate": mandate}
+        return {
+            "outcomes": Recheck.Outcome.choices,
+            "may_act": may(request, Right.DECIDE),
+            "may_read_notes": may(request, Right.UNMASK),
+            "mandate": mandate,
+        }
 
     def acts_on_one(self) -> dict[str, View]:
         return {"done": require_POST(self.done)}

@@ -58,6 +58,8 @@ def _shown(value: Any, key: str, *, is_person: bool) -> Any:
         return {each: _shown(found, each, is_person=inside) for each, found in value.items()}
     if isinstance(value, list):
         return [_shown(each, key, is_person=is_person) for each in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and (name in _SHORTENED or is_person):
+        return masked(str(value))  # a number is as telling without quotation marks
     if not isinstance(value, str):
         return value
     if _is_placeholder(value):

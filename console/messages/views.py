@@ -141,6 +141,7 @@ class MessagePage(OneMessage):
             "answers": self._answers(row),
             "same": self._same_transaction(row),
             "notes": list(row.notes.order_by("-pk")[:MOST_NEIGHBOURS]),
+            "may_read_notes": may(self.request, Right.SEE_MESSAGES),
             "is_in_work": row.lease_until is not None and row.lease_until > self.now,
             "acts": self._acts(row),
             "payload": reverse(f"{self.box.one}-payload", args=[row.pk])

@@ -92,10 +92,11 @@ def test_what_a_message_says_is_masked_and_that_somebody_looked_stands_in_the_jo
                 "userAuth": {"accessToken": "sealed:0"},
                 "beckn:id": "order-7",
                 "fulfillments": [
-                    {"customer": {"name": "Asha Rao", "note": "call 9876543210"}, "meterId": "UMID-00012345"}
+                    {"customer": {"name": "Asha Rao", "note": "call 9876543210", "number": 9123456780}, "meterId": "UMID-00012345"}
                 ],
                 "link": "https://x.example/credentials/1?t=s3cr3t",
                 "contactText": "write to asha@example.com",
+                "accountNumber": 700012345678,
             }
         },
     }
@@ -106,7 +107,7 @@ def test_what_a_message_says_is_masked_and_that_somebody_looked_stands_in_the_jo
     answer = case_worker.post(address)
     shown = text_of(answer)
     assert "order-7" in shown and "…2345" in shown and "(masked)" in shown
-    for secret in ("Asha", "9876543210", "s3cr3t", "asha@example.com", "UMID-0001"):
+    for secret in ("Asha", "9876543210", "s3cr3t", "asha@example.com", "UMID-0001", "9123456780", "700012345678"):
         assert secret not in shown
     assert "no-store" in answer.headers["Cache-Control"]
     line = Event.objects.get(action="message.read")
@@ -127,6 +128,14 @@ def test_a_stuck_message_is_tried_again_and_its_note_is_kept_encrypted() -> None
     with connection.cursor() as cursor:
         cursor.execute("SELECT note FROM beckn_message_notes")
         assert b"back" not in bytes(cursor.fetchone()[0])
+
+
+def test_a_note_about_a_message_is_read_by_who_may_read_messages_and_by_nobody_else() -> None:
+    row = owed(peer("one.example"), state="STUCK", last_error="Unreachable: no connection")
+    desk(Role.CASE_WORKER).post(f"/admin/outbox/{row.pk}/retry/", {"note": "Asha called"})
+    assert "Asha called" in text_of(desk(Role.SECURITY_OFFICER).get(f"/admin/outbox/{row.pk}/"))
+    shown = text_of(desk(Role.VIEWER).get(f"/admin/outbox/{row.pk}/"))
+    assert "Asha called" not in shown and "tried again: not for you to read" in shown
 
 
 def test_giving_up_needs_a_note_is_final_and_wipes_what_was_kept_apart() -> None:
