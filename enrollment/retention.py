@@ -337,7 +337,9 @@ def _erase(person: Person, now: datetime) -> Mapping[str, int]:
 
 def _erase_addresses(person: Person) -> int:
     """The addresses of the meters they had, but where somebody else is enrolled, or lives."""
-    theirs = Q(meters__enrollments__enrollment__subject__in=person.ids) | Q(meters__subject_links__subject__in=person.ids)
+    theirs = Q(meters__enrollments__enrollment__subject__in=person.ids) | Q(
+        meters__subject_links__subject__in=person.ids
+    )
     there = EnrollmentMeter.objects.filter(meter__site=OuterRef("pk"), enrollment__state__in=LIVE)
     others = MeterSubjectLink.objects.filter(meter__site=OuterRef("pk")).exclude(subject__in=person.ids)
     sites = keeping.filled(Site.objects.filter(theirs), "address").exclude(Exists(there) | Exists(others))

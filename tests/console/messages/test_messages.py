@@ -92,7 +92,10 @@ def test_what_a_message_says_is_masked_and_that_somebody_looked_stands_in_the_jo
                 "userAuth": {"accessToken": "sealed:0"},
                 "beckn:id": "order-7",
                 "fulfillments": [
-                    {"customer": {"name": "Asha Rao", "note": "call 9876543210", "number": 9123456780}, "meterId": "UMID-00012345"}
+                    {
+                        "customer": {"name": "Asha Rao", "note": "call 9876543210", "number": 9123456780},
+                        "meterId": "UMID-00012345",
+                    }
                 ],
                 "link": "https://x.example/credentials/1?t=s3cr3t",
                 "contactText": "write to asha@example.com",
