@@ -133,6 +133,6 @@ def _remember_proof(case: EnrollmentCase, proof: Authority, now: datetime) -> No
             return
         locked.state = CaseState.NEEDS_INPUT
         locked.payload = remembering.with_authority(locked.payload, proof)
-        locked.subject = Subject.objects.for_did(proof.proven_subject)
+        locked.subject = Subject.objects.held_for_did(proof.proven_subject)
         locked.updated_at = now
         locked.save()

@@ -23,6 +23,7 @@ from enrollment.by_staff import REASONS, Asked, NotPossible
 from enrollment.filtering import Filter
 from enrollment.models import Consent, Enrollment, StaffAct
 from enrollment.states import LIVE_ENROLLMENT_STATES, ConsentState, EnrollmentState
+from identity import staff
 
 #: The most that one act takes: more is several acts, or the operator's command.
 MOST = 100_000
@@ -122,6 +123,8 @@ def ask(kind: str, what: Filter, asked: Asked, *, person: str, count: int, keep_
 
 def approve(act: BulkAct, asked: Asked, *, person: str, digest: str) -> None:
     """Let it begin. Raises NotPossible, with why."""
+    if staff.is_switched_off(act.asked_by):
+        raise NotPossible(_("Whoever asked for it does not work here any more. Refuse it; who needs it asks anew."))
     try:
         with transaction.atomic():
             bulk.approve(act.pk, by=person, digest=digest, actor=asked.actor, now=asked.now)

@@ -208,7 +208,7 @@ def _to_be_chosen(
         case = _open_case(command, version, now, is_retry=is_retry)
         if _is_closed(case, now):
             return _answered_as_it_stands(case, command, actor, now, also_write)
-        case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
+        case.subject = Subject.objects.held_for_did(command.subject_did or authority.proven_subject)
         case.state = CaseState.NEEDS_INPUT
         _keep_undecided(case, command, authority, actor, now)
         result = Prepared(
@@ -463,7 +463,7 @@ def _refused_unchanged(
 def _subject(checked: Checked) -> Subject:
     """The subject's row; name and contact are kept only where the application proved whose they are."""
     command = checked.command
-    subject = Subject.objects.for_did(command.subject_did or checked.authority.proven_subject)
+    subject = Subject.objects.held_for_did(command.subject_did or checked.authority.proven_subject)
     if checked.decision.refusal is None and (checked.authority.is_proven or checked.shows_ownership):
         contact = {k: v for k, v in command.person.items() if k in ("name", "email", "phone")}
         subject.remember_contact(**contact, locale=command.locale if len(command.locale) <= MAX_LOCALE else "")
@@ -571,7 +571,7 @@ def _wait(
             return _answered_as_it_stands(case, command, actor, now, also_write)
         if not is_retry:
             stop_waiting(case)
-        case.subject = Subject.objects.for_did(command.subject_did or authority.proven_subject)
+        case.subject = Subject.objects.held_for_did(command.subject_did or authority.proven_subject)
         case.payload = remembering.payload(command, authority, (), (), keep_credentials=True)
         result = start_waiting(case, "init", outage, actor, now)
         told = cross_utility.lines(version, authority, Facts({}, {}, ()), silent=outage.utility_id)

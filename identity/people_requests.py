@@ -188,11 +188,9 @@ def erase(public_id: UUID, *, by: str, actor: Actor, now: datetime, note: str = 
     """
     with transaction.atomic():
         row = _open(public_id, Kind.ERASURE)
-        # Whoever enrols this person meanwhile waits for us, or we for them.
-        Subject.objects.select_for_update(of=("self",)).get(pk=row.subject_id)
+        person = _held_still(row.subject)
         if blocks := blocks_of(row.subject, now):
             raise StillLiving(blocks)
-        person = keeping.person_of(row.subject)
         went: dict[str, int] = {}
         for room in keeping.rooms():
             if room.erase is not None:
@@ -225,6 +223,15 @@ def fetch(row: PersonRequest, *, actor: Actor, now: datetime) -> bytes:
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _held_still(subject: Subject) -> keeping.Person:
+    """The person, whom nobody enrols until the transaction ends: under none of their records (or we wait for them)."""
+    ids = keeping.person_of(subject).ids
+    list(Subject.objects.select_for_update(of=("self",)).filter(pk__in=[*ids, subject.pk]).order_by("pk"))
+    subject.refresh_from_db()
+    person = keeping.person_of(subject)
+    return person if set(person.ids) <= {*ids, subject.pk} else _held_still(subject)  # merged before we held them
 
 
 def _sections(person: keeping.Person) -> list[Section]:

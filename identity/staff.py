@@ -109,6 +109,12 @@ def called(ids: Iterable[object]) -> dict[str, str]:
     return found
 
 
+def is_switched_off(person: str) -> bool:
+    """Say whether this member (an id, as acts of two persons name them) works here no more."""
+    off = StaffMember.objects.filter(switched_off_at__isnull=False)
+    return _UUID.fullmatch(person) is not None and off.filter(pk=person).exists()
+
+
 def seen(member: StaffMember, now: datetime) -> None:
     """Keep when a member was last here, to five minutes."""
     last = member.last_seen_at

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import cached_property
@@ -279,6 +280,8 @@ class Fetch(OnePage):
     def post(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         if not self.row.taken_by:
             raise Http404(gettext("Whoever asked for this copy fetches it themselves."))
+        if not rights.person(request):
+            raise PermissionDenied  # an emergency account is nobody's own
         try:
             content = people_requests.fetch(self.row, actor=actor_of(request), now=self.now)
         except people_requests.Closed:

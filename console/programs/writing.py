@@ -66,7 +66,10 @@ class NewDraft(ProgramPage):
         start = request.POST.get("from", "")
         try:
             version = drafting.new_draft(
-                program.pk, start=int(start) if start.isdigit() else None, actor=actor_of(request), now=self.now
+                program.pk,
+                start=int(start) if start.isascii() and start.isdigit() else None,
+                actor=actor_of(request),
+                now=self.now,
             )
         except NotWritten as problem:
             return self.done(reverse("admin:program", args=[program.pk]), str(problem))
@@ -212,7 +215,7 @@ class EntryPage(DraftPage):
     def place(self) -> int:
         """Where in the list; 404 where there is nothing."""
         text = str(self.named["place"])
-        if not text.isdigit() or len(text) > 4 or int(text) >= len(self.entries):
+        if not (text.isascii() and text.isdigit()) or len(text) > 4 or int(text) >= len(self.entries):
             raise Http404(_("There is no such entry: somebody may have taken it out."))
         return int(text)
 

@@ -76,6 +76,20 @@ class SubjectQuerySet(models.QuerySet["Subject"]):
         assert found is not None
         return found
 
+    def held_for_did(self, did: str) -> "Subject":
+        """`for_did`, and until the caller's transaction ends nobody erases or merges this person.
+
+        A foreign key alone is looked at by the end of a transaction: too late for whoever erases meanwhile.
+        """
+        for _attempt in range(2):
+            row = next(iter(self.raw("SELECT * FROM subjects WHERE did = %s FOR KEY SHARE", [did])), None)
+            if row is not None and row.merged_into_id:
+                row = next(iter(self.raw("SELECT * FROM subjects WHERE id = %s FOR KEY SHARE", [row.merged_into_id])))
+            if row is not None:
+                return row
+            self.for_did(did)
+        raise self.model.DoesNotExist
+
     def with_email(self, email: str) -> models.QuerySet["Subject"]:
         return self.filter(email_index=blind_index(email, purpose="email"), merged_into=None)
 

@@ -7,7 +7,7 @@ from typing import Any
 from audit import clock
 from audit.log import SYSTEM
 from identity import people_requests
-from identity.models import PersonRequest
+from identity.models import PersonRequest, Subject
 from portals import answers
 from tests.enrollment.conftest import running_utility, utility
 from tests.enrollment.utility import Utility
@@ -33,3 +33,14 @@ def test_the_message_leads_to_the_answer_and_says_nothing_of_it_and_waits_for_a_
     assert (told["template"], told["locale"]) == ("data-request-answered", "hi")
     assert f"/my-data/requests/{row.public_id}" in told["text"]
     assert SECRET not in str(told) and "Only for Bina." not in str(told)
+
+
+def test_whoever_was_merged_into_another_record_meanwhile_is_written_to_as_well(db: None, utility: Utility) -> None:
+    now = clock.now()
+    first = Subject.objects.create()
+    row = people_requests.ask(first, "EXPORT", actor=SYSTEM, now=now)
+    living, _ = person(now, "did:example:neighbour-bina")
+    Subject.objects.filter(pk=first.pk).update(merged_into=living)
+    people_requests.give_copy(row.public_id, by="somebody", actor=SYSTEM, now=now)
+    assert answers.tell(now) == 1
+    assert [each["locale"] for each in utility.notices] == ["hi"]

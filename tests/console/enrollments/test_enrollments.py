@@ -18,7 +18,7 @@ from credentials import looks, publishing
 from credentials.models import BulkAct, PublicCheck
 from enrollment.models import Consent, Enrollment, EnrollmentCase, StaffAct
 from identity.encryption import blind_index
-from identity.models import Subject, SubjectUtilityLink
+from identity.models import StaffMember, Subject, SubjectUtilityLink
 from identity.staff import Role
 from tests.enrollment.conftest import bare_world, nothing_remembered, running_utility, utility, world  # noqa: F401
 from tests.enrollment.test_bulk_ending import always, enrolled, room_for_news, work_off  # noqa: F401
@@ -276,6 +276,18 @@ def test_many_are_ended_by_two_people_and_the_result_names_lists_and_places(one:
     result = page(asker, "bulk-act", act.pk)
     assert "1 of 1 looked at, 1 changed" in result and "ENROLLMENT 1" in result and "Board of 3 May." in result
     assert page(asker, "bulk-act-take-back", act.pk, status=302) is not None
+
+
+def test_what_somebody_asked_for_who_was_switched_off_since_is_approved_by_nobody(one: Enrollment) -> None:
+    asker, approver = desk(Role.CASE_WORKER), desk(Role.APPROVER)
+    post(asker, "bulk-ask", query=f"?kind=END&program={FLEX}", reason="MISUSE", count="1", shown="1")
+    act = BulkAct.objects.get()
+    StaffMember.objects.filter(pk=asker.member.pk).update(switched_off_at=clock.now())
+    answer = post(approver, "bulk-act-approve", act.pk, digest=act.digest, count="1")
+    assert answer.status_code == 409 and "does not work here any more" in answer.content.decode()
+    assert BulkAct.objects.get().approved_at is None
+    post(approver, "bulk-act-refuse", act.pk, reason="WRONG_ACT")
+    assert BulkAct.objects.get().refused_at is not None
 
 
 def test_whoever_may_ask_and_approve_still_needs_another(one: Enrollment) -> None:

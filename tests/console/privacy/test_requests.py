@@ -71,6 +71,19 @@ def page(row: PersonRequest, what: str = "") -> str:
     return reverse(name, args=[row.public_id])
 
 
+def when_somebody_waits(free: threading.Event) -> None:
+    """Set `free` once a connection to this database waits for another's lock."""
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    try:
+        while not free.wait(0.05):
+            with connection.cursor() as cursor:
+                cursor.execute(waits)
+                if cursor.fetchone():
+                    free.set()
+    finally:
+        connection.close()
+
+
 def test_a_person_asks_for_a_copy_staff_makes_it_unseen_and_it_has_everything(kept, worker):
     home = at_home(kept.user)
     row = ask(home, "copy")
@@ -204,18 +217,57 @@ def test_erasure_waits_for_a_row_that_somebody_holds_and_takes_that_too(kept, wo
             with transaction.atomic():
                 IssuedCredential.objects.select_for_update().get(pk=credential.pk)
                 held.set()
-                free.wait(10)
+                free.wait(30)
         finally:
             connection.close()
 
-    holder, later = threading.Thread(target=hold), threading.Timer(0.5, free.set)
+    holder, later = threading.Thread(target=hold), threading.Thread(target=when_somebody_waits, args=[free])
     holder.start()
     assert held.wait(10)
     later.start()
     assert worker.post(page(row, "erase"), {"reference": str(row.public_id)[:8]}).status_code == 302
+    free.set()
     holder.join()
+    later.join()
     credential.refresh_from_db()
     assert (credential.personal_claims, credential.document) == (None, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_erased_of_whoever_applies_at_this_moment(kept, world, worker):
+    row = ask(at_home(kept.user), "erasure")
+    writing, free = threading.Event(), threading.Event()
+
+    def written(_result: Any) -> None:
+        writing.set()
+        free.wait(30)
+
+    def apply() -> None:
+        try:
+            world.prepare(world.application(2, person={}), also_write=written)
+        finally:
+            connection.close()
+
+    applying, later = threading.Thread(target=apply), threading.Thread(target=when_somebody_waits, args=[free])
+    applying.start()
+    assert writing.wait(10)
+    later.start()
+    answer = worker.post(page(row, "erase"), {"reference": str(row.public_id)[:8]})
+    free.set()
+    applying.join()
+    later.join()
+    assert answer.status_code == 409 and PersonRequest.objects.get(pk=row.pk).state == "OPEN"
+    kept.subject.refresh_from_db()
+    assert kept.subject.name == SECRET
+
+
+def test_an_emergency_account_fetches_nobodys_copy(known, worker):
+    said = {"who": "rajesh@home.example", "kind": "EXPORT", "proof": "CALL_BACK"}
+    worker.post(reverse("admin:person-request-new"), said)
+    row = PersonRequest.objects.get()
+    worker.post(page(row, "copy"), {"note": ""})
+    assert break_glass().post(page(row, "file")).status_code == 403
+    assert not Event.objects.filter(action="export").exists()
 
 
 def test_staff_takes_a_request_of_whoever_shows_who_they_are_and_one_of_a_kind_is_open(known, worker):

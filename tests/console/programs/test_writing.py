@@ -283,3 +283,9 @@ def test_texts_are_compared_and_a_new_version_begins_as_the_newest(editor: Desk)
     assert "Urdu (unread)" in listed and "no version" in listed
     assert post(editor, new, version="1", body_en="Other words").status_code == 422
     assert ConsentText.objects.get(version="1").body == "You allow DATA_COLLECTION."
+
+
+def test_a_place_that_is_a_digit_of_another_kind_is_no_place(editor: Desk) -> None:
+    version = a_program()
+    assert editor.post(f"/admin/programs/{version.program_id}/draft/", {"from": "²"}).status_code == 303
+    assert ProgramVersion.objects.filter(program=version.program, state="DRAFT").count() == 1
