@@ -360,6 +360,7 @@ def _erase_notes(person: Person) -> int:
     orders = [str(key) for key in _cases(person).values_list("pk", flat=True)]
     about = Q(kind=Decidable.DOCUMENT, reference__in=files.values("document_id"))
     about |= Q(kind=Decidable.ORDER, reference__in=orders)
+    about |= Q(kind=Decidable.PAPER, reference__in=person.papers)
     count += ReviewNote.objects.filter(about).delete()[0]
     return count + files.filter(applicant_text__isnull=False).update(applicant_text=None)
 

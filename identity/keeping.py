@@ -92,6 +92,7 @@ class Person:
     dids: tuple[str, ...]
     users: tuple[int, ...]
     transactions: tuple[str, ...] = ()
+    papers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Room:
     """What one room says of what it keeps.
 
     `uses(before)` are conditions on Subject, each of which says: this room has had to do with the person since then.
-    `transactions` are the ids under which messages about these Subjects' applications went.
+    `transactions` are the ids under which messages about these Subjects' applications went, `papers` those of their
+    mandates on paper, by which staff notes something about them.
     `held` is everything it keeps of a person. `blocks` is what has to end before anything is erased. `erase` takes away
     what may go, in the caller's transaction, and returns how much of what; `stays` is what it keeps nevertheless, and
     why: pairs of codes with a count.
@@ -109,6 +111,7 @@ class Room:
     kinds: tuple[Kind, ...] = ()
     uses: Callable[[datetime], Iterable[Exists]] | None = None
     transactions: Callable[[tuple[UUID, ...]], Iterable[str]] | None = None
+    papers: Callable[[tuple[UUID, ...]], Iterable[str]] | None = None
     held: Callable[[Person], Iterable[Section]] | None = None
     blocks: Callable[[Person, datetime], Iterable[Block]] | None = None
     erase: Callable[[Person, datetime], Mapping[str, int]] | None = None
@@ -133,7 +136,8 @@ def person_of(subject: Subject) -> Person:
     users = tuple(_users().filter(subject__in=ids).order_by("pk").values_list("pk", flat=True))
     dids = tuple(each.did for each in everybody if each.did)
     told = {each for room in rooms() if room.transactions is not None for each in room.transactions(ids)}
-    return Person(kept, ids, dids, users, tuple(sorted(told)))
+    papers = {each for room in rooms() if room.papers is not None for each in room.papers(ids)}
+    return Person(kept, ids, dids, users, tuple(sorted(told)), tuple(sorted(papers)))
 
 
 def unused(subjects: QuerySet[Subject], before: datetime) -> QuerySet[Subject]:

@@ -235,6 +235,11 @@ def _transactions(ids: tuple[UUID, ...]) -> Iterable[str]:
     return found + list(MatrixAnswer.objects.filter(subject__in=ids).values_list("transaction_id", flat=True))
 
 
+def _papers(ids: tuple[UUID, ...]) -> Iterable[str]:
+    found = MandatePaper.objects.filter(mandate__subject__in=ids)
+    return [str(each) for each in found.values_list("pk", flat=True)]
+
+
 def _held(person: Person) -> Iterable[Section]:
     rows = _mine(person).select_related("program").prefetch_related("receipts", "credentials").order_by("started_at")
     yield Section("Your applications on our pages", [_row(each) for each in rows])
@@ -308,6 +313,7 @@ ROOM = Room(
     KINDS,
     uses=_uses,
     transactions=_transactions,
+    papers=_papers,
     held=_held,
     erase=_erase,
     stays=_stays,

@@ -20,8 +20,6 @@ from django.db.models import Q, QuerySet
 
 from audit import log
 from audit.log import Action, Actor, ActorKind, Channel
-from enrollment.models import ReviewNote
-from enrollment.states import Decidable
 from files import scanning
 from files.looking import STORE_UNAVAILABLE, NotTaken, look_at, size_refused
 from files.showing import GONE, NotShown, Shown, content_of, name_of, scanned_now
@@ -368,8 +366,6 @@ def forget_those_of(subjects: Iterable[UUID]) -> int:
     """Wipe the scans and notes of these people's mandates, which are over; returns how many. Caller's transaction."""
     rows = MandatePaper.objects.filter(mandate__subject__in=subjects)
     keys = list(rows.exclude(storage_key="").values_list("storage_key", flat=True))
-    noted = [str(pk) for pk in rows.values_list("pk", flat=True)]
-    ReviewNote.objects.filter(kind=Decidable.PAPER, reference__in=noted).delete()
     rows.update(storage_key="", note="")
     for key in keys:
         transaction.on_commit(partial(_forget, key), robust=True)
