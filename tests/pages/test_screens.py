@@ -63,6 +63,9 @@ NAMES = (
     "credential",
     "receipt",
     "my-data",
+    "my-data-copy",
+    "my-data-erasure",
+    "my-data-request",
     "P16-withdraw",
     "P17-leave",
     "P17-mistaken",
@@ -233,6 +236,10 @@ class Gallery:
         page.locator("a[href*='/receipts/']").first.click(timeout=5000)
         self.look("receipt")
         self.visit("my-data", "/my-data")
+        self.visit("my-data-copy", "/my-data/ask/copy")
+        self.visit("my-data-erasure", "/my-data/ask/erasure")
+        walk.press("Ask for erasure")
+        self.look("my-data-request")
         self.visit("P16-withdraw", f"{home}/consents/1/withdraw")
         self.visit("P17-leave", f"{home}/leave")
         walk.press("Leave the program")
