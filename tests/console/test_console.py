@@ -18,6 +18,7 @@ from django.urls import reverse
 from audit import clock
 from audit.log import SYSTEM
 from audit.models import Event
+from beckn import workers
 from console.credentials import masked
 from console.staff.doors import addresses
 from credentials import bootstrap, keys, publishing, services
@@ -158,7 +159,9 @@ def test_nothing_can_be_added_changed_or_deleted_the_stock_way(ready: None, desk
 
 
 def test_a_good_day_says_so(ready: None, desk: Client) -> None:
-    publishing.publish_all(clock.now())
+    now = clock.now()
+    publishing.publish_all(now)
+    workers.beat("worker:1", [], started_at=now, rounds=1, round_ms=1, now=now)
     assert "Nothing needs you now" in text_of(desk.get("/admin/"))
 
 

@@ -68,9 +68,8 @@ def test_what_is_stuck_is_news_of_the_day_and_a_figure_until_somebody_tries_agai
     assert "stuck" not in staff.get(reverse("admin:index")).content.decode()
 
 
-def test_an_order_that_its_customer_stopped_is_news_of_the_day_until_it_is_released(
-    staff: Client, enrolled: World
-) -> None:
+def test_an_order_that_its_customer_stopped_is_news_of_the_day_until_it_is_released(enrolled: World) -> None:
+    staff = desk(Role.CASE_WORKER)
     case = the_enrollment().case
     link = not_me_links.make(case.notices.order_by("-pk")[0], NOON)
     freezing.stop(link.url.rpartition("/")[2], NOON)

@@ -7,12 +7,13 @@ from django.test import RequestFactory
 from audit.models import Event
 from console import personal
 from identity.staff import Role
-from tests.staff import member
+from tests.staff import desk
 
 
 def asks(*roles, **form):
+    browser = desk(*roles)
     request = RequestFactory().post("/", {personal.ASKED: "yes", **form})
-    request.user = member(*roles).user
+    request.session, request.user = browser.console, browser.member.user
     return request
 
 

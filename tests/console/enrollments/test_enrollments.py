@@ -324,7 +324,7 @@ def test_everybody_at_once_is_never_meant(one: Enrollment) -> None:
 @pytest.fixture
 def in_public(transactional_db: None, live_server: Any, settings: Any) -> Iterator[str]:
     """Our own public address answers over HTTP."""
-    settings.PUBLIC_URL = live_server.url
+    settings.PUBLIC_URL = settings.CONSOLE_URL = live_server.url
     yield live_server.url
 
 
@@ -333,7 +333,8 @@ def test_the_result_tells_of_a_fresh_fetch_of_the_public_list(in_public: str, wo
     world.enrolled()
     publishing.publish_due(clock.now())
     browser, row = desk(Role.CASE_WORKER), the_enrollment()
-    post(browser, "enrollment-suspend", row.pk, reason="UNDER_REVIEW", reference=row.order_number)
+    answer = post(browser, "enrollment-suspend", row.pk, reason="UNDER_REVIEW", reference=row.order_number)
+    assert answer.status_code == 302, answer.content.decode()
     act, check = StaffAct.objects.get(), PublicCheck.objects.get()
 
     assert looks.work(clock.now()) == 0, "it is not published yet"
