@@ -60,9 +60,9 @@ def test_an_operators_address_wants_an_operators_token(operator_tokens, monkeypa
     assert ask("issue", authorization=f"Bearer {TOKEN}") == "goes on"
 
 
-def test_an_address_for_staff_wants_a_signed_in_member_of_staff(monkeypatch):
+def test_an_address_for_staff_sends_everybody_else_to_the_sign_in(monkeypatch):
     monkeypatch.setitem(TABLE, "desk", Who.STAFF)
-    assert ask("desk") == 403
+    assert ask("desk") == 302
 
 
 def test_a_view_knows_which_operator_asks(operator_tokens):

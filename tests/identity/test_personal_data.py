@@ -20,7 +20,8 @@ PSEUDONYMOUS = {
 TELLING = re.compile(
     r"^(name|full_name|e?mail|phone|mobile|address|customer_number|utility_customer_id|date_of_birth)$"
 )
-PUBLIC = {"identity.agency", "enrollment.programversion"}  # an organisation's or a program's own name
+# An organisation's, a program's, a process's or a counter's own name.
+PUBLIC = {"identity.agency", "enrollment.programversion", "beckn.heartbeat", "enrollment.figurecursor"}
 
 
 def stated(model):
