@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit import clock, readers
-from audit.log import Action, Actor, ActorKind, Channel, record
+from audit.log import SYSTEM, Action, Actor, ActorKind, Channel, Line, record, record_all
 from audit.models import Event
 from identity import agents
 from identity.models import Membership
@@ -207,6 +207,11 @@ def test_every_act_an_agency_can_do_has_words():
 
 def test_lines_of_one_agency_are_found_by_an_index():
     with connection.cursor() as cursor:
+        # As where others have done most.
+        one, colleague = (Actor(ActorKind.AGENCY, "ea-001", Channel.EA, operator=each) for each in ("op-1", "op-2"))
+        actors = [one, *[colleague] * 200, *[SYSTEM] * 3000]
+        record_all([Line(Action.ASSISTED_OPENED, actor, clock.now()) for actor in actors])
+        cursor.execute("ANALYZE audit_logs")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
         for operator, index in (("", "audit_logs_actor"), ("op-1", "audit_logs_operator")):
