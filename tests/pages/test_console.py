@@ -22,8 +22,6 @@ PAGES = {
     "home": "/admin/",
     "enrolments": "/admin/enrollments/",
     "enrolment": "/admin/enrollments/ → row",
-    "ending one": "/admin/enrollments/?state=ACTIVE → row → End this enrolment",
-    "suspending one": "/admin/enrollments/?state=ACTIVE → row → Suspend this enrolment",
     "asking for many": "/admin/enrollments/many/?kind=PAUSE&state=ACTIVE",
     "acts on many": "/admin/bulk-acts/",
     "cases to decide": "/admin/cases-to-decide/",
