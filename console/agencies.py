@@ -6,6 +6,7 @@ Who may look has SEE; who may act has MANAGE_AGENCIES, or is an officer of the u
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -61,10 +62,17 @@ class PersonForm(ReasonForm):
         self.fields["operator"].choices = [(each.operator_id, each.operator_id) for each in people]  # type: ignore[attr-defined]
 
 
+class Named(admin.AllValuesFieldListFilter):
+    """The values that there are, without the empty one, whose link would have no name."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        return (each for each in super().choices(changelist) if str(each["display"]).strip())
+
+
 @admin.register(Agency)
 class AgencyAdmin(OnlyLookedAt):
     list_display = ("agency_id", "name", "certificate", "suspended", "people")
-    list_filter = ("certified_by", "suspended_by")
+    list_filter = (("certified_by", Named), ("suspended_by", Named))
     search_fields = ("agency_id", "name")
     ordering = ("agency_id",)
 

@@ -158,7 +158,7 @@ def publish(editor: Desk, published: dict[str, str]) -> None:
     page.go_back()
     editor.follow("Publish this version")
     editor.see("Publish", "C7-publish")
-    editor.send("Publish this version")
+    editor.send("Publish version 1")
     editor.see(PROGRAM, "C7-published")
     expect(page.get_by_text("It never changes")).to_be_visible()
     eventually(lambda: shown_to_customers(editor), seconds=30)
