@@ -158,6 +158,7 @@ def publish(editor: Desk, published: dict[str, str]) -> None:
     page.go_back()
     editor.follow("Publish this version")
     editor.see("Publish", "C7-publish")
+    page.locator("#id_reason").fill("The first version.")
     editor.send("Publish version 1")
     editor.see(PROGRAM, "C7-published")
     expect(page.get_by_text("It never changes")).to_be_visible()
