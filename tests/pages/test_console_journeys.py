@@ -114,7 +114,7 @@ def test_a_program_is_published_somebody_joins_and_what_is_revoked_is_seen_by_wh
     worker.see(reference[0], "C3-enrolment")
     address = verify_address(worker.page)
     stranger = customer()
-    stranger.open(address, "is valid")
+    stranger.open(address, "not yet valid")  # it begins with the next meter reading
     worker.follow("End this enrolment")
     worker.see("End this enrolment", "C4-consequences")
     worker.page.locator("#id_reason").select_option(index=1)
