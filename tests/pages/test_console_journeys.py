@@ -115,7 +115,7 @@ def test_a_program_is_published_somebody_joins_and_what_is_revoked_is_seen_by_wh
     address = verify_address(worker.page)
     stranger = customer()
     stranger.open(address, "not yet valid")  # it begins with the next meter reading
-    worker.follow("End this enrolment")
+    worker.leave_by(worker.page.get_by_role("link", name="End", exact=True))
     worker.see("End this enrolment", "C4-consequences")
     worker.page.locator("#id_reason").select_option(index=1)
     worker.fill("Type the reference again:", "ENR-2020-000001")
