@@ -1,19 +1,15 @@
 """What the journal does beside the requests: link every second, seal every day, check and export when asked."""
 
-import logging
-import threading
 from datetime import datetime
 
-from celery import current_app, shared_task
-from django.db import connections, transaction
+from celery import shared_task
 
 from audit import checks, clock, exports
+from audit.aside import Aside, ring_on_commit
 from audit.seals import seal_yesterday
 from audit.sequencer import link_events
 
-logger = logging.getLogger(__name__)
 WORK = "audit.tasks.work_off"
-_busy = threading.Lock()
 
 
 def sweep(now: datetime) -> int:
@@ -22,7 +18,7 @@ def sweep(now: datetime) -> int:
     Also begins checks and exports that nobody has begun: in a thread of their own, which holds up nobody.
     """
     if checks.is_due(now) or exports.is_due(now):
-        _begin()
+        _journal.start()
     return link_events(now)
 
 
@@ -35,7 +31,7 @@ def seal_days(now: datetime | None = None) -> int:
 @shared_task(name=WORK, ignore_result=True)
 def work_off() -> None:
     """Begin what was asked for, without waiting for the sweep."""
-    _begin()
+    _journal.start()
 
 
 @shared_task(name="audit.tasks.upkeep", ignore_result=True)
@@ -45,26 +41,12 @@ def upkeep() -> int:
 
 
 def ring() -> None:
-    """Ring for a worker when the transaction has committed; a lost bell costs the second until the sweep."""
-    transaction.on_commit(lambda: current_app.send_task(WORK), robust=True)
+    """Ring for a worker when the transaction has committed."""
+    ring_on_commit(WORK)
 
 
-def _begin() -> None:
-    """Start the thread, unless it is at work already."""
-    if _busy.acquire(blocking=False):
-        try:
-            threading.Thread(target=_run, name="journal", daemon=True).start()
-        except BaseException:
-            _busy.release()
-            raise
+def _work(now: datetime) -> int:
+    return checks.work(now) + exports.work(now)
 
 
-def _run() -> None:
-    try:
-        while checks.work(clock.now()) + exports.work(clock.now()):
-            pass
-    except Exception:  # the next second tries again; a thread that died would be noticed by nobody
-        logger.exception("work on the journal failed")
-    finally:
-        connections.close_all()
-        _busy.release()
+_journal = Aside("journal", _work)

@@ -25,9 +25,9 @@ from django.db.models import Exists, Func, IntegerField, OuterRef, QuerySet, Sum
 from django.utils.module_loading import import_string
 
 from audit import log
+from audit.aside import ring_on_commit
 from audit.log import Action, Actor, ActorKind, Channel
 from credentials import looks, publishing
-from credentials.aside import ring_on_commit
 from credentials.models import BulkAct, BulkBatch, BulkKind, IssuedCredential, Purpose, StatusChange
 
 logger = logging.getLogger(__name__)

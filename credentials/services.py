@@ -18,10 +18,10 @@ from django.conf import settings
 from django.db import transaction
 
 from audit import log
+from audit.aside import ring_on_commit
 from audit.log import Action, Actor, Line
 from credentials import addresses, claims, keys, lists
 from credentials.addresses import resolve_id
-from credentials.aside import ring_on_commit
 from credentials.models import Form, IssuedCredential, Kind, Profile, Purpose, SignedForm, StatusChange, StatusList
 from credentials.own_output import sign_credential
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
+from audit.aside import Aside
 from credentials import bulk, lists, looks, publishing, resigning, services
-from credentials.aside import Aside
 
 _bulk = Aside("bulk", bulk.work)
 _publishing = Aside("publishing", publishing.publish_due)

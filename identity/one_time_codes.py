@@ -162,7 +162,7 @@ def prove(
         return row
     try:
         verdict = service_of(row.utility_id).verify_code(nguid, code)
-    except Exception:
+    except Exception:  # whatever it is, the code may be asked again; the caller is told
         OneTimeCode.objects.filter(pk=row.pk, checking=digest).update(checking=None)
         raise
     return _keep(row, digest, verdict, now)

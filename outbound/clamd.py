@@ -46,7 +46,7 @@ def _connected(url: str, connect_timeout: float) -> socket.socket:
     try:
         sock.settimeout(connect_timeout)
         sock.connect(unquote(parts.path))
-    except BaseException:
+    except BaseException:  # also when we are being ended: nobody else has the socket yet
         sock.close()
         raise
     return sock

@@ -8,7 +8,7 @@ from datetime import datetime
 from celery import shared_task
 
 from audit import clock
-from credentials.aside import Aside
+from audit.aside import Aside
 from portals import answers, callbacks, catalogue, mandates, overdue
 from portals.agency import case_batches, cases, handovers, signals, suspension, thresholds
 from portals.imports import inviting, working

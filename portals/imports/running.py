@@ -6,8 +6,8 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
+from audit.aside import ring_on_commit
 from audit.log import Action
-from credentials.aside import ring_on_commit
 from identity.models import Membership
 from portals.imports import inviting, uploading
 from portals.models import BulkImport, ImportRow

@@ -15,8 +15,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from audit.aside import ring_on_commit
 from audit.log import Action
-from credentials.aside import ring_on_commit
 from identity import agents
 from identity.models import Agency, Membership
 from portals.imports.columns import HeaderProblem, Layout, WrongHeader, layout_of

@@ -224,7 +224,8 @@ def test_many_are_ended_by_two_people(staff: Staff, customer: Callable[[], Walk]
     eventually(lambda: shows(approver.page, "Every list was fetched and looked at"), seconds=40)
     approver.see(".", "C4-many-done")
     late.open("/enrolments", "enrolments")
-    expect(late.page.get_by_text("Active").first).to_be_visible()
+    expect(late.page.get_by_text(PROGRAM).first).to_be_visible()
+    expect(late.page.get_by_text("Ended")).to_have_count(0)  # who joined after the asking is not in the set
 
 
 def test_an_auditor_reads_the_story_and_takes_a_copy_that_holds_without_us(

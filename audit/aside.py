@@ -31,7 +31,7 @@ class Aside:
             return False
         try:
             threading.Thread(target=self._run, name=self.name, daemon=True).start()
-        except BaseException:
+        except BaseException:  # no thread, or we are being ended: whoever comes next must be able to begin
             self._busy.release()
             raise
         return True
