@@ -13,6 +13,7 @@ from audit.sequencer import link_events
 from audit.verification import verify_chain
 from identity.models import Alarm
 from tests.audit.tampering import a_journal, as_owner, recompute_chain
+from tests.bap import eventually
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 AUDITOR = Actor(ActorKind.STAFF, "7", Channel.CONSOLE)
@@ -111,10 +112,10 @@ def test_a_journal_that_does_not_hold_is_an_alarm_raised_once():
     assert (alarm.kind, alarm.told) == (Alarm.Kind.JOURNAL, {"check": str(first.pk), "faults": 1})
 
 
-def test_the_sweep_begins_what_waits(monkeypatch):
-    begun = []
-    monkeypatch.setattr(tasks, "_begin", lambda: begun.append(1))
+@pytest.mark.django_db(transaction=True)
+def test_the_sweep_begins_what_waits_in_a_thread_of_its_own():
+    a_journal(6, at=clock.now())
+    check = Check.objects.create(asked_by_kind="STAFF", asked_by="7", asked_at=clock.now())
     tasks.sweep(clock.now())
-    Check.objects.create(asked_by_kind="STAFF", asked_by="7", asked_at=clock.now())
-    tasks.sweep(clock.now())
-    assert begun == [1]
+    eventually(lambda: Check.objects.get(pk=check.pk).is_over)
+    assert Check.objects.get(pk=check.pk).walked == 6
