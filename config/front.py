@@ -30,7 +30,6 @@ MOST_DROPPED = 64 << 20  # bytes of one request; whoever sends more is cut off
 SLOWEST = 16 << 10  # bytes a second: a file of 10 MB takes ten minutes there
 IN_MEMORY = 1 << 20
 _threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="web")
-calls.start_writing()
 
 
 class BrokenOff(RawIOBase):
@@ -45,6 +44,7 @@ class BrokenOff(RawIOBase):
 
 async def application(scope: Scope, protocol: HTTPProtocol) -> None:
     """Answer one request (granian's RSGI)."""
+    calls.start_writing()  # here and not where this is imported: whoever only reads this module writes nothing
     with SpooledTemporaryFile(max_size=IN_MEMORY) as body:
         try:
             async with asyncio.timeout(settings.BODY_SECONDS) as limit:

@@ -10,7 +10,8 @@ from sandbox import generated
 
 def sandbox_values(**changes: str) -> dict[str, str]:
     """What `make demo` would generate."""
-    values = generated.settings_for(8000, folder=Path("var/8000"), utility_ports={"utility-example-001": 8001})
+    ports = {"utility-example-001": 8001}
+    values = generated.settings_for(8000, folder=Path("var/8000"), utility_ports=ports, staff_port=8007)
     return {**values, "DATABASE_URL": "postgresql://me:pw@127.0.0.1:5432/x", **changes}
 
 

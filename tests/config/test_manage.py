@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from socket import socket
 
 from manage import take_port
 from sandbox import generated
-from sandbox.postgres import free_port
 from tests.config.settings_of import sandbox_values
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -35,8 +35,11 @@ def test_a_deployment_that_does_not_exist_is_told_with_what_would_make_it():
 
 def test_a_database_that_does_not_answer_is_told_in_two_lines(tmp_path):
     file = tmp_path / "settings.env"
-    generated.write(file, sandbox_values(DATABASE_URL=f"postgresql://me:pw@127.0.0.1:{free_port()}/x"))
-    done = run("agency", "list", SETTINGS_FILE=str(file))
+    with socket() as nobody:  # takes the port and does not listen: nothing else answers there meanwhile
+        nobody.bind(("127.0.0.1", 0))
+        url = f"postgresql://me:pw@127.0.0.1:{nobody.getsockname()[1]}/x"
+        generated.write(file, sandbox_values(DATABASE_URL=url))
+        done = run("agency", "list", SETTINGS_FILE=str(file))
     assert done.returncode == 1
     assert done.stderr.startswith("The database does not answer: is the deployment running?")
     assert len(done.stderr.splitlines()) == 2
