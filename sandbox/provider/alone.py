@@ -100,6 +100,7 @@ def run(module: str, description: str | None) -> None:
         port=options.port,
         interface=Interfaces.WSGI,
         workers=1,
+        workers_kill_timeout=3,  # a connection that nobody lets go keeps nothing from ending
         blocking_threads=4,
         log_level=LogLevels.error,
     ).serve()

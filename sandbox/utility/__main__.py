@@ -38,6 +38,7 @@ def main() -> None:
         port=options.port,
         interface=Interfaces.WSGI,
         workers=1,
+        workers_kill_timeout=3,  # a connection that nobody lets go keeps nothing from ending
         blocking_threads=THREADS,
         backpressure=THREADS,
         log_level=LogLevels.error,
