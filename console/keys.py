@@ -73,7 +73,7 @@ class ActivateForm(ConfirmForm):
 @admin.register(IssuerKey)
 class KeyAdmin(OnlyLookedAt):
     acts = Right.MANAGE_KEYS
-    list_display = ("name", "kind", "state", "since", "used_by", "lives")
+    list_display = ("name", "state", "kind", "used_by", "since", "lives")
     list_filter = ("state", "algorithm")
     search_fields = ("kid", "multikey")
     ordering = ("-announced_at", "-pk")

@@ -27,6 +27,7 @@ class ListAdmin(OnlyLookedAt):
         shown = [
             {
                 "standing": standing,
+                "size": f"{standing.size:,}",
                 "used": 100 * standing.taken / standing.size,
                 "state": "over" if standing.is_over(now) else "late" if standing.is_late(now) else "good",
             }

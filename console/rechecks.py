@@ -22,7 +22,7 @@ from identity.models import Mandate
 
 
 class _IsDone(admin.SimpleListFilter):
-    title = _("looked at")  # type: ignore[assignment]
+    title = _("whether looked at")  # type: ignore[assignment]
     parameter_name = "done"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -35,13 +35,24 @@ class _IsDone(admin.SimpleListFilter):
 @admin.register(Recheck)
 class RecheckAdmin(OnlyLookedAt):
     acts = Right.DECIDE
+    change_list_template = "console/list.html"
+    search_help_text = _("The whole id of an agency, or the number or id of an enrolment")
     list_display = ("number", "agency_id", "program", "operator", "enrolled", "queued", "came_of_it")
     list_filter = (_IsDone, "outcome")
     search_fields = ("agency_id",)
     ordering = (F("done_at").desc(nulls_first=True), "queued_at", "pk")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": gettext("Re-check"), **(extra_context or {})})
+        said = {
+            "title": gettext("Re-checks"),
+            "lead": gettext(
+                "What an agency enrolled in its last days before it was suspended. Open each, ask the customer or look"
+                " at the papers, and say what came of it."
+            ),
+            "empty": gettext("Nothing waits to be looked at again. Enrolments come here when an agency is suspended."),
+            "none_fits": gettext("None is like that. Choose less in the filter, or search for something else."),
+        }
+        return super().changelist_view(request, {**said, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recheck]:
         return Recheck.objects.select_related("enrollment__case", "enrollment__program_version__program")

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from console.pages import OnlyLookedAt
 from utility_systems import registry
 from utility_systems.models import SystemHealth
+
+SYSTEMS: Mapping[str, str | Promise] = {
+    "cis": _("Customers and accounts (cis)"),
+    "mdm": _("Meters (mdm)"),
+    "der": _("Devices (der)"),
+    "codes": _("Codes sent to customers"),
+    "notices": _("Letters to customers"),
+    "billing": _("Billing"),
+    "changes": _("News of changes"),
+}
 
 
 @admin.register(SystemHealth)
@@ -22,7 +35,11 @@ class HealthAdmin(OnlyLookedAt):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         known = {(row.utility_id, row.system): row for row in SystemHealth.objects.all()}
         shown = [
-            {"utility": utility.name or utility.id, "system": name, "health": _of_its_address(known, utility.id, name)}
+            {
+                "utility": utility.name or utility.id,
+                "name": SYSTEMS.get(name, name),
+                "health": _of_its_address(known, utility.id, name),
+            }
             for utility in settings.UTILITIES
             for name in registry.systems_of(utility.id)
         ]

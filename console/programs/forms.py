@@ -603,7 +603,11 @@ class NewProgramForm(forms.Form):
         help_text=_("What the network calls it, for example program-evening-peak-001. It can never be changed."),
     )
     provider_id = words(_("Provider"), max_length=200, help_text=_("The provider's id on the network."))
-    kind = words(_("Kind"), max_length=40, help_text=_("For example DEMAND_FLEX, P2P, V2G."))
+    kind = words(
+        _("Kind"),
+        max_length=40,
+        help_text=_("The network's word for what it does, for example DEMAND_FLEX, P2P or V2G."),
+    )
 
     def clean_kind(self) -> str:
         return str(self.cleaned_data["kind"]).strip().upper()

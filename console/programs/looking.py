@@ -19,6 +19,7 @@ from console.programs.wording import (
     condition_name,
     condition_said,
     difference_name,
+    kind_name,
     languages,
     lines_of,
     value_of,
@@ -55,6 +56,7 @@ def _row(program: Program, versions: list[ProgramVersion], now: Any) -> dict[str
     named = holding or draft or (versions[-1] if versions else None)
     return {
         "program": program,
+        "kind": kind_name(program.kind),
         "name": named.name if named is not None else program.program_id,
         "holding": holding,
         "draft": draft,
@@ -64,19 +66,22 @@ def _row(program: Program, versions: list[ProgramVersion], now: Any) -> dict[str
 
 
 def standing(version: ProgramVersion | None, now: Any) -> dict[str, Any]:
-    """How a program stands with this published version: in words, and as which class of the look."""
+    """How a program stands with this published version: in words, and as which class of the look.
+
+    Not called `standing`: on every page that is who is signed in.
+    """
     if version is None:
-        return {"standing": _("Not offered"), "look": "console-over"}
+        return {"stands": _("Not offered"), "look": "console-over"}
     if version.closes_at is not None and version.closes_at <= now:
         said = _("Closed since %(day)s") % {"day": f"{version.closes_at:%Y-%m-%d %H:%M} UTC"}
-        return {"standing": said, "look": "console-over"}
+        return {"stands": said, "look": "console-over"}
     if version.opens_at is not None and version.opens_at > now:
         said = _("Opens on %(day)s") % {"day": f"{version.opens_at:%Y-%m-%d %H:%M} UTC"}
-        return {"standing": said, "look": "console-late"}
+        return {"stands": said, "look": "console-late"}
     if version.closes_at is not None:
         said = _("Open until %(day)s") % {"day": f"{version.closes_at:%Y-%m-%d %H:%M} UTC"}
-        return {"standing": said, "look": "console-good"}
-    return {"standing": _("Open"), "look": "console-good"}
+        return {"stands": said, "look": "console-good"}
+    return {"stands": _("Open"), "look": "console-good"}
 
 
 class OneProgram(ProgramPage):
@@ -107,6 +112,7 @@ class OneProgram(ProgramPage):
             **super().context(),
             "title": named.name if named is not None and named.name else program.program_id,
             "program": program,
+            "kind": kind_name(program.kind),
             "holding": holding,
             "draft": draft,
             "history": history,

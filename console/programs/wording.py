@@ -122,6 +122,16 @@ VALUES: Mapping[str, Mapping[str, Promise]] = {
     },
 }
 
+KINDS: Mapping[str, Promise] = {
+    "DEMAND_FLEX": gettext_lazy("Flexible demand"),
+    "EV_MANAGED_CHARGING": gettext_lazy("Managed charging of cars"),
+    "V2G": gettext_lazy("Cars that feed in"),
+    "P2P": gettext_lazy("Trading between neighbours"),
+    "COMMUNITY_SOLAR": gettext_lazy("Community solar"),
+    "REMOTE_SOLAR": gettext_lazy("Solar at another place"),
+    "NET_METERING": gettext_lazy("Net metering"),
+}
+
 STATES: Mapping[str, Promise] = {
     "DRAFT": gettext_lazy("Draft"),
     "PUBLISHED": gettext_lazy("Published"),
@@ -134,6 +144,11 @@ CASE_STATES: Mapping[str, Promise] = {
     "IN_REVIEW": gettext_lazy("waiting for two persons here to look at a file"),
     "READY": gettext_lazy("ready, waiting for the applicant to confirm"),
 }
+
+
+def kind_name(code: str) -> str:
+    """What kind of program this is; a kind that we have no words for by its code, as a person would write it."""
+    return str(KINDS.get(code) or code.replace("_", " ").capitalize())
 
 
 def value_of(name: str, value: Any) -> str:

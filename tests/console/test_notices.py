@@ -75,7 +75,11 @@ def test_an_order_that_its_customer_stopped_is_news_of_the_day_until_it_is_relea
     freezing.stop(link.url.rpartition("/")[2], NOON)
     assert "1 order was stopped by its customer" in staff.get(reverse("admin:index")).content.decode()
     page = staff.get(reverse("admin:enrollment_customernotice_changelist"), {"q": case.order_id}).content.decode()
-    assert "enrollment-confirmed" in page and f"{NOON:%Y-%m-%d %H:%M}" in page
+    assert (
+        f">{case.enrollment.order_number}</a>" in page
+        and "You are enrolled in …" in page
+        and f"{NOON:%Y-%m-%d %H:%M}" in page
+    )
     freezing.release(case, "CALLED_BACK", actor=SYSTEM, now=NOON)
     assert "stopped by" not in staff.get(reverse("admin:index")).content.decode()
 
@@ -86,7 +90,8 @@ def test_what_a_utility_has_told_is_listed_with_what_followed(staff: Client, enr
     told.deliver(NOON)
     assert said("poll") == {"new": 1, "handled": 1}
     assert UtilityChange.objects.get().outcome == "SUSPENDED"
-    assert "SUSPENDED · 1" in staff.get(reverse(CHANGES)).content.decode()
+    page = staff.get(reverse(CHANGES)).content.decode()
+    assert "1 enrolment: suspended" in page and "Disconnected" in page
     (shown,) = said("changes", "--utility", UTILITY_A)
     assert (shown["kind"], shown["outcome"], shown["enrollments"]) == ("DISCONNECTION", "SUSPENDED", 1)
     (standing,) = said("list", "--utility", UTILITY_A)

@@ -21,7 +21,7 @@ def staff():
 def test_every_system_of_every_utility_has_its_line_silent_or_not(staff, settings):
     SystemHealth.objects.create(utility_id=settings.UTILITIES[0].id, system="cis", is_open=True, since=NOON)
     page = staff.get(reverse(PAGE)).content.decode()
-    assert page.count("<td>mdm</td>") == len(settings.UTILITIES)
+    assert page.count("<td>Meters (mdm)</td>") == len(settings.UTILITIES)
     assert "silent" in page and "answers" in page
 
 
