@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audit.log import Channel
+from console import words
 from credentials import addresses
 from enrollment.filtering import Filter
 from enrollment.models import Consent, Enrollment, EnrollmentCase, Program
@@ -58,7 +59,8 @@ class FilterForm(forms.Form):
         agencies = Agency.objects.order_by("agency_id").values_list("agency_id", "name")[:MOST_AGENCIES]
         self._offer("state", [(str(state), name) for state, name in STATES.items()])
         self._offer("channel", [(str(channel), name) for channel, name in CHANNELS.items()])
-        self._offer("program", [(each, each) for each in programs])
+        called = words.programs()
+        self._offer("program", [(each, words.named(each, called)) for each in programs])
         self._offer("agency", [(key, f"{name} ({key})" if name else key) for key, name in agencies])
 
     def _offer(self, name: str, choices: Sequence[tuple[str, Any]]) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import readers
 from audit.log import ActorKind
 from beckn.models import Inbox, Outbox
+from console import words
 from console.enrollments import finding, names
 from console.personal import Data, ShowsPersonalData, masked
+from console.programs import wording
 from console.rights import Right, may
 from enrollment import by_staff
 from enrollment.models import (
@@ -72,6 +74,7 @@ class EnrollmentPage(ShowsPersonalData):
     def context(self) -> dict[str, Any]:
         row = self.row
         acts = self._acts(row)
+        asked = {str(each.get("kind")): wording.condition_said(each) for each in row.program_version.criteria}
         staff_acts = list(row.case.staff_acts.order_by("-at"))
         lines = readers.lines_about([("enrollment", row.enrollment_id), ("case", str(row.case_id))], most=LINES)
         people = names.of_users(
@@ -89,13 +92,18 @@ class EnrollmentPage(ShowsPersonalData):
             "meters": list(row.meters.order_by("pk").values_list("umid", flat=True)),
             "ders": list(row.ders.order_by("pk").values_list("der_ref", flat=True)),
             "person": self._person(row),
-            "checks": CaseCheck.objects.filter(case=row.case_id).order_by("at", "pk"),
+            "checks": [_check(each, asked) for each in CaseCheck.objects.filter(case=row.case_id).order_by("at", "pk")],
             "consents": self._consents(row),
             "lines": [_line(line, people) for line in lines],
             "most": LINES,
-            "notices": CustomerNotice.objects.filter(case=row.case_id).order_by("pk"),
-            "told": UtilityNotice.objects.filter(enrollment=row).order_by("pk"),
-            "words": names.NOTICES,
+            "notices": [
+                {"row": each, "of": words.from_code(each.template)}
+                for each in CustomerNotice.objects.filter(case=row.case_id).order_by("pk")
+            ],
+            "told": [
+                {"row": each, "of": words.from_code(each.event)}
+                for each in UtilityNotice.objects.filter(enrollment=row).order_by("pk")
+            ],
             "received": _messages(Inbox, row),
             "sent": _messages(Outbox, row),
             "staff_acts": [_staff_act(act, people) for act in staff_acts],
@@ -148,6 +156,7 @@ class EnrollmentPage(ShowsPersonalData):
         return [
             {
                 "row": each,
+                "name": words.consent(each.consent_type),
                 "text": texts.get((each.consent_type, each.text_version, each.locale)),
                 "may_revoke": may_act and each.state == ConsentState.GRANTED,
             }
@@ -171,6 +180,44 @@ def _messages(model: type[Inbox] | type[Outbox], row: Enrollment) -> list[dict[s
     return [{**each, "at": each[at]} for each in found][::-1]
 
 
+def _check(check: CaseCheck, asked: Mapping[str, str]) -> dict[str, Any]:
+    """A finding: what was looked at in words, its code where that says why not, and what was found.
+
+    `asked` is what the version of the enrolment asks, by the kind of its conditions.
+    """
+    detail = dict(check.detail or {})
+    said: list[str] = []
+    what, code = str(_CHECKS.get(check.kind, words.from_code(check.kind))), check.code
+    if check.kind == "CRITERION":
+        what, code = f"{what}: {wording.condition_name(check.code)}", ""
+        if asked.get(check.code, "–") != "–":
+            said.append(asked[check.code])
+    elif type_ := str(detail.pop("type", "")):
+        what = f"{what}: {wording.CREDENTIALS.get(type_, type_)}"
+    for key, value in detail.items():
+        if key == "met":
+            said.append(ngettext("met", "met by all %(count)d", value) % {"count": value})
+        elif value not in ("", None, [], {}):
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            said.append(f"{_DETAILS.get(key, key)}: {text}")
+    return {"row": check, "what": what, "code": code, "details": " · ".join(said)}
+
+
+_CHECKS: Mapping[str, Any] = {
+    "CREDENTIAL": _("Credential"),
+    "CRITERION": _("Condition"),
+    "METER": _("Meter"),
+    "REQUIRED_CREDENTIAL": _("Credential that is needed"),
+    "CONFLICTS": _("Conflicts with other programs"),
+}
+_DETAILS: Mapping[str, Any] = {
+    "needed": _("needed"),
+    "actual": _("found"),
+    "for": _("for"),
+    "enrollment": _("enrolment"),
+}
+
+
 def _line(line: readers.ReadLine, people: Mapping[str, str]) -> dict[str, Any]:
     who = people.get(line.actor_id, "") if line.actor_kind == ActorKind.STAFF else ""
     is_named = line.actor_kind in (ActorKind.PARTICIPANT, ActorKind.AGENCY)
@@ -185,14 +232,21 @@ def _line(line: readers.ReadLine, people: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _said(details: Mapping[str, Any]) -> str:
-    """The details of a line as words: codes and ids stay as they are."""
+    """The details of a line as words: codes and ids stay as they are. What was counted and is none is left out."""
     shown = []
     for key, value in details.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) or (value == 0 and not isinstance(value, bool)):
             continue
+        if key in ("consents", "types") and isinstance(value, list | tuple):
+            value = [words.consent(str(each)) for each in value]
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        shown.append(names.reason(text) if key == "reason" else f"{key.replace('_', ' ')}: {text}")
+        if key in ("state", "bases"):
+            text = words.from_code(text).lower()
+        shown.append(names.reason(text) if key == "reason" else f"{_KEYS.get(key, key.replace('_', ' '))}: {text}")
     return " · ".join(shown)
+
+
+_KEYS: Mapping[str, Any] = {"ders": _("devices"), "types": _("consents"), "bases": _("agreed by")}
 
 
 def _staff_act(act: StaffAct, people: Mapping[str, str]) -> dict[str, Any]:

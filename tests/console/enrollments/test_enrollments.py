@@ -159,7 +159,7 @@ def test_the_page_tells_everything_and_names_nobody(one: Enrollment) -> None:
         "Flex",
         "umid-001",
         "Enrolled",
-        "enrollment-confirmed",
+        "Enrolment confirmed",
         "index",
         "R…",
         "…3210",
