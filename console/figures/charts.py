@@ -72,6 +72,7 @@ class BarChart:
     kind: str = "bars"
     width: int = WIDTH
     bar: int = BAR
+    has_track: bool = False  # the whole stands behind each bar, which is a part of it
 
 
 def lines(
@@ -85,7 +86,7 @@ def lines(
     values = [value for _, each in series for value in each if value is not None]
     if not points or not values:
         return None
-    top, step = _scale(max(values))
+    top, step = _scale(max(values), is_counted=all(float(value).is_integer() for value in values))
     floor, wide = HEIGHT - BOTTOM, WIDTH - LEFT - RIGHT
     places = [LEFT + wide * (number / (len(points) - 1) if len(points) > 1 else 0.5) for number in range(len(points))]
 
@@ -107,23 +108,26 @@ def lines(
     return LineChart(title, description, tuple(drawn), _along(points, places), vertical)
 
 
-def bars(title: str, description: str, rows: Sequence[tuple[str, float]]) -> BarChart | None:
-    """Draw bars, the longest as wide as the picture; None where nothing is longer than nothing."""
-    most = max((value for _, value in rows), default=0)
-    if most <= 0:
+def bars(
+    title: str, description: str, rows: Sequence[tuple[str, float]], whole: float | None = None
+) -> BarChart | None:
+    """Draw bars, the longest as wide as the picture, or `whole` where they are parts of that; None of nothing."""
+    longest = max((value for _, value in rows), default=0)
+    if longest <= 0:
         return None
+    most = max(longest, whole or 0)
     each = BAR + GAP
     drawn = tuple(
         Bar(text, number * each + GAP, number * each + GAP - 7, round(WIDTH * value / most, 1))
         for number, (text, value) in enumerate(rows)
     )
-    return BarChart(title, description, drawn, len(rows) * each + 4)
+    return BarChart(title, description, drawn, len(rows) * each + 4, has_track=bool(whole))
 
 
 def _along(points: Sequence[str], places: Sequence[float]) -> tuple[Tick, ...]:
-    """At most six marks, the first and the last among them."""
-    count = min(6, len(points))
-    chosen = sorted({round(number * (len(points) - 1) / max(count - 1, 1)) for number in range(count)})
+    """At most seven marks at even distances, the last among them: it is the newest."""
+    step = max(1, -(-(len(points) - 1) // 6))
+    chosen = range((len(points) - 1) % step, len(points), step)
     return tuple(
         Tick(
             round(places[number], 1),
@@ -134,13 +138,15 @@ def _along(points: Sequence[str], places: Sequence[float]) -> tuple[Tick, ...]:
     )
 
 
-def _scale(most: float) -> tuple[float, float]:
-    """A round top at or above the value, and the step between its marks."""
+def _scale(most: float, *, is_counted: bool = False) -> tuple[float, float]:
+    """A round top at or above the value, and the step between its marks; of what is counted there are no halves."""
     if most <= 0:
         return 1.0, 1.0
     rough = most / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough)
+    if is_counted:
+        step = max(1.0, step)
     return math.ceil(most / step - 1e-9) * step, step
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from audit.log import Channel
+from console import words
+from console.enrollments.finding import CHANNELS as NAMES
 from enrollment.figures.reading import Asked, agencies_with_figures
 from enrollment.models import Program
 
@@ -49,7 +52,13 @@ class AskedForm(forms.Form):
         }
         for name, values in choices.items():
             if name in filters:
-                known = [(each, each) for each in values()]
+                called: Mapping[str, Any] = {}
+                if name == "program":
+                    names = words.programs()
+                    called = {each: words.named(each, names) for each in names}
+                elif name == "channel":
+                    called = NAMES
+                known = [(each, called.get(each, each)) for each in values()]
                 self.fields[name].choices = [("", _("All")), *known]  # type: ignore[attr-defined]
             else:
                 del self.fields[name]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from console import words
+from console.enrollments.finding import CHANNELS
 from console.figures import charts
 from enrollment.figures import reading
 from enrollment.figures.reading import Asked, Times
@@ -19,11 +21,15 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, and whether its cells are numbers (to the right, with separators)."""
+    """A column: its heading, and whether its cells are numbers (to the right, with separators).
+
+    `words` are what codes and ids are called on the page; the file keeps the codes.
+    """
 
     text: str
     is_number: bool = True
     decimals: int = 0
+    words: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ def _funnel_by(asked: Asked, dimension: str) -> Section:
             f"applications-by-{_slug(dimension)}",
             title,
             (
-                Column(name, is_number=False),
+                Column(name, is_number=False, words=_called(dimension)),
                 *(Column(names[stage]) for stage in reading.STAGES),
                 Column(_("Refused")),
                 Column(_("Given up")),
@@ -257,7 +263,7 @@ def _living_by(asked: Asked, dimension: str) -> Section:
         Table(
             f"enrolments-by-{_slug(dimension)}",
             title,
-            (Column(name, is_number=False), Column(_("Living")), Column(_("kW"))),
+            (Column(name, is_number=False, words=_called(dimension)), Column(_("Living")), Column(_("kW"))),
             rows,
             _("No agency has a living enrolment.")
             if dimension == "agency_id"
@@ -503,7 +509,7 @@ def lists(asked: Asked) -> list[Section]:
                 rows,
                 nothing,
             ),
-            charts.bars(title, _described(drawn), drawn),
+            charts.bars(title, _described(drawn), drawn, whole=1.0),  # a list that is hardly used is hardly full
         ),
         Section(
             over_time,
@@ -564,12 +570,19 @@ def _dimensions() -> dict[str, str]:
     }
 
 
+def _called(dimension: str) -> Mapping[str, Any]:
+    """What the values of a dimension are called."""
+    if dimension == "program_id":
+        return words.programs()
+    return CHANNELS if dimension == "channel" else {}
+
+
 def _meanings() -> dict[str, str]:
     return {
         "program_id": _("The same applications for each program."),
         "channel": _(
-            "The same applications by how they came: PORTAL is self-service, EA an enrolment agency, SDK another"
-            " system, CSR staff of a utility, BULK a file."
+            "The same applications by how they came. The file has the codes: PORTAL, EA for an agency, SDK for an"
+            " application, CSR for the telephone, BULK for a file of many."
         ),
         "utility_id": _("The same applications by the utility of their first meter."),
         "agency_id": _("The applications that an enrolment agency helped with; the 50 with the most."),
@@ -613,7 +626,7 @@ def _shown(cell: Cell, column: Column) -> str:
     if cell is None:
         return "–"
     if isinstance(cell, str):
-        return cell
+        return str(column.words.get(cell, cell))
     return f"{cell:,.{column.decimals}f}"
 
 
