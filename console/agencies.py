@@ -6,7 +6,8 @@ Who may look has SEE; who may act has MANAGE_AGENCIES, or is an officer of the u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -71,7 +72,7 @@ class Named(admin.AllValuesFieldListFilter):
 
 @admin.register(Agency)
 class AgencyAdmin(OnlyLookedAt):
-    list_display = ("agency_id", "name", "certificate", "suspended", "people")
+    list_display = ("called", "standing", "certificate", "people")
     list_filter = (("certified_by", Named), ("suspended_by", Named))
     search_fields = ("agency_id", "name")
     ordering = ("agency_id",)
@@ -82,19 +83,29 @@ class AgencyAdmin(OnlyLookedAt):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         return Agency.objects.prefetch_related("memberships")
 
+    @admin.display(description=_("agency"), ordering="agency_id")
+    def called(self, row: Agency) -> str:
+        return f"{row.name} ({row.agency_id})" if row.name else row.agency_id
+
+    @admin.display(description=_("state (UTC)"), ordering="suspended_at")
+    def standing(self, row: Agency) -> str:
+        if row.suspended_at is not None:
+            by = _BY.get(row.suspended_by, row.suspended_by)
+            return gettext("suspended since %(at)s, by %(by)s") % {"at": f"{row.suspended_at:%Y-%m-%d %H:%M}", "by": by}
+        return gettext("its certificate has ended") if _has_lapsed(row.certified_until) else gettext("may act")
+
     @admin.display(description=_("certified until (UTC)"), ordering="certified_until")
     def certificate(self, row: Agency) -> str:
         until = f"{row.certified_until:%Y-%m-%d %H:%M}" if row.certified_until else gettext("until further notice")
-        return f"{until} · {row.certified_by or '–'}"
+        return gettext("%(until)s by %(by)s") % {"until": until, "by": row.certified_by} if row.certified_by else until
 
-    @admin.display(description=_("suspended (UTC)"), ordering="suspended_at")
-    def suspended(self, row: Agency) -> str:
-        return f"{row.suspended_at:%Y-%m-%d %H:%M} · {row.suspended_by}" if row.suspended_at else "–"
-
-    @admin.display(description=_("people, of them suspended"))
+    @admin.display(description=_("people"))
     def people(self, row: Agency) -> str:
         theirs = [each for each in row.memberships.all() if each.active]
-        return f"{len(theirs)}, {sum(each.suspended_at is not None for each in theirs)}"
+        suspended = sum(each.suspended_at is not None for each in theirs)
+        if not suspended:
+            return str(len(theirs))
+        return gettext("%(all)d, %(suspended)d of them suspended") % {"all": len(theirs), "suspended": suspended}
 
     def title_of(self, row: Agency) -> str:
         return row.name or row.agency_id
@@ -106,14 +117,23 @@ class AgencyAdmin(OnlyLookedAt):
         possible = _possible(row, by) if by else []
         lines = [found.agency, *found.people]  # by ids: what somebody is called stands with their agency
         return {
-            "windows": scoring.by_window(lines),
-            "members": row.memberships.order_by("operator_id"),
+            "windows": [(days, rows, _is_quiet(rows)) for days, rows in scoring.by_window(lines)],
+            "members": [
+                {"row": each, "has_lapsed": _has_lapsed(each.certified_until)}
+                for each in row.memberships.order_by("operator_id")
+            ],
+            "has_lapsed": _has_lapsed(row.certified_until),
+            "suspended_by": _BY.get(row.suspended_by, row.suspended_by),
+            "signs_as": list(dict.fromkeys(each for each in (row.portal_id, *row.participants) if each)),
             "open_cases": AssistedCase.objects.filter(agency=row).exclude(state="CLOSED").count(),
             "open_signals": CaseSignal.objects.filter(case__agency=row, decision="").count(),
             "closed": closed[:SHOWN],
             "closed_count": closed.count(),
             "not_told": CaseLetter.objects.filter(case__agency=row, sent_at=None).count(),
-            "acts": [(reverse(f"admin:{self._named(name)}", args=[row.pk]), _ACTS[name]) for name in possible],
+            "acts": [
+                (reverse(f"admin:{self._named(name)}", args=[row.pk]), _ACTS[name], name == "suspend")
+                for name in possible
+            ],
         }
 
     def acts_on_one(self) -> dict[str, View]:
@@ -167,6 +187,15 @@ class AgencyAdmin(OnlyLookedAt):
         return self.page(request, "console/agency_act.html", context, status=400 if form.errors else 200)
 
 
+def _has_lapsed(until: datetime | None) -> bool:
+    return until is not None and until <= clock.now()
+
+
+def _is_quiet(rows: Sequence[tuple[scoring.Line, scoring.Counts]]) -> bool:
+    """Was nothing at all done in a window?"""
+    return all(counts == scoring.Counts() for _line, counts in rows)
+
+
 def _speaks_for(request: HttpRequest, agency: Agency) -> str:
     """For whom this member of staff may change the agency: OWNER, UTILITY, or "" where they may not."""
     if may(request, Right.MANAGE_AGENCIES):
@@ -188,6 +217,7 @@ def _possible(agency: Agency, by: str) -> list[str]:
     return found
 
 
+_BY = {"OWNER": _("the program owner"), "UTILITY": _("its utility")}
 _ACTS = {
     "suspend": _("Suspend this agency"),
     "resume": _("Let this agency go on"),
