@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from console import personal
+from console import personal, words
 from console.deciding import queue
 from console.deciding.queue import Cursor, Item, Wanted
 from console.pages import ConsolePage
@@ -60,6 +60,13 @@ def wanted_of(request: HttpRequest) -> Wanted:
     )
 
 
+def _programs(wanted: str) -> list[tuple[str, str]]:
+    """The programs to choose from, by name; the one that is asked for among them, known or not."""
+    called = words.programs()
+    found = [(each, words.named(each, called)) for each in sorted(called, key=lambda each: called[each].lower())]
+    return found if not wanted or wanted in called else [*found, (wanted, wanted)]
+
+
 def called(member: StaffMember | None) -> str:
     """What colleagues call somebody of staff."""
     if member is None:
@@ -94,6 +101,7 @@ class Queue(ConsolePage):
             "is_first": after is None,
             "wanted": wanted,
             "kinds": _KINDS,
+            "programs": _programs(wanted.program),
             "member": member,
             "now": self.now,
             "may_release": may(self.request, Right.APPROVE),

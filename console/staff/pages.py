@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from audit import readers
@@ -286,8 +287,12 @@ class Alarms(ConsolePage):
 
     def context(self) -> dict[str, Any]:
         found = slice_of(Alarm.objects.select_related("seen_by"), self.request)
+        users = {str(each.told["user"]) for each in found.rows if str(each.told.get("user", "")).isdigit()}
+        accounts = {str(row.pk): row.username for row in get_user_model().objects.filter(pk__in=users)}
+        can_read = may(self.request, Right.READ_AUDIT)
         return {
             "slice": found,
+            "rows": [_alarm(each, accounts, can_read=can_read) for each in found.rows],
             "trail": [(reverse("admin:staff"), _("Staff"))],
             "is_person": staff.member_of(self.request) is not None,
         }
@@ -304,6 +309,28 @@ class Alarms(ConsolePage):
         else:
             messages.info(request, gettext("Somebody has seen it before. Nothing was changed."))
         return HttpResponseRedirect(reverse("admin:alarms"), status=303)
+
+
+def _alarm(row: Alarm, accounts: Mapping[str, str], *, can_read: bool) -> dict[str, Any]:
+    """An alarm in words, and where the journal tells what was done: by the account, or the check it came of."""
+    account = str(row.told.get("user", ""))
+    lines: list[str] = []
+    if account:
+        name = accounts.get(account, "")
+        number = {"number": account, "name": name}
+        lines.append(
+            (gettext("Account %(name)s, number %(number)s") if name else gettext("Account %(number)s")) % number
+        )
+    if "faults" in row.told:
+        count = int(row.told["faults"])
+        lines.append(ngettext("%(count)d fault", "%(count)d faults", count) % {"count": count})
+    lines += [f"{key}: {value}" for key, value in row.told.items() if key not in ("user", "faults", "check")]
+    address = ""
+    if can_read and account:
+        address = f"{reverse('admin:journal')}?{urlencode({'person': account})}"
+    elif can_read and "check" in row.told:
+        address = reverse("admin:journal-checks")
+    return {"row": row, "lines": lines, "journal": address}
 
 
 def told_of(member: StaffMember) -> dict[str, Any]:
