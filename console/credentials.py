@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from audit import clock
 from console.pages import ListOfMany
 from credentials import addresses, bitstring
-from credentials.models import IssuedCredential, Purpose, StatusListVersion
+from credentials.models import IssuedCredential, Kind, Purpose, StatusListVersion
 from credentials.verification import Policy, verify_kept
+from enrollment.models import Enrollment
 
 _LONGEST_FORM = 256 * 1024
 
@@ -42,7 +43,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(IssuedCredential)
 class CredentialAdmin(ListOfMany):
-    list_display = ("id", "kind", "profile", "place", "issued", "begins", "ends", "state")
+    list_display = ("called", "state", "issued", "ends", "place", "profile")
     list_filter = ("kind", "profile", StateFilter)
     list_select_related = ("status_list",)
     search_fields = ("url",)  # turns the search field on; `get_search_results` says what is found
@@ -64,6 +65,11 @@ class CredentialAdmin(ListOfMany):
         found = addresses.resolve_id(search_term.strip())
         return queryset.filter(Q(pk=found) if found else Q(wire_id=search_term.strip())), False
 
+    @admin.display(description=_("credential"))
+    def called(self, row: IssuedCredential) -> str:
+        """Its kind and the beginning of its number: enough to tell two of a list apart; its page has all of it."""
+        return f"{row.get_kind_display()} {str(row.pk)[:8]}…".capitalize()
+
     @admin.display(description=_("list and index"), ordering="status_list")
     def place(self, row: IssuedCredential) -> str:
         return f"{row.status_list} · {row.status_index}"
@@ -72,11 +78,7 @@ class CredentialAdmin(ListOfMany):
     def issued(self, row: IssuedCredential) -> str:
         return f"{row.issued_at:%Y-%m-%d %H:%M}"
 
-    @admin.display(description=_("valid from"), ordering="valid_from")
-    def begins(self, row: IssuedCredential) -> str:
-        return f"{row.valid_from:%Y-%m-%d %H:%M}"
-
-    @admin.display(description=_("valid until"), ordering="valid_until")
+    @admin.display(description=_("valid until (UTC)"), ordering="valid_until")
     def ends(self, row: IssuedCredential) -> str:
         return f"{row.valid_until:%Y-%m-%d %H:%M}" if row.valid_until else "–"
 
@@ -84,12 +86,16 @@ class CredentialAdmin(ListOfMany):
     def state(self, row: IssuedCredential) -> Any:
         if row.is_revoked:
             return _("revoked")
-        if row.valid_until and row.valid_until <= clock.now():
+        if _is_over(row):
             return _("over")
         return _("suspended") if row.is_suspended else _("good")
 
     def title_of(self, row: IssuedCredential) -> str:
-        return f"{row.get_kind_display()} {row.pk}"
+        kind = {
+            Kind.ENROLLMENT: gettext("Credential of an enrolment, %(number)s"),
+            Kind.CONSENT: gettext("Credential of a consent, %(number)s"),
+        }.get(Kind(row.kind), gettext("Credential %(number)s"))
+        return kind % {"number": str(row.pk)[:8]}
 
     def told_of(self, request: HttpRequest, row: IssuedCredential) -> dict[str, Any]:
         form = row.forms.order_by("form").first()
@@ -99,11 +105,37 @@ class CredentialAdmin(ListOfMany):
             "state": self.state(row),
             "verdict": verdict,
             "published": [_published(row, purpose) for purpose in Purpose],
-            "kept": row.forms.order_by("form").values("form", "kid", "signed_at"),
+            "kept": row.forms.order_by("form").only("form", "kid", "signed_at"),
+            "enrollment": _enrollment_of(row),
+            "is_good": not row.is_revoked and not row.is_suspended and not _is_over(row),
+            "checks": [{"check": check, "name": _CHECKS.get(check.name, check.name)} for check in verdict.checks]
+            if verdict
+            else [],
             "subject": masked(row.subject_did),
             "verification_url": addresses.verification(row.pk),
             "wallet_copies": row.wallet_copies.count(),
         }
+
+
+def _is_over(row: IssuedCredential) -> bool:
+    return row.valid_until is not None and row.valid_until <= clock.now()
+
+
+def _enrollment_of(row: IssuedCredential) -> Enrollment | None:
+    """The enrolment that a credential is of, or whose consent it tells; None for what was issued otherwise."""
+    found = Enrollment.objects.only("pk", "order_number")
+    mine: Enrollment | None = found.filter(Q(credential=row) | Q(consents__credential=row)).first()
+    return mine
+
+
+_CHECKS = {
+    "format": _("Written as a credential is"),
+    "issuer": _("By an issuer that is known"),
+    "signature": _("Signed by that issuer, unchanged since"),
+    "trust": _("By an issuer that is trusted"),
+    "status": _("Neither revoked nor suspended"),
+    "dates": _("Within its dates"),
+}
 
 
 def _published(row: IssuedCredential, purpose: Purpose) -> dict[str, Any]:

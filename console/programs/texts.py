@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from console import words
 from console.paging import slice_of
 from console.programs.common import REFUSED, ProgramPage, program_or_404
 from console.programs.forms import ConsentTextForm
@@ -38,12 +39,14 @@ class ConsentTexts(ProgramPage):
             of_program = by_program.setdefault(text.program_id, {})
             of_program.setdefault((text.consent_type, text.version), []).append(text)
         uses = texts.uses_of([each.pk for each in found.rows])
+        names = words.programs()
         rows = [
             {
                 "program": program,
+                "name": names.get(program.program_id, ""),
                 "texts": _rows(program, by_program.get(program.pk, {}), uses.get(program.pk, {})),
                 "asked_for": [
-                    {"type": name, "version": number}
+                    {"type": words.consent(name), "version": number}
                     for (name, number), use in uses.get(program.pk, {}).items()
                     if (name, number) not in by_program.get(program.pk, {}) and (use.is_used or use.drafts)
                 ],
@@ -60,6 +63,7 @@ def _rows(
     return [
         {
             "type": name,
+            "called": words.consent(name),
             "version": number,
             "page": reverse("admin:consent-text", args=[program.pk, name, number]),
             "languages": [(names.get(each.locale, each.locale), each.is_read) for each in several],
@@ -92,8 +96,9 @@ class OneText(ProgramPage):
         names = {code: str(language) for code, language in settings.LANGUAGES}
         return {
             **super().context(),
-            "title": _("%(type)s, version %(version)s") % {"type": name, "version": number},
+            "title": _("%(type)s, version %(version)s") % {"type": words.consent(name), "version": number},
             "program": program,
+            "program_name": words.named(program.program_id, words.programs()),
             "consent_type": name,
             "others": others,
             "chosen": chosen,
@@ -144,7 +149,7 @@ class NewText(ProgramPage):
         if not form.is_valid():
             return self.page(form=form, status=REFUSED)
         said = form.cleaned_data
-        words = {
+        bodies = {
             code: Words(said[f"body_{code}"], is_read=code == "en" or said[f"is_read_{code}"])
             for code, _name in settings.LANGUAGES
             if said[f"body_{code}"].strip()
@@ -154,7 +159,7 @@ class NewText(ProgramPage):
                 row.pk,
                 said["consent_type"],
                 said["version"],
-                words,
+                bodies,
                 reviewed_by=said["reviewed_by"],
                 actor=actor_of(request),
                 now=self.now,
