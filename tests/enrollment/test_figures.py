@@ -129,7 +129,7 @@ def test_the_lists_places_are_kept_by_day(world: World) -> None:
 def test_a_deleted_application_goes_on_being_counted(world: World) -> None:
     world.prepare()
     counted()
-    CaseFigure.objects.update(case_id=99)  # as if its case were gone
+    CaseFigure.objects.update(case_id=EnrollmentCase.objects.get().pk + 1)  # as if its case were gone
     keeping.rebuild(NOON)
     assert reading.funnel(ALL)["started"] == 2
 
