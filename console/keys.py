@@ -76,6 +76,7 @@ class KeyAdmin(OnlyLookedAt):
     list_display = ("name", "state", "kind", "used_by", "since", "lives")
     list_filter = ("state", "algorithm")
     search_fields = ("kid", "multikey")
+    search_help_text = _("Any part of a key's name")
     ordering = ("-announced_at", "-pk")
     change_list_template = "console/issuerkey_list.html"
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.pages import ListOfMany, OfUtility
 from enrollment import wording
-from enrollment.models import CustomerNotice, Enrollment, UtilityChange, UtilityNotice
+from enrollment.models import CustomerNotice, Enrollment, ProgramVersion, UtilityChange, UtilityNotice
 
 EVENTS: Mapping[str, str | Promise] = {
     "STARTED": _("Enrolled"),
@@ -75,11 +75,7 @@ _FILLED = re.compile(r"\$\{(\w+)\}")
 @cache
 def subjects() -> Mapping[str, str]:
     """What each notice is about, by its template: the subject that customers read, told apart where two have one."""
-    filled = {"program": "…", "count": "…", "agency": "…"}
-    said = {
-        name: _FILLED.sub(lambda found: filled.get(found[1], "…"), words["subject"])
-        for name, words in wording.book("en")["notices"].items()
-    }
+    said = {name: _FILLED.sub("…", words["subject"]) for name, words in wording.book("en")["notices"].items()}
     often = Counter(said.values())
     return {
         name: f"{text} ({_APART.get(name, name)})" if often[text] > 1 and _APART.get(name) != "" else text
@@ -87,9 +83,10 @@ def subjects() -> Mapping[str, str]:
     }
 
 
-def subject_of(template: str) -> str:
-    """What a notice is about; one that there are no words for any more by its name."""
-    return subjects().get(template, template)
+def subject_of(template: str, version: ProgramVersion | None = None) -> str:
+    """What a notice is about, of which program; one that there are no words for any more by its name."""
+    text = subjects().get(template, template)
+    return text if version is None or "several" in template else text.replace("…", version.name)
 
 
 def said_of(row: UtilityNotice) -> str:
@@ -235,7 +232,7 @@ class CustomerNoticeAdmin(_List):
     empty = _("No customer had to be told anything yet.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerNotice]:
-        return CustomerNotice.objects.select_related("case__enrollment")
+        return CustomerNotice.objects.select_related("case__enrollment", "case__program_version")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -254,9 +251,9 @@ class CustomerNoticeAdmin(_List):
 
     @admin.display(description=_("about what"))
     def subject(self, row: CustomerNotice) -> str:
-        return subject_of(row.template)
+        return subject_of(row.template, row.case.program_version)
 
-    @admin.display(description=_("stopped by the customer (UTC)"))
+    @admin.display(description=_("stopped (UTC)"))
     def stopped(self, row: CustomerNotice) -> str:
         return f"{row.case.frozen_at:%Y-%m-%d %H:%M}" if row.case.frozen_at else "–"
 

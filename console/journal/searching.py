@@ -23,7 +23,7 @@ from console.pages import ConsolePage
 from console.paging import Slice
 from console.rights import Right, may
 from enrollment.models import Enrollment
-from identity.models import StaffMember, Subject
+from identity.models import StaffMember, Subject, User
 
 FIELDS = ("subject", "person", "agency", "action", "object_type", "object_id", "channel", "since", "until")
 
@@ -41,7 +41,7 @@ class SearchForm(forms.Form):
         label=_("Who acted"),
         required=False,
         max_length=255,
-        help_text=_("A member of staff's key, an account's number, a participant; with an agency, one of its people"),
+        help_text=_("A staff key, an account number or a participant's name"),
     )
     agency = forms.CharField(label=_("Agency"), required=False, max_length=255, help_text=_("Its id"))
     action = forms.ChoiceField(label=_("What happened"), required=False)
@@ -159,7 +159,8 @@ class LinePage(ConsolePage):
         seal = Seal.objects.filter(last_seq__gte=link.seq).order_by("day").first() if link is not None else None
         (shown,) = in_words([readers.line_of(event)])
         return {
-            "title": gettext("Line %(reference)s") % {"reference": event.reference},
+            "title": gettext("%(what)s, %(moment)s UTC")
+            % {"what": shown.what, "moment": f"{event.at:%Y-%m-%d %H:%M:%S}"},
             "trail": [(reverse("admin:journal"), gettext("Journal"))],
             "event": event,
             "shown": shown,
@@ -176,12 +177,19 @@ def in_words(lines: Iterable[readers.ReadLine]) -> list[words.Shown]:
     """Return lines as they are shown, staff by name where an account is still theirs."""
     lines = list(lines)
     staff = {line.actor_id for line in lines if line.actor_kind == ActorKind.STAFF and line.actor_id.isdigit()}
-    names = {
-        str(member.user_id): member.name
-        for member in (StaffMember.objects.filter(user_id__in=staff) if staff else ())
-        if member.name
-    }
-    return [words.shown(line, names) for line in lines]
+    people = _names(staff)
+    return [words.shown(line, people) for line in lines]
+
+
+def _names(accounts: set[str]) -> dict[str, str]:
+    """Members of staff by their account; an account that is nobody's is one for emergencies."""
+    if not accounts:
+        return {}
+    members = dict(StaffMember.objects.filter(user_id__in=accounts).values_list("user_id", "name"))
+    others = accounts - {str(key) for key in members}
+    local = User.objects.filter(pk__in=others).values_list("pk", "username") if others else ()
+    named = {str(key): gettext("%(name)s (emergency account)") % {"name": name} for key, name in local}
+    return {**named, **{str(key): name for key, name in members.items() if name}}
 
 
 def count_in_words(count: int) -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit.log import Action, record
-from console.enrollments import finding
+from console.enrollments import finding, names
 from console.journal import telling, words
 from console.pages import ConsolePage
 from console.personal import masked
@@ -58,6 +58,9 @@ class StoryPage(ConsolePage):
             asked=asked,
             story=story,
             state=finding.STATES.get(EnrollmentState(enrollment.state), enrollment.state) if enrollment else "",
+            application=words.CASES.get(case.state, case.state),
+            refused_for=names.reason(case.refusal_code) if case.refusal_code else "",
+            channel=finding.CHANNELS.get(case.channel, case.channel),
             is_opened=is_opened,
             may_open=not is_opened and may(self.request, Right.SEE_MESSAGES),
             subject=masked(case.subject.did or "") if case.subject else "",

@@ -25,10 +25,13 @@ from audit.log import Action, ActorKind
 from audit.models import Event
 from audit.readers import Search
 from beckn.models import Inbox, Outbox
+from console import words as network_words
 from console.enrollments import names
 from console.journal import words
 from console.messages import reasons
 from console.messages.payload import masked_payload
+from console.notices import said_of, subject_of
+from console.programs.wording import condition_name
 from credentials import addresses, bulk
 from credentials.models import IssuedCredential, PublicCheck, StatusListVersion
 from enrollment.models import (
@@ -181,7 +184,7 @@ def _received(row: Inbox, said: str) -> Told:
     return Told(
         row.received_at,
         gettext("Message received"),
-        row.action,
+        reasons.action_name(row.action),
         facts,
         reverse("admin:received-message", args=[row.pk]),
         {"DONE": _GOOD, "STUCK": _BAD}.get(row.state, _LATE),
@@ -205,7 +208,7 @@ def _sent(row: Outbox, said: str) -> Told:
     return Told(
         row.created_at,
         gettext("Message to send"),
-        row.action,
+        reasons.action_name(row.action),
         facts,
         reverse("admin:sent-message", args=[row.pk]),
         {"DONE": _GOOD, "STUCK": _BAD}.get(row.state, _LATE),
@@ -255,11 +258,18 @@ def _checks(told: Story) -> Iterator[Told]:
         told.cut.append(gettext("findings"))
     for row in rows[:MOST]:
         facts = [(gettext("Of"), row.target)] if row.target else []
-        facts += [(gettext("Code"), row.code)] if row.code else []
-        facts += [(str(key), value) for key, value in words.details_of(row.detail)]
-        title = f"{row.kind}: {words.RESULTS.get(row.result, row.result)}"
+        facts += [(gettext("Code"), row.code)] if row.code and row.kind != "CRITERION" else []
+        facts += [(gettext("met by") if key == "met" else key, value) for key, value in words.details_of(row.detail)]
+        title = f"{_checked(row)}: {words.RESULTS.get(row.result, row.result)}"
         state = {"PASS": _GOOD, "FAIL": _BAD}.get(row.result, _LATE)
         yield Told(row.at, gettext("Checked"), title, facts, state=state, rank=3)
+
+
+def _checked(row: CaseCheck) -> str:
+    """What was checked."""
+    if row.kind == "CRITERION":
+        return gettext("Condition “%(name)s”") % {"name": condition_name(row.code)}
+    return str(words.CHECKS.get(row.kind) or row.kind.replace("_", " ").capitalize())
 
 
 def _consents(told: Story) -> Iterator[Told]:
@@ -278,7 +288,7 @@ def _consents(told: Story) -> Iterator[Told]:
                 (gettext("Digest of the words"), consent.text_digest or "–"),
                 *words.details_of({key: each for key, each in event.detail.items() if key != "textDigest"}),
             ]
-            title = f"{consent.consent_type}: {event.event.lower()}"
+            title = f"{network_words.consent(consent.consent_type)}: {event.event.lower()}"
             state = _GOOD if event.event == "GRANTED" else _LATE
             yield Told(event.at, gettext("Consent"), title, facts, link, state, rank=5)
 
@@ -309,8 +319,12 @@ def _lists(told: Story) -> Iterator[Told]:
             "index": row.status_index,
         }
         link = reverse("admin:credentials_issuedcredential_change", args=[row.pk])
-        what = f"{row.get_kind_display()} {row.pk}"
-        facts = [(gettext("Status"), place), (gettext("Valid from"), f"{row.valid_from:%Y-%m-%d %H:%M} UTC")]
+        what = words.in_short(f"{row.get_kind_display()} {row.pk}")
+        facts = [
+            (gettext("Id"), str(row.pk)),
+            (gettext("Status"), place),
+            (gettext("Valid from"), f"{row.valid_from:%Y-%m-%d %H:%M} UTC"),
+        ]
         if row.valid_until:
             facts.append((gettext("Valid until"), f"{row.valid_until:%Y-%m-%d %H:%M} UTC"))
         yield Told(row.issued_at, gettext("Credential issued"), what, facts, link, _GOOD, rank=5)
@@ -372,7 +386,15 @@ def _notices(told: Story) -> Iterator[Told]:
             facts.append((gettext("Language"), row.locale))
         link = reverse("admin:enrollment_customernotice_change", args=[row.pk])
         state = states.get(row.state, _LATE)
-        yield Told(row.created_at, gettext("Customer told"), row.template, facts, link, state, rank=8)
+        yield Told(
+            row.created_at,
+            gettext("Customer told"),
+            subject_of(row.template, told.case.program_version),
+            facts,
+            link,
+            state,
+            rank=8,
+        )
     if told.enrollment is None:
         return
     for notice in UtilityNotice.objects.filter(enrollment=told.enrollment).order_by("pk")[:MOST]:
@@ -382,7 +404,7 @@ def _notices(told: Story) -> Iterator[Told]:
         ]
         link = reverse("admin:enrollment_utilitynotice_change", args=[notice.pk])
         state = states.get(notice.state, _LATE)
-        yield Told(notice.created_at, gettext("Utility told"), notice.event, facts, link, state, rank=8)
+        yield Told(notice.created_at, gettext("Utility told"), said_of(notice), facts, link, state, rank=8)
 
 
 def _lines(told: Story, documents: Sequence[Document]) -> Iterator[Told]:

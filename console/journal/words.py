@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,26 @@ RESULTS: Mapping[str, str | Promise] = {
     "WAIVED": _("not asked for"),
 }
 
+#: How an application stands.
+CASES: Mapping[str, str | Promise] = {
+    "SUBMITTED": _("Being checked, or waiting for a utility"),
+    "NEEDS_INPUT": _("Waiting for something from the applicant"),
+    "IN_REVIEW": _("Waiting for two persons here to look at a file"),
+    "READY": _("Ready, waiting for the applicant to confirm"),
+    "CONFIRMED": _("Confirmed"),
+    "REJECTED": _("Refused"),
+    "WITHDRAWN": _("Withdrawn"),
+    "EXPIRED": _("Over by its date"),
+}
+
+#: What is checked of an application; a condition has its own name (console.programs.wording).
+CHECKS: Mapping[str, str | Promise] = {
+    "CREDENTIAL": _("Credential that was shown"),
+    "REQUIRED_CREDENTIAL": _("Credential that is needed"),
+    "METER": _("Meter"),
+    "CONFLICTS": _("Conflicts with other programs"),
+}
+
 #: The page of an object by its id, where the console has one.
 _PAGES: Mapping[str, str] = {
     "IssuedCredential": "admin:credentials_issuedcredential_change",
@@ -120,6 +141,9 @@ _LISTS: Mapping[str, tuple[str, str]] = {
 TOLD_IN_STORIES = frozenset({"case", "enrollment", "order", "document", "IssuedCredential"})
 
 
+_RANDOM = re.compile(r"\b(?:[a-z]+-)?([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+
+
 @dataclass(frozen=True)
 class Shown:
     """A line as the pages show it: the codes in words, and links."""
@@ -134,6 +158,24 @@ class Shown:
     object_lines: str
     story: str
     details: tuple[tuple[str, str], ...]
+
+    @property
+    def object_in_short(self) -> str:
+        """The object with the first eight letters of an id that nobody reads; its own page has the whole."""
+        return in_short(self.object)
+
+    @property
+    def details_in_short(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, in_short(value)) for name, value in self.details)
+
+    @property
+    def subject_in_short(self) -> str:
+        return in_short(self.line.subject)
+
+
+def in_short(text: str) -> str:
+    """The text with each random id cut to its first eight letters, and without the word that our ids begin with."""
+    return _RANDOM.sub(lambda found: f"{found[1]}…", text)
 
 
 def shown(line: ReadLine, names: Mapping[str, str] | None = None) -> Shown:

@@ -16,6 +16,31 @@ from django.utils.translation import ngettext
 
 Details = Mapping[str, Any]
 
+_ACTIONS: Mapping[str, Promise] = {
+    "search": lazy("Which programs are there?"),
+    "on_search": lazy("Programs on offer"),
+    "select": lazy("A choice"),
+    "on_select": lazy("Answer to a choice"),
+    "init": lazy("Application"),
+    "on_init": lazy("Answer to an application"),
+    "confirm": lazy("Confirmation"),
+    "on_confirm": lazy("Answer to a confirmation"),
+    "update": lazy("Change"),
+    "on_update": lazy("Answer to a change, or news"),
+    "cancel": lazy("End"),
+    "on_cancel": lazy("Answer to an end, or news of one"),
+    "status": lazy("How does it stand?"),
+    "on_status": lazy("How it stands"),
+    "support": lazy("Who helps?"),
+    "on_support": lazy("Who helps"),
+    "catalog_publish": lazy("Our programs, for the discovery service"),
+}
+
+
+def action_name(action: str) -> str:
+    """What kind of message this is in words, with the network's own word for it."""
+    return f"{_ACTIONS[action]} ({action})" if action in _ACTIONS else action
+
 
 def words_of(details: Details | None) -> str:
     """Return the reason of a refused message (`message.refused`) as one sentence."""

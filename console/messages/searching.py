@@ -13,10 +13,16 @@ from django.utils.translation import gettext_lazy as _
 
 from beckn.messages import CALLBACKS, REQUESTS
 from beckn.models import Inbox, Outbox, Participant, State
+from console.messages.reasons import action_name
 
 #: Rows get their numbers almost in the order of their moments; by this much they may be out of it.
 SLACK = timedelta(minutes=5)
 OWN_ID = re.compile(r"(in|out)-(\d{1,18})")
+
+
+def _actions() -> list[tuple[str, Any]]:
+    known = sorted({*REQUESTS, *CALLBACKS, "catalog_publish"})
+    return [("", _("any")), *((each, action_name(each)) for each in known)]
 
 
 class SearchForm(forms.Form):
@@ -29,7 +35,7 @@ class SearchForm(forms.Form):
     action = forms.ChoiceField(
         label=_("Action"),
         required=False,
-        choices=[("", _("any")), *((each, each) for each in sorted({*REQUESTS, *CALLBACKS, "catalog_publish"}))],
+        choices=_actions,
     )
     since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput({"type": "date"}))
     until = forms.DateField(label=_("To (UTC)"), required=False, widget=forms.DateInput({"type": "date"}))

@@ -76,6 +76,7 @@ class MessagesPage(ConsolePage):
         return {
             "row": row,
             "name": attending.name_of(row),
+            "action": reasons.action_name(row.action),
             "url": reverse(self.box.one, args=[row.pk]),
             "at": getattr(row, self.box.since),
             "why": reasons.error_of(row.last_error, is_ours=not self.box.is_inbox),
@@ -136,6 +137,7 @@ class MessagePage(OneMessage):
             "trail": self.trail(row),
             "box": self.box,
             "row": row,
+            "action": reasons.action_name(row.action),
             "why": reasons.error_of(row.last_error, is_ours=not self.box.is_inbox),
             "proof": self._proof(row),
             "answers": self._answers(row),
@@ -379,7 +381,7 @@ def told_of(row: Inbox | Outbox, what: Any) -> dict[str, Any]:
     return {
         "name": attending.name_of(row),
         "url": reverse(box.one, args=[row.pk]),
-        "action": row.action,
+        "action": reasons.action_name(row.action),
         "state": row.get_state_display(),
         "is_stuck": row.state == State.STUCK,
         "at": row.received_at if isinstance(row, Inbox) else row.created_at,

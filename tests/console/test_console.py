@@ -253,7 +253,7 @@ def test_a_key_that_is_not_there_is_not_found(ready: None, desk: Client, pk: str
 def test_lists_tell_their_size_their_use_and_how_fresh_they_are(ready: None, desk: Client) -> None:
     services.issue([consent()], now=clock.now())
     told = text_of(desk.get(LISTS))
-    assert "/status/consent-list " in told and "131072" in told and "in time" in told
+    assert "/status/consent-list " in told and "131,072" in told and "in time" in told
 
 
 def test_lists_are_published_again_by_a_post(ready: None, desk: Client) -> None:

@@ -35,7 +35,7 @@ PAGES = {
     "consent texts": "/admin/consent-texts/",
     "consent text": "/admin/consent-texts/ → row",
     "conflict rules": "/admin/conflict-rules/",
-    "pair": "/admin/conflict-rules/pair/?a=FLEX&b=P2P",
+    "pair": "/admin/conflict-rules/pair/?a=FLEX&b=TRADE",
     "agencies": "/admin/identity/agency/",
     "agency": "/admin/identity/agency/ → row",
     "keys": f"{CREDENTIALS}/issuerkey/",
@@ -49,7 +49,7 @@ PAGES = {
     "received": "/admin/inbox/",
     "message": "/admin/inbox/?state=DONE → row",
     "to send": "/admin/outbox/",
-    "refused": "/admin/refused-messages/",
+    "refused": "/admin/refused/",
     "participants": "/admin/participants/",
     "participant": "/admin/participants/ → row",
     "utility systems": "/admin/utility_systems/systemhealth/",
@@ -66,7 +66,7 @@ PAGES = {
     "story": "/admin/enrollments/ → row → The whole story, with every message",
     "checks": "/admin/journal/checks/",
     "exports": "/admin/journal/exports/",
-    "kept data": "/admin/retention/",
+    "kept data": "/admin/kept-data/",
     "staff": "/admin/staff/",
     "inviting": "/admin/staff/invite/",
     "alarms": "/admin/staff/alarms/",
@@ -128,6 +128,8 @@ def test_a_page_of_the_console_is_for_everybody(name: str, desk: Page, enrolled:
     assert policy_violations(said) == []  # before axe looks: it styles a field that has the focus
     keep_a_picture(desk, name)
     expect(desk.get_by_role("heading", level=1)).to_have_count(1)
+    expect(desk.get_by_role("heading", name="There is nothing at this address")).to_have_count(0)
+    expect(desk.get_by_role("button", name="Sign out")).to_be_visible()
     assert violations(desk) == "", name
     if name in DARK:
         desk.emulate_media(color_scheme="dark")

@@ -78,7 +78,7 @@ def test_a_message_tells_who_signed_it_why_it_is_stuck_and_what_goes_with_it() -
     told = text_of(desk(Role.VIEWER).get(f"/admin/inbox/{row.pk}/"))
     assert "Proven when it came, with the key k1." in told
     assert "Handling it failed (UtilityUnavailable)" in told
-    assert f"out-{answer.pk} answers it: on_confirm, done" in told
+    assert f"out-{answer.pk} answers it: Answer to a confirmation (on_confirm), done" in told
     assert "roles that handle messages" in told and "Try again now" not in told
     page = text_of(desk(Role.VIEWER).get(f"/admin/outbox/{answer.pk}/"))
     assert f"in-{row.pk} is what it answers: confirm, stuck" in page
