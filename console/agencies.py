@@ -75,10 +75,23 @@ class AgencyAdmin(OnlyLookedAt):
     list_display = ("called", "standing", "certificate", "people")
     list_filter = (("certified_by", Named), ("suspended_by", Named))
     search_fields = ("agency_id", "name")
+    search_help_text = _("An agency's name or id")
+    change_list_template = "console/list.html"
     ordering = ("agency_id",)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": gettext("Agencies"), **(extra_context or {})})
+        said = {
+            "title": gettext("Agencies"),
+            "lead": gettext(
+                "Who enrols people on their behalf. An agency cannot act while it is suspended, or once its certificate"
+                " has ended."
+            ),
+            "empty": gettext(
+                "There is no agency yet. Whoever runs this service registers one with “manage.py agency”."
+            ),
+            "none_fits": gettext("No agency is like that. Clear the filters or look for another name."),
+        }
+        return super().changelist_view(request, {**said, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         return Agency.objects.prefetch_related("memberships")

@@ -47,6 +47,7 @@ class CredentialAdmin(ListOfMany):
     list_filter = ("kind", "profile", StateFilter)
     list_select_related = ("status_list",)
     search_fields = ("url",)  # turns the search field on; `get_search_results` says what is found
+    search_help_text = _("A credential's number or address")
     change_list_template = "console/issuedcredential_list.html"
     ordering = ("-issued_at", "-pk")
 
