@@ -81,7 +81,7 @@ def test_a_message_tells_who_signed_it_why_it_is_stuck_and_what_goes_with_it() -
     assert f"out-{answer.pk} answers it: Answer to a confirmation (on_confirm), done" in told
     assert "roles that handle messages" in told and "Try again now" not in told
     page = text_of(desk(Role.VIEWER).get(f"/admin/outbox/{answer.pk}/"))
-    assert f"in-{row.pk} is what it answers: confirm, stuck" in page
+    assert f"in-{row.pk} is what it answers: Confirmation (confirm), stuck" in page
 
 
 def test_what_a_message_says_is_masked_and_that_somebody_looked_stands_in_the_journal() -> None:
