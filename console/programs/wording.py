@@ -60,7 +60,7 @@ CONDITIONS: Mapping[str, Promise] = {
     "UTILITY": gettext_lazy("The meter is of one of these utilities"),
     "REGION": gettext_lazy("The meter is in one of these regions"),
     "CONNECTION_TYPE": gettext_lazy("The connection is of one of these types"),
-    "METER_ROLE": gettext_lazy("The person stands to the meter as"),
+    "METER_ROLE": gettext_lazy("The person's role at the meter is one of these"),
     "SUBJECT_KIND": gettext_lazy("The applicant is a person or an organisation"),
     "MIN_ACR": gettext_lazy("The sign-in is strong enough"),
     "INTERVAL_METER": gettext_lazy("The meter records intervals (smart meter)"),
