@@ -7,10 +7,12 @@ should look like, and the process does not start. Source: contract.md, "Settings
 
 import base64
 import binascii
+import functools
 import ipaddress
 import json
 import os
 import re
+from collections.abc import Set
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -85,8 +87,14 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+@functools.cache
+def _zones() -> Set[str]:
+    """All there are; finding them opens hundreds of files."""
+    return available_timezones()
+
+
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("is not an IANA time zone such as Asia/Kolkata")
     return name
 

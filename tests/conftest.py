@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from django.test import TransactionTestCase
 from django.test.utils import setup_databases, teardown_databases
 
 from sandbox import generated
+from tests.factories import LONG_AGO, NOON
 from tests.stack import Stack
 
 TEMPLATE_SUFFIX = "_template"
@@ -45,7 +48,8 @@ def django_db_setup(
         copy_database(name(), name() + TEMPLATE_SUFFIX)
     yield
     with django_db_blocker.unblock():
-        drop_database(name() + TEMPLATE_SUFFIX)
+        for suffix in (TEMPLATE_SUFFIX, *_furnished.made):
+            drop_database(name() + suffix)
         if not is_there:
             drop_database(migrated)
         teardown_databases(made, verbosity=0)
@@ -70,10 +74,88 @@ def reset(case: TransactionTestCase) -> None:
 
     Django would TRUNCATE, which the journal refuses by design (decision 32).
     """
-    copy_database(name() + TEMPLATE_SUFFIX, name())
+    copy_database(name() + _furnished.suffix, name())
 
 
 TransactionTestCase._fixture_teardown = reset  # type: ignore[method-assign]
+
+
+@dataclass
+class Furnished:
+    """What the tests' database of this process begins each test with: nothing, or keys and lists of some instant."""
+
+    suffix: str = TEMPLATE_SUFFIX
+    made: list[str] = field(default_factory=list)
+
+    def have(self, suffix: str, at: datetime | None) -> None:
+        """Begin with the copy of that suffix from now on; the first time it is made, by what operators call."""
+        if suffix == self.suffix:
+            return
+        if suffix in (TEMPLATE_SUFFIX, *self.made):
+            copy_database(name() + suffix, name())
+        else:
+            from credentials import bootstrap
+
+            copy_database(name() + TEMPLATE_SUFFIX, name())
+            bootstrap.ensure(at)
+            copy_database(name(), name() + suffix)
+            self.made.append(suffix)
+        self.suffix = suffix
+
+
+_furnished = Furnished()
+# Making keys and publishing lists is the most of what many tests would need: it is done once for each of these.
+FURNISHED_AT = {"bootstrapped_long_ago": LONG_AGO, "bootstrapped_at_noon": NOON, "bootstrapped_today": None}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begin_with(request: pytest.FixtureRequest, django_db_blocker: Any) -> None:
+    """A module whose tests need keys and lists has a database in which they are there already.
+
+    One whose tests look at how they come to be is marked `empty_database`.
+    """
+    of_module = [item for item in request.session.items if item.path == request.path]
+    names = {each for item in of_module for each in getattr(item, "fixturenames", ())}
+    is_empty = any(item.get_closest_marker("empty_database") for item in of_module)
+    wanted = [] if is_empty else sorted(names & set(FURNISHED_AT))
+    assert len(wanted) < 2, f"{request.path} wants {wanted}: tests that begin otherwise belong into another module"
+    if wanted or _furnished.suffix != TEMPLATE_SUFFIX:
+        request.getfixturevalue("django_db_setup")
+        with django_db_blocker.unblock():
+            if wanted:
+                _furnished.have(f"_{wanted[0]}", FURNISHED_AT[wanted[0]])
+            else:
+                _furnished.have(TEMPLATE_SUFFIX, None)
+
+
+def begin_bootstrapped(at: datetime | None) -> None:
+    """Have keys and published lists of that instant, no place given out: places do not go back with their rows."""
+    from credentials import bootstrap
+    from credentials.models import StatusList
+
+    if _furnished.suffix == TEMPLATE_SUFFIX:
+        bootstrap.ensure(at)
+    with connection.cursor() as cursor:
+        for each in StatusList.objects.all():
+            cursor.execute("SELECT setval(%s::regclass, 0, false)", [each.sequence])
+
+
+@pytest.fixture
+def bootstrapped_long_ago(db: None) -> None:
+    """Keys and published lists, made before anything that tests tell of."""
+    begin_bootstrapped(LONG_AGO)
+
+
+@pytest.fixture
+def bootstrapped_at_noon(db: None) -> None:
+    """Keys and lists, published at NOON."""
+    begin_bootstrapped(NOON)
+
+
+@pytest.fixture
+def bootstrapped_today(db: None) -> None:
+    """Keys and lists, published today."""
+    begin_bootstrapped(None)
 
 
 @pytest.fixture

@@ -43,8 +43,10 @@ def do(commands: list[list[str]]) -> tuple[int, str, str]:
 
 def main() -> None:
     import django
+    from django.core.checks import run_checks
 
     django.setup()
+    run_checks()  # which imports all pages: once here, and not in every fork
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: the pipe says when one is over
     asleep: list[int] = []

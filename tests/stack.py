@@ -55,8 +55,8 @@ class Stack:
     worker_threads: int = 4
     imports_workers: int = 0
     beat: bool = False
-    beat_seconds: float = 1.0
-    sweep_seconds: float = 0.2
+    beat_seconds: float = 2.0
+    sweep_seconds: float = 0.4
     broker: Broker = "none"
     utilities: Sequence[str] = (generated.UTILITY_A,)
     personas: bool = True

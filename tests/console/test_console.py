@@ -21,7 +21,7 @@ from audit.models import Event
 from beckn import workers
 from console.credentials import masked
 from console.staff.doors import addresses
-from credentials import bootstrap, keys, publishing, services
+from credentials import keys, publishing, services
 from credentials.models import IssuerKey, KeyState, StatusList, StatusListVersion
 from identity.access import TABLE, Who
 from identity.models import User
@@ -36,8 +36,8 @@ CREDENTIALS = "/admin/credentials/issuedcredential/"
 
 
 @pytest.fixture
-def ready(db: None) -> None:
-    bootstrap.ensure(clock.now())
+def ready(bootstrapped_today: None) -> None:
+    """A key and published lists."""
 
 
 @pytest.fixture

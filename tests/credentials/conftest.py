@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credentials import bootstrap, trust
+from credentials import trust
 from credentials.lists import LISTS_AT_START
 from credentials.models import Kind, Publication
 from credentials.services import NewCredential
@@ -56,9 +56,8 @@ def consent(**changes: object) -> NewCredential:
 
 
 @pytest.fixture
-def ready(db: None) -> None:
+def ready(bootstrapped_at_noon: None) -> None:
     """A key and published lists."""
-    bootstrap.ensure(NOON)
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from credentials.models import LIST_SIZE, Form, IssuedCredential, KeyAlgorithm, 
 from credentials.signing import OwnOutputInvalid, check_own, sign_jwt
 from tests.credentials.conftest import NOON, consent, enrollment
 
+pytestmark = pytest.mark.empty_database
+
 BASE = settings.PUBLIC_URL
 DID = settings.ISSUER_DID
 

@@ -20,6 +20,8 @@ from tests.credentials import far_keys
 from tests.credentials.conftest import NOON, consent, enrollment
 from tests.credentials.far_keys import ADDRESS, PROVIDER, Box
 
+pytestmark = pytest.mark.empty_database
+
 
 @pytest.fixture
 def box(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:

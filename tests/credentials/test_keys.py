@@ -24,6 +24,8 @@ from credentials.verification import Presented, verify_presented
 from tests.credentials.conftest import LISTS, NOON, PUBLISHED, consent
 from tests.credentials.issuer import Issuer, jwk_of, key_of
 
+pytestmark = pytest.mark.empty_database
+
 DAY = timedelta(days=1)
 
 

@@ -15,6 +15,8 @@ from credentials import bootstrap, list_watch, lists, policy, publishing, servic
 from credentials.models import StatusList
 from tests.credentials.conftest import NOON, PUBLISHED, enrollment
 
+pytestmark = pytest.mark.empty_database
+
 LIST = "/status/enrollment-list"
 
 

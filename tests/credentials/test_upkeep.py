@@ -20,6 +20,8 @@ from credentials.presented import forget_bodies, remember
 from credentials.verification import Presented, verify_presented
 from tests.credentials.conftest import LISTS, NOON, PUBLISHED, enrollment
 
+pytestmark = pytest.mark.empty_database
+
 
 def at(seconds: float) -> override_settings:
     """The clock moved by that much."""

@@ -6,12 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from credentials import bootstrap
 from enrollment import catalog
 from enrollment.signals import enrollment_changed
 from tests.enrollment.utility import Utility, as_configured
 from tests.enrollment.world import World
-from tests.factories import LONG_AGO, a_program
+from tests.factories import a_program
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +34,8 @@ def nothing_remembered() -> None:
 
 
 @pytest.fixture
-def bare_world(db: None, utility: Utility) -> World:
+def bare_world(bootstrapped_long_ago: None, utility: Utility) -> World:
     """No program yet."""
-    bootstrap.ensure(LONG_AGO)
     return World(utility)
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from audit import clock
 from beckn import identities, participants, tasks
 from beckn.models import Inbox, Outbox
-from credentials import bootstrap, services
+from credentials import services
 from identity.models import Subject, User
 from portals import asking, drafts
 from portals.models import Application, CatalogProgram
@@ -75,10 +75,9 @@ class Provider:
 
 
 @pytest.fixture
-def provider(db: None, client: Client) -> Iterator[Provider]:
+def provider(bootstrapped_today: None, client: Client) -> Iterator[Provider]:
     participants.forget()
     participants.sync(now=clock.now())
-    bootstrap.ensure(clock.now())
     found = Provider(client)
     yield found
     found.peer.stop()

@@ -18,7 +18,6 @@ from beckn import workers
 from beckn.models import Participant
 from console import news
 from console.rights import Right
-from credentials import bootstrap
 from credentials.models import IssuerKey
 from identity import agencies
 from identity.staff import Role
@@ -30,10 +29,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def good_day(db: None) -> Iterator[None]:
+def good_day(bootstrapped_today: None) -> Iterator[None]:
     """Keys and lists are there, and a worker lives."""
     now = clock.now()
-    bootstrap.ensure(now)
     workers.beat("here:1", [], started_at=now, rounds=1, round_ms=3, now=now)
     yield
 
