@@ -103,4 +103,7 @@ def _words(period: timedelta | None) -> str:
     if period < timedelta(days=2):
         hours = int(period.total_seconds() // 3600)
         return ngettext("%d hour", "%d hours", hours) % hours
+    years, rest = divmod(period.days, 365)
+    if years > 1 and rest <= years // 4 + 1:  # a period of years has its leap days in it
+        return ngettext("%d year", "%d years", years) % years
     return ngettext("%d day", "%d days", period.days) % period.days

@@ -17,6 +17,8 @@ from typing import Any
 
 import django
 
+# Other refusals are answers: of filters that go together with nothing, of acts that are over.
+NO_ANSWER = (403, 404)
 TIMES, PATIENCE_MS = 20, 3_000.0  # how often an address is asked, and after how much together it is enough
 
 
@@ -42,7 +44,7 @@ def main() -> None:
             answer = browser.get(address, follow=False)
             text = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
         queries[address] = len(asked)
-        if answer.status_code >= 400:
+        if answer.status_code in NO_ANSWER or answer.status_code >= 500:
             failed.append(f"{answer.status_code} {address}")
         return answer.status_code, text.decode(errors="replace")
 

@@ -25,7 +25,7 @@ def test_the_page_shows_every_kind_and_says_where_the_job_has_not_run_or_runs_no
         shown = viewer.get(reverse("admin:retention")).content.decode()
     assert "The job has not run yet" in shown
     assert all(f"<code>{kind.code}</code>" in shown for kind in keeping.kinds())
-    assert "To prove that consents and decisions were lawful" in shown and "1096 days" in shown
+    assert "To prove that consents and decisions were lawful" in shown and "3 years" in shown
     now = clock.now()
     retaining.work(now)
     shown = viewer.get(reverse("admin:retention")).content.decode()
