@@ -67,7 +67,14 @@ def _of_pages(walked: dict[str, Any]) -> list[Figure]:
     return [
         *figures,
         Figure(PAGES, "queries of the page that asks most", most, ""),
-        Figure(PAGES, "addresses that were not answered (403, 404, 5xx)", len(failed), "", at_most=0, note=" ".join(failed[:3])),
+        Figure(
+            PAGES,
+            "addresses that were not answered (403, 404, 5xx)",
+            len(failed),
+            "",
+            at_most=0,
+            note=" ".join(failed[:3]),
+        ),
     ]
 
 
