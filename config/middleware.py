@@ -92,6 +92,18 @@ def _netloc(url: str) -> str:
     return f"{parts.hostname}:{parts.port or default}"
 
 
+class NoNulls:
+    """A NUL in an address is refused at the door: PostgreSQL takes none, so nobody could look for it."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            return errors.answer(request, 400)
+        return self.get_response(request)
+
+
 class SecurityHeaders:
     """Content-Security-Policy and its companions, unless the view has set its own."""
 

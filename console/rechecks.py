@@ -109,7 +109,7 @@ class RecheckAdmin(OnlyLookedAt):
     def done(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Say what came of looking; once."""
         row = self.row(request, pk)
-        outcome, note = request.POST.get("outcome", ""), request.POST.get("note", "").strip()
+        outcome, note = request.POST.get("outcome", ""), request.POST.get("note", "").replace("\x00", "").strip()
         problem, status = "", 422
         if outcome not in Recheck.Outcome.values:
             problem = gettext("Select what came of it.")

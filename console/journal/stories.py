@@ -32,7 +32,7 @@ class StoryPage(ConsolePage):
 
     def post(self, request: HttpRequest, **named: Any) -> HttpResponse:
         """That somebody reads the messages is written down first; the answer is the page itself."""
-        return self._told(request.POST.get("of", ""), is_opened=True)
+        return self._told(request.POST.get("of", "").replace("\x00", ""), is_opened=True)
 
     def _told(self, asked: str, *, is_opened: bool = False) -> HttpResponse:
         asked = asked.strip()

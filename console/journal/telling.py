@@ -238,7 +238,7 @@ def _refused(case: EnrollmentCase) -> Iterator[Told]:
         since=case.created_at - timedelta(days=1),
         until=case.updated_at + timedelta(days=31),
     )
-    rows = readers.matching(period).filter(details__transaction_id__in=case.transaction_ids).order_by("pk")[:50]
+    rows = readers.matching(period).filter(details__transaction_id__in=case.transaction_ids).order_by("at", "pk")[:50]
     for row in rows:
         details = row.details or {}
         yield Told(
