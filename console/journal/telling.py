@@ -304,11 +304,14 @@ def _texts(told: Story) -> Mapping[tuple[str, str, str], ConsentText]:
 
 def _credentials(enrollment: Enrollment, consents: Sequence[Consent]) -> list[IssuedCredential]:
     """Its credentials and those that they took the place of."""
-    keys = [enrollment.credential_id, *(consent.credential_id for consent in consents)]
-    # What they replaced, and what that replaced: a credential is seldom issued anew, and never often.
-    named = reduce(or_, (Q(**{f"{'superseded_by__' * depth}pk__in": keys}) for depth in range(4)))
-    rows = IssuedCredential.objects.filter(named).select_related("status_list").distinct()
-    return list(rows.defer("claims", "personal_claims", "document").order_by("issued_at"))
+    found: dict[UUID, IssuedCredential] = {}
+    named: list[UUID | None] = [enrollment.credential_id, *(consent.credential_id for consent in consents)]
+    # From each to what it replaced: seldom issued anew, and one OR over all of it would read every credential there is.
+    while (wanted := {key for key in named if key is not None} - found.keys()) and len(found) < MOST:
+        rows = IssuedCredential.objects.filter(pk__in=wanted).select_related("status_list")
+        found |= {row.pk: row for row in rows.defer("claims", "personal_claims", "document")}
+        named = [row.supersedes_id for row in found.values()]
+    return sorted(found.values(), key=lambda row: row.issued_at)
 
 
 def _lists(told: Story) -> Iterator[Told]:
