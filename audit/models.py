@@ -60,6 +60,11 @@ class Event(models.Model):
                 name="audit_logs_refused_of",
                 condition=models.Q(action="message.refused"),
             ),
+            models.Index(
+                KeyTextTransform("transaction_id", "details"),
+                name="audit_logs_refused_within",
+                condition=models.Q(action="message.refused"),
+            ),
             # Each of an agency's people's lines.
             models.Index(
                 "actor_id",

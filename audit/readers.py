@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from psycopg.errors import QueryCanceled
 
-from audit.log import ActorKind, Channel
+from audit.log import Action, ActorKind, Channel
 from audit.models import Event
 
 #: Lines a page holds, where nobody says otherwise; and how many of one object are read at most.
@@ -185,6 +185,13 @@ def matching(asked: Search) -> QuerySet[Event]:
     if asked.until is not None:
         rows = rows.filter(at__lt=asked.until)
     return rows
+
+
+def refused_within(transaction_ids: Sequence[str], *, most: int) -> list[Event]:
+    """Return the refusals of messages that named one of these transactions, the oldest first."""
+    rows = Event.objects.filter(action=Action.MESSAGE_REFUSED.value)
+    rows = rows.annotate(within=KeyTextTransform("transaction_id", "details")).filter(within__in=transaction_ids)
+    return list(rows.order_by("at", "pk")[:most])
 
 
 def actors_called(ids: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -93,13 +93,13 @@ def _netloc(url: str) -> str:
 
 
 class NoNulls:
-    """A NUL in an address is refused at the door: PostgreSQL takes none, so nobody could look for it."""
+    """A NUL that the console is asked for is refused at its door: PostgreSQL takes none, nobody could look for it."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+        if is_console(request) and "%00" in request.META.get("QUERY_STRING", ""):
             return errors.answer(request, 400)
         return self.get_response(request)
 

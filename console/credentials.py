@@ -125,8 +125,8 @@ def _is_over(row: IssuedCredential) -> bool:
 def _enrollment_of(row: IssuedCredential) -> Enrollment | None:
     """The enrolment that a credential is of, or whose consent it tells; None for what was issued otherwise."""
     found = Enrollment.objects.only("pk", "order_number")
-    mine: Enrollment | None = found.filter(Q(credential=row) | Q(consents__credential=row)).first()
-    return mine
+    mine: Enrollment | None = found.filter(credential=row).first()
+    return mine or found.filter(consents__credential=row).first()  # one OR of both would read all consents
 
 
 _CHECKS = {

@@ -77,12 +77,17 @@ def foresee(kind: str, what: Filter) -> Foreseen:
     if count > MOST:
         return Foreseen(count=MOST, is_more=True, consents=0, portals=0, by_state={})
     consents = Consent.objects.filter(enrollment__in=found.values("pk"), state=ConsentState.GRANTED)
+    by_state: Counter[str] = Counter()
+    portals = set()
+    for state, bap_id, each in found.values_list("state", "case__bap_id").annotate(Count("pk")):
+        by_state[state] += each
+        portals.add(bap_id)
     return Foreseen(
         count=count,
         is_more=False,
         consents=consents.count() if kind == BulkKind.END else 0,
-        portals=found.values("case__bap_id").distinct().count(),
-        by_state=dict(sorted(found.values_list("state").annotate(Count("pk")))),
+        portals=len(portals),
+        by_state=dict(sorted(by_state.items())),
     )
 
 

@@ -76,7 +76,7 @@ class EnrollmentList(ConsolePage):
         }
 
     def _narrowed(self) -> Slice:
-        found = slice_of(_shown(self.form.filter.rows()), self.request, key=self.form.filter.key)
+        found = slice_of(_shown(self.form.filter.rows_to_page()), self.request, key=self.form.filter.key)
         return _told(found)
 
     def _found(self, pks: list[int]) -> Slice:

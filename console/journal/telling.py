@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from itertools import islice
 from operator import or_
@@ -21,9 +21,8 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from audit import readers
-from audit.log import Action, ActorKind
+from audit.log import ActorKind
 from audit.models import Event
-from audit.readers import Search
 from beckn.models import Inbox, Outbox
 from console import words as network_words
 from console.enrollments import names
@@ -233,13 +232,7 @@ def _refused(case: EnrollmentCase) -> Iterator[Told]:
     """Messages of its transactions that were refused at the door: they exist as lines only."""
     if not case.transaction_ids:
         return
-    period = Search(
-        actions=(Action.MESSAGE_REFUSED.value,),
-        since=case.created_at - timedelta(days=1),
-        until=case.updated_at + timedelta(days=31),
-    )
-    rows = readers.matching(period).filter(details__transaction_id__in=case.transaction_ids).order_by("at", "pk")[:50]
-    for row in rows:
+    for row in readers.refused_within(case.transaction_ids, most=50):
         details = row.details or {}
         yield Told(
             row.at,

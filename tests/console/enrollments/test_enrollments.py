@@ -20,6 +20,7 @@ from enrollment.models import Consent, Enrollment, EnrollmentCase, StaffAct
 from identity.encryption import blind_index
 from identity.models import StaffMember, Subject, SubjectUtilityLink
 from identity.staff import Role
+from tests.agencies import an_agency
 from tests.enrollment.conftest import bare_world, nothing_remembered, running_utility, utility, world  # noqa: F401
 from tests.enrollment.test_bulk_ending import always, enrolled, room_for_news, work_off  # noqa: F401
 from tests.enrollment.world import World, the_enrollment
@@ -249,6 +250,23 @@ def test_only_a_case_worker_acts_on_one(one: Enrollment, role: Role) -> None:
 
 
 # --- acting on many --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("END", "PROGRAM_ENDED"), ("PAUSE", "SAFETY")])
+def test_many_are_asked_for_whatever_they_were_filtered_by(one: Enrollment, kind: str, reason: str) -> None:
+    EnrollmentCase.objects.filter(pk=one.case_id).update(channel="EA", agency_id=an_agency().agency_id)
+    day = one.enrolled_at.date()
+    filters = [f"program={FLEX}", "channel=EA", f"agency={an_agency().agency_id}", "state=ACTIVE"]
+    filters += [f"enrolled_from={day}", f"enrolled_until={day}", "&".join(filters)]
+    asker, approver = desk(Role.CASE_WORKER), desk(Role.APPROVER)
+    for each in filters:
+        query = f"?kind={kind}&{each}"
+        assert one.order_number in page(asker, "enrollments", query=f"?{each}"), each
+        assert "1" in page(asker, "bulk-ask", query=query), each
+        post(asker, "bulk-ask", query=query, reason=reason, count="1", shown="1")
+        act = BulkAct.objects.latest("asked_at")
+        assert "the set is as it was" in page(approver, "bulk-act-approve", act.pk), each
+        post(approver, "bulk-act-refuse", act.pk, note="Not these.")
 
 
 def test_many_are_ended_by_two_people_and_the_result_names_lists_and_places(one: Enrollment) -> None:
