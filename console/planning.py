@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -25,17 +25,15 @@ class PlannedEachTime:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_console(request):
             return self.get_response(request)
-        with no_plan_kept():
+        with connection.execute_wrapper(_planned_now):
             return self.get_response(request)
 
 
-@contextmanager
-def no_plan_kept() -> Iterator[None]:
-    """Have this thread's connection prepare nothing meanwhile."""
-    connection.ensure_connection()
-    line = connection.connection
+def _planned_now(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Ask without preparing. The connection goes back to the pool as it came, whatever becomes of the question."""
+    line = context["connection"].connection
     before, line.prepare_threshold = line.prepare_threshold, None
     try:
-        yield
+        return execute(sql, params, many, context)
     finally:
         line.prepare_threshold = before
