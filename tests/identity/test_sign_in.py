@@ -200,10 +200,11 @@ def test_no_log_names_a_code_a_token_or_a_meter(visitor: Visitor) -> None:
     visitor.post("/oidc/meter", provider=A, number="MTR-load-690703")
     visitor.post("/oidc/code", code="473829")
     given = parse_qs(urlsplit(back).query)
-    secrets = [given["code"][0], given["state"][0], visitor.session, "MTR-load-690703", "473829", "CUST-123456", RAJESH]
+    secrets = [given["code"][0], given["state"][0], visitor.session, "MTR-load-690703", "CUST-123456", RAJESH]
+    the_code = re.compile(r"(?<![0-9a-f.])473829(?![0-9a-f])")  # six digits of a moment or of a random id are no code
     for name, text in visitor.stack.log_texts().items():
         if not name.startswith("utility"):
-            assert [each for each in secrets if each in text] == [], name
+            assert [each for each in secrets if each in text] + the_code.findall(text) == [], name
 
 
 def _code_for(visitor: Visitor, account: str) -> str:
