@@ -19,6 +19,21 @@ CONSENTS: Mapping[str, Promise] = {
 }
 
 
+#: What is checked of an application; a condition has its own name (console.programs.wording).
+CHECKS: Mapping[str, Promise] = {
+    "CREDENTIAL": _("Credential that was shown"),
+    "CRITERION": _("Condition"),
+    "METER": _("Meter"),
+    "REQUIRED_CREDENTIAL": _("Credential that is needed"),
+    "CONFLICTS": _("Conflicts with other programs"),
+}
+
+
+def check(kind: str) -> str:
+    """What was checked."""
+    return str(CHECKS[kind]) if kind in CHECKS else from_code(kind)
+
+
 def consent(code: str) -> str:
     """A consent's type as a thing."""
     return str(CONSENTS.get(code, code))

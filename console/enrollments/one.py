@@ -16,6 +16,7 @@ from audit.log import ActorKind
 from beckn.models import Inbox, Outbox
 from console import words
 from console.enrollments import finding, names
+from console.notices import said_of, subject_of
 from console.personal import Data, ShowsPersonalData, masked
 from console.programs import wording
 from console.rights import Right, may
@@ -97,11 +98,11 @@ class EnrollmentPage(ShowsPersonalData):
             "lines": [_line(line, people) for line in lines],
             "most": LINES,
             "notices": [
-                {"row": each, "of": words.from_code(each.template)}
+                {"row": each, "of": subject_of(each.template, row.program_version)}
                 for each in CustomerNotice.objects.filter(case=row.case_id).order_by("pk")
             ],
             "told": [
-                {"row": each, "of": words.from_code(each.event)}
+                {"row": each, "of": said_of(each)}
                 for each in UtilityNotice.objects.filter(enrollment=row).order_by("pk")
             ],
             "received": _messages(Inbox, row),
@@ -187,7 +188,7 @@ def _check(check: CaseCheck, asked: Mapping[str, str]) -> dict[str, Any]:
     """
     detail = dict(check.detail or {})
     said: list[str] = []
-    what, code = str(_CHECKS.get(check.kind, words.from_code(check.kind))), check.code
+    what, code = words.check(check.kind), check.code
     if check.kind == "CRITERION":
         what, code = f"{what}: {wording.condition_name(check.code)}", ""
         if asked.get(check.code, "–") != "–":
@@ -203,13 +204,6 @@ def _check(check: CaseCheck, asked: Mapping[str, str]) -> dict[str, Any]:
     return {"row": check, "what": what, "code": code, "details": " · ".join(said)}
 
 
-_CHECKS: Mapping[str, Any] = {
-    "CREDENTIAL": _("Credential"),
-    "CRITERION": _("Condition"),
-    "METER": _("Meter"),
-    "REQUIRED_CREDENTIAL": _("Credential that is needed"),
-    "CONFLICTS": _("Conflicts with other programs"),
-}
 _DETAILS: Mapping[str, Any] = {
     "needed": _("needed"),
     "actual": _("found"),

@@ -262,7 +262,7 @@ def _checked(row: CaseCheck) -> str:
     """What was checked."""
     if row.kind == "CRITERION":
         return gettext("Condition “%(name)s”") % {"name": condition_name(row.code)}
-    return str(words.CHECKS.get(row.kind) or row.kind.replace("_", " ").capitalize())
+    return network_words.check(row.kind)
 
 
 def _consents(told: Story) -> Iterator[Told]:

@@ -103,14 +103,6 @@ CASES: Mapping[str, str | Promise] = {
     "EXPIRED": _("Over by its date"),
 }
 
-#: What is checked of an application; a condition has its own name (console.programs.wording).
-CHECKS: Mapping[str, str | Promise] = {
-    "CREDENTIAL": _("Credential that was shown"),
-    "REQUIRED_CREDENTIAL": _("Credential that is needed"),
-    "METER": _("Meter"),
-    "CONFLICTS": _("Conflicts with other programs"),
-}
-
 #: The page of an object by its id, where the console has one.
 _PAGES: Mapping[str, str] = {
     "IssuedCredential": "admin:credentials_issuedcredential_change",

@@ -160,7 +160,7 @@ def test_the_page_tells_everything_and_names_nobody(one: Enrollment) -> None:
         "Flex",
         "umid-001",
         "Enrolled",
-        "Enrolment confirmed",
+        "You are enrolled in Demand Flexibility Program",  # the letter, by the subject that customers read
         "index",
         "R…",
         "…3210",
